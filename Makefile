@@ -1,0 +1,73 @@
+# Every command installs what it needs by itself. `make` alone lists them.
+#
+# Needs: make, a shell, Python 3.11 or 3.12, and a package registry that pip can reach.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Given on the command line, such as `make run STUDY=studies/x.yaml CORES=4`.
+STUDY ?=#          a file laid over config.yaml; empty: the default study
+TARGET ?= all#     a rule or a file of the workflow
+CORES ?= all#      how many cores the workflow may use at once
+PYTHON ?=#         the Python to build with; empty: the first of python3.11, python3.12, python3 that fits
+VENV ?= .venv#     where the environment lies
+PYTEST_ARGS ?=#    more for pytest, such as -k, -m, -x or a path
+SNAKEMAKE_ARGS ?=# more for Snakemake, such as --forcerun
+
+export PYTHON VENV
+
+# Modules of the user's own Python must not stand in for the locked ones.
+unexport PYTHONPATH PYTHONHOME
+
+py := $(VENV)/bin/python -m
+# `python` in a rule's shell command is the environment's, too.
+snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
+# --configfile takes several values: nothing may stand behind it.
+study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile $(STUDY))
+
+.PHONY: help run dryrun report test lint format lock env dev-env clean-env
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "Settings: STUDY=studies/x.yaml  TARGET=all  CORES=all  PYTHON=python3.11  PYTEST_ARGS='-k store'"
+
+run: env ## run a study from audio to report (STUDY=, TARGET=, CORES=)
+	@$(snakemake) $(TARGET) --cores $(CORES) $(study)
+
+dryrun: env ## list the jobs that `make run` would start, and why
+	@$(snakemake) $(TARGET) --cores $(CORES) --dry-run $(study)
+
+report: env ## write Snakemake's own report, with run times and provenance, beside the results
+	@mkdir -p results
+	@$(snakemake) $(TARGET) --cores 1 --report results/snakemake-report.zip $(study)
+	@echo "Snakemake's report: results/snakemake-report.zip"
+
+test: dev-env ## run all tests (PYTEST_ARGS=)
+	@PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 $(PYTEST_ARGS)
+
+lint: dev-env ## check style, types, the workflow's files and spelling
+	$(py) ruff check
+	$(py) ruff format --check
+	$(py) mypy
+	$(py) snakefmt --check Snakefile workflow/rules
+	$(snakemake) --lint
+	$(py) codespell_lib
+
+format: dev-env ## bring Python and workflow files into the house style
+	$(py) ruff check --fix
+	$(py) ruff format
+	$(py) snakefmt Snakefile workflow/rules
+
+lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
+	@sh envs/lock
+
+env: ## make or update the environment that the workflow needs
+	@sh envs/install run
+
+dev-env: ## the same, with the tools for tests and checks
+	@sh envs/install dev
+
+clean-env: ## remove the environment; the next command makes it anew
+	rm -rf "$(VENV)" "$(VENV).lock"
