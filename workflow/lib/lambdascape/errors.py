@@ -1,0 +1,8 @@
+"""The one kind of error that a user can mend."""
+
+
+class InputError(ValueError):
+    """Something that arrived breaks a rule; the message says the rule, what arrived and, where there is one, the remedy.
+
+    A job shows the message alone: a traceback would hide it.
+    """

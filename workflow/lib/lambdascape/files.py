@@ -1,0 +1,117 @@
+"""Files that appear under their name only when they are complete, and the tab-separated tables of the workflow."""
+
+import hashlib
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lambdascape.errors import InputError
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it when it does not.
+
+    The temporary name keeps the suffix of `path`, because Keras and others choose a format by it, and carries host and
+    process so that two writers never share one.
+
+    Args:
+        path: final name of a file or a folder; its parent folders are made.
+
+    Yields:
+        The path to write to; the block creates a file or a folder there and closes it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffixes = "".join(path.suffixes[-2:])
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}{suffixes}")
+    try:
+        yield temporary
+        if temporary.is_dir():
+            _replace_folder(temporary, path)
+        else:
+            _sync(temporary)
+            os.replace(temporary, path)
+        _sync(path.parent)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _replace_folder(temporary: Path, path: Path) -> None:
+    """Rename a folder over another; only an empty folder can be replaced by a rename, so the old one goes first."""
+    if path.exists():
+        shutil.rmtree(path)
+    os.replace(temporary, path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as tab-separated text, atomically; missing values become empty cells, floats keep every digit."""
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+
+
+def read_table(path: str | Path, text: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a tab-separated table.
+
+    Args:
+        path: a file written by `write_table`.
+        text: columns that are text whatever they look like: a label `NA` stays `NA`, a session `01` stays `01`.
+
+    Returns:
+        The table; in the other columns an empty cell is a missing value.
+
+    Raises:
+        InputError: the file has none of its own header's columns named in `text`.
+    """
+    header = pd.read_csv(path, sep="\t", nrows=0).columns
+    missing = sorted(set(text) - set(header))
+    if missing:
+        raise InputError(f"{path}: needs the columns {', '.join(text)}; {', '.join(missing)} missing")
+    table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(text, str), keep_default_na=False, na_values={
+        column: [""] for column in header if column not in text
+    })
+    return table
+
+
+def read_text_table(path: str | Path) -> pd.DataFrame:
+    """Read a tab-separated table in which every column is text; an empty cell is an empty text."""
+    return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+
+
+def write_rows(rows: list[dict[str, Any]], path: str | Path) -> None:
+    """Write a table given as one mapping per row; a key that a row lacks becomes an empty cell."""
+    write_table(pd.DataFrame(rows).convert_dtypes(), path)
+
+
+def file_digest(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_digest(path: str | Path, output: str | Path) -> None:
+    """Write the digest of a file beside it, in the form that `sha256sum --check` reads in the file's folder."""
+    write_text(f"{file_digest(path)}  {Path(path).name}\n", output)

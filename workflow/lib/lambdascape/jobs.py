@@ -1,0 +1,46 @@
+"""What every job of the workflow does around its work: a log, plain error messages, polite threads."""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lambdascape.errors import InputError
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+)
+
+
+@contextmanager
+def job(log: str, threads: int = 1) -> Iterator[None]:
+    """Run the block with everything printed, by C++ too, going to `log`, and the libraries held to `threads` threads.
+
+    Import heavy packages inside the block: they read the variables and the descriptors when they start.
+
+    Args:
+        log: path of the log file, which is replaced.
+        threads: CPU threads that the job was given, at least 1.
+
+    Raises:
+        SystemExit: with status 1; the log ends with the message of an `InputError`, or with a traceback of a defect.
+    """
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    with open(log, "wb", buffering=0) as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    started = time.monotonic()
+    try:
+        yield
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None
+    print(f"done in {time.monotonic() - started:.1f} s", flush=True)

@@ -1,0 +1,99 @@
+"""Where a result comes from: fingerprints of code, digests of settings and files, versions."""
+
+import ast
+import hashlib
+import json
+import platform
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+LIBRARY = Path(__file__).parent
+SCRIPTS = LIBRARY.parents[1] / "scripts"
+# These carry out or report work but cannot change a result, so that a better message retrains nothing.
+WITHOUT_EFFECT = frozenset({"errors", "jobs", "provenance"})
+PACKAGES = ("snakemake", "tensorflow", "keras", "numpy", "scipy", "pandas", "h5py", "librosa", "scikit-learn", "seaborn")
+
+
+@cache
+def fingerprint(script: str) -> str:
+    """Digest of what a script of the workflow runs: its own code and every module of the package that it reaches.
+
+    Taken over the syntax tree without docstrings, so that comments, docstrings and formatting change nothing.
+
+    Args:
+        script: name of a file in workflow/scripts, without `.py`.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    start = SCRIPTS / f"{script}.py"
+    parts = [_code(start)] + [f"{name}\n{_code(_path(name))}" for name in sorted(_reached(_imports(start)))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _reached(names: frozenset[str]) -> frozenset[str]:
+    """The named modules and all modules of the package that they import, directly or through others."""
+    reached: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached and name not in WITHOUT_EFFECT:
+            reached.add(name)
+            waiting |= _imports(_path(name))
+    return frozenset(reached)
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """Names below `lambdascape` that a file imports anywhere in it, for instance {"files", "figures.maps"}."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lambdascape":
+            base = node.module.split(".")[1:]
+            inner = [".".join([*base, alias.name]) for alias in node.names]
+            found |= {name for name in inner if _path(name).exists()} or {".".join(base)} - {""}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.removeprefix("lambdascape.") for a in node.names if a.name.startswith("lambdascape.")}
+    return frozenset(found)
+
+
+def _path(name: str) -> Path:
+    file = LIBRARY.joinpath(*name.split(".")).with_suffix(".py")
+    return file if file.exists() else LIBRARY.joinpath(*name.split("."), "__init__.py")
+
+
+@cache
+def _code(path: Path) -> str:
+    """The code of a file in one normal form, without comments and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def settings_digest(settings: Any) -> str:
+    """Digest of plain settings (numbers, text, lists, dicts), the same in every process; 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that make the numbers, read without importing them."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+
+
+def git_state(folder: str | Path) -> str:
+    """Commit of the checkout at `folder`, with `, with changes` where files differ from it, or `no git checkout`."""
+    try:
+        commit = _git(folder, "rev-parse", "--short=12", "HEAD")
+        return commit + (", with changes" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "no git checkout"
+
+
+def _git(folder: str | Path, *words: str) -> str:
+    return subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout.strip()
