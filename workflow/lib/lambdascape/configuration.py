@@ -1,0 +1,155 @@
+"""Checks of a study's config that name the key, the rule and what arrived; all of them at once, before any job."""
+
+import difflib
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from lambdascape import sweep
+from lambdascape.errors import InputError
+from lambdascape.triplets import seconds_to_frames, tile_frames
+
+YTE = "__use_yte__"
+KINDS = {
+    "number": "a number", "integer": "a whole number", "string": "text", "boolean": "true or false", "array": "a list",
+    "object": "a mapping of keys", "null": "null",
+}
+
+
+def problems(config: dict[str, Any], schema: dict[str, Any], files: Iterable[str] = ()) -> list[str]:
+    """List everything that is wrong with a config.
+
+    Args:
+        config: the merged config, its defaults not yet filled in.
+        schema: the JSON schema of the config.
+        files: the config files as they were given, searched for what Snakemake would run as code.
+
+    Returns:
+        One line per problem; empty when the config can be used.
+    """
+    found = [*_code_in(files), *_not_finite(config)]
+    errors = Draft202012Validator(schema).iter_errors(config)
+    found += [line for error in sorted(errors, key=lambda error: [str(part) for part in error.path]) for line in _explain(error)]
+    return found or list(_contradictions(_with_defaults(config, schema)))
+
+
+def _code_in(files: Iterable[str]) -> Iterator[str]:
+    for file in files:
+        if YTE in Path(file).read_text(encoding="utf-8", errors="replace"):
+            yield f"{YTE}: a config must be plain YAML, because this key runs Python code; got it in {file}"
+
+
+def _not_finite(value: Any, key: str = "") -> Iterator[str]:
+    """JSON has no such numbers, so that a schema cannot refuse them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{key}: must be a finite number; got {value}"
+    elif isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, entry in inner:
+            yield from _not_finite(entry, f"{key}.{name}".lstrip("."))
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    """Say what the schema found in the words of the reader of a config."""
+    key = ".".join(str(part) for part in error.absolute_path) or "config"
+    rule, found = error.validator_value, _shown(error.instance)
+    match error.validator:
+        case "additionalProperties":
+            yield from _unknown_keys(error)
+        case "type":
+            yield f"{key}: must be {_kinds(rule)}; got {found}{_hint(error.instance, rule)}"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+            relation = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+            yield f"{key}: must be {relation[error.validator]} {rule:g}; got {found}"
+        case "enum":
+            yield f"{key}: must be one of {', '.join(rule)}; got {found}"
+        case "uniqueItems":
+            yield f"{key}: must name each value once (0.1 and 1.0e-1 are one value); got {found}"
+        case "minItems" | "minProperties" | "minLength":
+            yield f"{key}: must not be empty; got {found}"
+        case "pattern":
+            yield f"{key}: must consist of letters, digits, dots and hyphens; got {found}"
+        case "not":
+            yield f"{key}: must not be one of {', '.join(rule['enum'])}, which name folders of the workflow; got {found}"
+        case _:
+            yield f"{key}: {error.message}"
+
+
+def _unknown_keys(error: ValidationError) -> Iterator[str]:
+    known = list(error.schema["properties"])
+    for name in error.instance:
+        if name not in known:
+            key = ".".join([*(str(part) for part in error.absolute_path), str(name)])
+            close = difflib.get_close_matches(str(name), known, 1)
+            advice = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+            yield f"{key}: must be a known key; {advice}"
+
+
+def _kinds(rule: str | list[str]) -> str:
+    return " or ".join(KINDS[kind] for kind in ([rule] if isinstance(rule, str) else rule))
+
+
+def _hint(value: Any, rule: str | list[str]) -> str:
+    if isinstance(value, str) and "number" in rule:
+        try:
+            return f" (YAML reads {value} as text: write {_with_point(float(value))})"
+        except ValueError:
+            pass
+    return ""
+
+
+def _with_point(value: float) -> str:
+    """A number as YAML 1.1 reads it: an exponent needs a decimal point before it."""
+    text = f"{value:g}"
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text
+
+
+def _shown(value: Any) -> str:
+    text = "null" if value is None else f"the text {value!r}" if isinstance(value, str) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _with_defaults(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """The config with the schema's defaults where a key is missing, at every depth."""
+    filled = dict(config)
+    for key, rule in schema.get("properties", {}).items():
+        if "properties" in rule and key not in ("axes", "arms"):
+            filled[key] = _with_defaults(config.get(key, {}), rule)
+        elif key not in filled and "default" in rule:
+            filled[key] = rule["default"]
+    return filled
+
+
+def _contradictions(config: dict[str, Any]) -> Iterator[str]:
+    """Rules between keys."""
+    features, dataset = config["features"], config["dataset"]
+    if features["win_length"] > features["n_fft"]:
+        yield f"features.win_length: must be at most features.n_fft ({features['n_fft']}); got {features['win_length']}"
+    if features["fmax"] > features["sr"] / 2:
+        yield f"features.fmax: must be at most half of features.sr ({features['sr'] / 2:g} Hz); got {features['fmax']:g}"
+    if features["fmin"] >= features["fmax"]:
+        yield f"features.fmin: must be below features.fmax ({features['fmax']:g} Hz); got {features['fmin']:g}"
+    if dataset["adapter"] != "demo" and dataset["path"] is None:
+        yield f"dataset.path: must name the folder of the audio for the adapter {dataset['adapter']}; got null"
+    try:
+        runs = sweep.expand(config["sweep"], config)
+        for slug, run in runs.items():
+            yield from (f"{line} (run {slug})" for line in _contradictions_of(run["triplets"], features))
+    except InputError as error:
+        yield str(error)
+
+
+def _contradictions_of(triplets: dict[str, Any], recipe: dict[str, Any]) -> Iterator[str]:
+    tile_s, neighbourhood_s = triplets["tile_s"], triplets["neighbourhood_s"]
+    if neighbourhood_s < tile_s:
+        yield f"triplets.neighbourhood_s: must be at least tile_s ({tile_s:g} s); got {neighbourhood_s:g}"
+    try:
+        tile_frames(tile_s, recipe)
+        seconds_to_frames(tile_s, recipe)
+        seconds_to_frames(neighbourhood_s, recipe)
+    except InputError as error:
+        yield f"triplets: {error}"

@@ -1,0 +1,159 @@
+"""The names that follow from a config: paths, runs and the settings of each job. Light, for it is read at every start."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from lambdascape import sweep
+from lambdascape.provenance import settings_digest
+
+MEAN_LOGMEL = "mean_logmel"
+TABLES = ("training", "probe_epochs", "scores", "confusion", "geometry", "unused_clips", "claims")
+FIGURES = ("response", "triplet_loss", "probe_f1", "probe_cross_entropy", "maps", "confusion")
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study, from a config that `configuration.problems` found nothing wrong with.
+
+    Attributes:
+        config: the whole config, defaults filled in.
+        published_curves: table of the published figures, drawn behind those of the published data set.
+    """
+
+    config: dict[str, Any]
+    published_curves: str
+
+    @property
+    def name(self) -> str:
+        """Name of the study and of its folder under results/."""
+        return str(self.config["study"])
+
+    @property
+    def dataset(self) -> str:
+        """Name of the data set and of its folders under results/."""
+        return str(self.config["dataset"]["name"])
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the audio was made by the workflow; every figure then says so."""
+        return bool(self.config["dataset"]["adapter"] == "demo")
+
+    @property
+    def made_audio(self) -> list[str]:
+        """The folder of audio that the workflow has to make first, if any."""
+        return [f"results/datasets/{self.dataset}/audio"] if self.is_synthetic else []
+
+    @property
+    def audio(self) -> str:
+        """The folder in which the data set lies."""
+        return str((self.made_audio or [self.config["dataset"]["path"]])[0])
+
+    @property
+    def dataset_settings(self) -> dict[str, Any]:
+        """What decides how the folder of audio is read."""
+        return {key: self.config["dataset"][key] for key in ("adapter", "folds")}
+
+    @property
+    def index_digest(self) -> str:
+        """Fingerprint of the files that say which clips there are, so that an edit of them is seen."""
+        if self.is_synthetic:
+            return settings_digest(self.config["dataset"]["demo"])
+        from lambdascape.datasets.index import source_digest
+
+        return source_digest(self.audio, self.dataset_settings)
+
+    @property
+    def recipe_settings(self) -> dict[str, Any]:
+        """The feature settings that change a number; in how many shards they are computed does not."""
+        return {key: value for key, value in self.config["features"].items() if key != "n_shards"}
+
+    @property
+    def recipe(self) -> str:
+        """Name of the feature recipe and of its folder: another setting, another store beside the old one."""
+        return f"logmel{self.config['features']['n_mels']}-{settings_digest(self.recipe_settings)[:8]}"
+
+    @property
+    def shards(self) -> list[int]:
+        """Numbers of the parallel jobs of the extraction."""
+        return list(range(self.config["features"]["n_shards"]))
+
+    @property
+    def clips(self) -> str:
+        """Manifest of the clips."""
+        return f"results/datasets/{self.dataset}/clips.tsv"
+
+    @property
+    def features(self) -> str:
+        """The store of all frames of all clips."""
+        return f"results/features/{self.dataset}/{self.recipe}/features.h5"
+
+    @property
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Slug to settings and seed of each trained run."""
+        return sweep.expand(self.config["sweep"], self.config)
+
+    @property
+    def untrained(self) -> dict[str, int]:
+        """Name to seed of each reference space of the network with its initial weights."""
+        return {f"untrained_seed~{seed}": seed for seed in self.config["sweep"]["seeds"]}
+
+    @property
+    def spaces(self) -> list[str]:
+        """Names of all spaces that are judged: those of the runs, then the references."""
+        return [*self.runs, *self.untrained, MEAN_LOGMEL]
+
+    @property
+    def run_pattern(self) -> str:
+        """Regular expression of the names of trained runs."""
+        return "|".join(map(re.escape, self.runs))
+
+    @property
+    def space_pattern(self) -> str:
+        """Regular expression of the names of all spaces."""
+        return "|".join(map(re.escape, self.spaces))
+
+    @property
+    def reference_settings(self) -> dict[str, Any]:
+        """The blocks of the config that shape the reference spaces: tiles and network, no λ, no training."""
+        network = {key: value for key, value in self.config["network"].items() if key != "l2"}
+        return {"triplets": {"tile_s": self.config["triplets"]["tile_s"]}, "network": network | {"l2": 0.0}}
+
+    @property
+    def tile_settings(self) -> dict[str, Any]:
+        """The part of the reference settings that needs no network."""
+        return {"triplets": self.reference_settings["triplets"]}
+
+    def settings_of(self, wildcards: Any) -> dict[str, Any]:
+        """The blocks of one run's own settings."""
+        return {block: self.runs[wildcards.run][block] for block in sweep.SWEPT_BLOCKS}
+
+    def seed_of(self, wildcards: Any) -> int:
+        """Seed of one run."""
+        return int(self.runs[wildcards.run]["seed"])
+
+    def space_seed_of(self, wildcards: Any) -> int:
+        """Seed for judging a space: its run's, or the first of the study for the space that has none."""
+        seeds = self.untrained | {name: run["seed"] for name, run in self.runs.items()}
+        return int(seeds.get(wildcards.space, self.config["sweep"]["seeds"][0]))
+
+    @property
+    def run_rows(self) -> list[dict[str, Any]]:
+        """Rows of runs.tsv: every space with its kind, its seed and every hyperparameter that it has."""
+        trained = [
+            {"run": name, "kind": "trained", "seed": run["seed"]} | _flat(run) for name, run in self.runs.items()
+        ]
+        shaped = {key: value for key, value in _flat(self.reference_settings).items() if key != "l2"}
+        untrained = [
+            {"run": name, "kind": "untrained", "seed": seed} | shaped for name, seed in self.untrained.items()
+        ]
+        return [*trained, *untrained, {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]}]
+
+    @property
+    def curves_behind(self) -> list[str]:
+        """The published curves where the data set is the published one, to stand behind the study's own."""
+        return [self.published_curves] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
+
+
+def _flat(blocks: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for block in sweep.SWEPT_BLOCKS for key, value in blocks.get(block, {}).items()}
