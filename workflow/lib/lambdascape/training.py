@@ -1,0 +1,205 @@
+"""Training one embedder by the triplet loss, and its history."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import ops
+from tqdm import tqdm
+
+from lambdascape import losses
+from lambdascape.errors import InputError
+from lambdascape.files import read_text_table, write_table
+from lambdascape.network import build_embedder, save_embedder
+from lambdascape.store import Features, open_features
+from lambdascape.triplets import Ints, Tiles, gather, lay_tiles, sample_triplets, seconds_to_frames, tile_frames
+
+Tensor = Any
+MEASURES = (
+    "triplet_loss", "triplet_loss_nonzero", "triplet_loss_all", "active_fraction", "penalty", "total",
+    "d_neighbour", "d_distant",
+)
+
+
+class TripletModel(keras.Model):
+    """An embedder that learns from triplets; keeps the triplet loss and the weight penalty apart.
+
+    Args:
+        embedder: see `network.build_embedder`.
+        margin: of the hinge, above 0.
+        reduction: `nonzero` or `all`, see `losses.reduce_hinges`.
+        passes: `separate` embeds anchors, neighbours and distant tiles one after the other, each with its own batch
+            statistics, as the published study does; `joint` embeds all of them in one pass.
+    """
+
+    def __init__(self, embedder: keras.Model, margin: float, reduction: str, passes: str) -> None:
+        super().__init__(name="triplets")
+        self.embedder = embedder
+        self.margin = margin
+        self.reduction = reduction
+        self.passes = passes
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in MEASURES}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """The means over an epoch, in the order of `MEASURES`."""
+        return list(self.trackers.values())
+
+    def call(self, tiles: Tensor, training: bool = False) -> Tensor:
+        """Embed triplets: shape (triplet, 3, frame, mel) to shape (triplet, 3, dim)."""
+        if self.passes == "joint":
+            _, roles, frames, mels = tiles.shape
+            flat = self.embedder(ops.reshape(tiles, (-1, frames, mels, 1)), training=training)
+            return ops.reshape(flat, (-1, roles, flat.shape[-1]))
+        return ops.stack([self.embedder(tiles[:, i, ..., None], training=training) for i in range(3)], axis=1)
+
+    def compute_loss(
+        self, x: Tensor = None, y: Tensor = None, y_pred: Tensor = None, sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Triplet loss plus penalty: Keras adds no penalty by itself where this method is overridden."""
+        to_neighbour = losses.squared_distance(y_pred[:, 0], y_pred[:, 1])  # (triplet,)
+        to_distant = losses.squared_distance(y_pred[:, 0], y_pred[:, 2])  # (triplet,)
+        hinges = losses.hinge(to_neighbour, to_distant, self.margin)  # (triplet,)
+        active = losses.active(hinges)  # (triplet,)
+        triplet_loss = losses.reduce_hinges(hinges, self.reduction)
+        penalty = ops.cast(sum(self.losses), "float32")
+        count = ops.shape(hinges)[0]
+        self._track("triplet_loss_nonzero", hinges, active)
+        self._track("triplet_loss", triplet_loss, count)
+        self._track("penalty", penalty, count)
+        self._track("total", triplet_loss + penalty, count)
+        for name, values in (
+            ("triplet_loss_all", hinges), ("active_fraction", active),
+            ("d_neighbour", to_neighbour), ("d_distant", to_distant),
+        ):
+            self._track(name, values)
+        return triplet_loss + penalty
+
+    def _track(self, name: str, values: Tensor, weight: Tensor = None) -> None:
+        self.trackers[name].update_state(values, sample_weight=weight)
+
+
+def make_optimiser(settings: dict[str, Any]) -> keras.optimizers.Optimizer:
+    """Adam with the published study's staircase decay; `lr_decay_rate: 1` keeps the learning rate constant."""
+    rate = settings["learning_rate"]
+    if settings["lr_decay_rate"] != 1:
+        rate = keras.optimizers.schedules.ExponentialDecay(
+            rate, settings["lr_decay_steps"], settings["lr_decay_rate"], staircase=True
+        )
+    return keras.optimizers.Adam(rate)
+
+
+def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile_s: float) -> dict[str, Tiles]:
+    """Lay the tiles of the training clips and of the held-out fold.
+
+    Returns:
+        The tiles of `train` and `test`.
+
+    Raises:
+        InputError: the manifest and the store disagree, or no clip lies in the test fold or none outside it.
+    """
+    clips = read_text_table(clips_path)
+    if clips["clip"].tolist() != features.clips:
+        raise InputError(f"{clips_path} must list the clips of the feature store in its order; it does not. Remake the features.")
+    held_out = (clips["fold"] == test_fold).to_numpy()
+    if held_out.all() or not held_out.any():
+        folds = ", ".join(sorted(set(clips["fold"])))
+        raise InputError(f"split.test_fold must be one of at least two folds of the data set ({folds}); got {test_fold!r}")
+    recipe = features.about["recipe"]
+    frames, step = tile_frames(tile_s, recipe), seconds_to_frames(tile_s, recipe)
+    sessions = clips["session"].tolist()
+    return {
+        split: lay_tiles(features.clip_start, sessions, np.flatnonzero(chosen), frames, step)
+        for split, chosen in (("train", ~held_out), ("test", held_out))
+    }
+
+
+def train(
+    features_path: str | Path, clips_path: str | Path, test_fold: str, settings: dict[str, Any], seed: int,
+    weights_path: str | Path, history_path: str | Path,
+) -> None:
+    """Train one embedder; write its weights and its history.
+
+    Args:
+        features_path: see `store.open_features`.
+        clips_path: the manifest, in the store's order.
+        test_fold: the fold whose clips are never learned from; their triplets are scored after each epoch.
+        settings: the run's blocks `triplets`, `network` and `training`.
+        seed: of the initial weights, of the triplets and of dropout.
+        weights_path: weights of the embedder after the last epoch, see `network.save_embedder`.
+        history_path: table with one row per epoch and split, see `MEASURES`.
+
+    Raises:
+        InputError: the settings do not fit the data, or the loss stops being finite (the epoch and batch are named).
+    """
+    features = open_features(features_path)
+    tiles = split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"])
+    frames, mels = tiles["train"].frames, features.frames.shape[1]
+    model = _compiled_model(frames, mels, settings, seed)
+    held_out, _ = _draw(tiles["test"], features, settings, seed, 0, "test")
+    history = []
+    for epoch in range(1, settings["training"]["epochs"] + 1):
+        drawn, _ = _draw(tiles["train"], features, settings, seed, epoch, "train")
+        history += _run_epoch(model, features, drawn, held_out, frames, settings["training"], seed, epoch)
+    save_embedder(model.embedder, {"settings": settings, "seed": seed}, weights_path)
+    write_table(pd.DataFrame(history), history_path)
+
+
+def _compiled_model(frames: int, mels: int, settings: dict[str, Any], seed: int) -> TripletModel:
+    options = settings["training"]
+    embedder = build_embedder(frames, mels, settings["network"], seed)
+    model = TripletModel(embedder, options["margin"], options["reduction"], options["passes"])
+    # XLA is slower than TensorFlow's own convolutions on CPUs, and Keras' "auto" does not know.
+    model.compile(optimizer=make_optimiser(options), jit_compile=False)
+    return model
+
+
+def _draw(
+    tiles: Tiles, features: Features, settings: dict[str, Any], seed: int, epoch: int, split: str
+) -> tuple[Ints, Ints]:
+    options = settings["triplets"]
+    reach = seconds_to_frames(options["neighbourhood_s"], features.about["recipe"])
+    return sample_triplets(tiles, reach, options["distant"], seed, epoch, split)
+
+
+def _run_epoch(
+    model: TripletModel, features: Features, drawn: Ints, held_out: Ints, frames: int, settings: dict[str, Any],
+    seed: int, epoch: int,
+) -> list[dict[str, Any]]:
+    """One row of the history for `train`, one for `test`."""
+    started = time.monotonic()
+    _seed_dropout(model.embedder, seed, epoch)
+    rows = []
+    for split, step, starts in (("train", model.train_on_batch, drawn), ("test", model.test_on_batch, held_out)):
+        model.reset_metrics()
+        means: dict[str, Any] = {}
+        for number, batch in enumerate(_batches(starts, settings["batch_size"], f"epoch {epoch} {split}"), 1):
+            means = step(gather(features.frames, batch, frames), return_dict=True)
+            if not np.isfinite(means["total"]):
+                raise InputError(
+                    f"the loss must stay finite; it became {means['total']} in epoch {epoch}, {split} batch {number}. "
+                    "Lower the learning rate, or look for broken clips"
+                )
+        rows.append({"epoch": epoch, "split": split} | {name: float(means[name]) for name in MEASURES})
+    rate, seconds = float(ops.convert_to_numpy(model.optimizer.learning_rate)), time.monotonic() - started
+    print(f"epoch {epoch}: triplet loss {rows[0]['triplet_loss']:.4f}, held out {rows[1]['triplet_loss']:.4f}, "
+          f"penalty {rows[0]['penalty']:.4g}, {seconds:.1f} s", flush=True)
+    return [row | {"learning_rate": rate, "seconds": seconds} for row in rows]
+
+
+def _batches(starts: Ints, size: int, title: str) -> Iterator[Ints]:
+    """Cut the triplets of an epoch into batches, the last one smaller, with a progress bar on a terminal."""
+    for first in tqdm(range(0, len(starts), size), desc=title, disable=None, leave=False):
+        yield starts[first : first + size]
+
+
+def _seed_dropout(embedder: keras.Model, seed: int, epoch: int) -> None:
+    """Give dropout a state that follows from seed and epoch alone, as the triplets have."""
+    state = embedder.get_layer("dropout").seed_generator.state
+    drawn = np.random.default_rng([seed, epoch]).integers(2**31, size=tuple(state.shape))
+    state.assign(drawn.astype(state.dtype))

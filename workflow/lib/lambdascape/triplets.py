@@ -1,0 +1,185 @@
+"""Which tiles form a triplet: an anchor, a neighbour near it in time, and a distant tile from elsewhere."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lambdascape.errors import InputError
+
+Ints = npt.NDArray[np.int64]
+STREAMS = {"train": 0, "test": 1}
+
+
+def tile_frames(tile_s: float, recipe: dict[str, Any]) -> int:
+    """Frames in a tile: the windows of the recipe that fit into `tile_s` seconds of waveform.
+
+    Args:
+        tile_s: length of a tile in seconds.
+        recipe: feature settings with `sr` in Hz, `win_length` and `hop_length` in samples.
+
+    Raises:
+        InputError: a tile holds no window.
+    """
+    frames = 1 + (round(tile_s * recipe["sr"]) - recipe["win_length"]) // recipe["hop_length"]
+    if frames < 1:
+        raise InputError(f"tile_s must hold at least one window of {recipe['win_length']} samples; got {tile_s} s")
+    return int(frames)
+
+
+def seconds_to_frames(seconds: float, recipe: dict[str, Any]) -> int:
+    """Steps of the hop in a span of time, which must be a whole number of them.
+
+    Raises:
+        InputError: the span is no whole number of hops.
+    """
+    hops = seconds * recipe["sr"] / recipe["hop_length"]
+    if abs(hops - round(hops)) > 1e-6:
+        hop_ms = 1000 * recipe["hop_length"] / recipe["sr"]
+        raise InputError(f"tile_s and neighbourhood_s must be whole numbers of hops of {hop_ms:g} ms; got {seconds} s")
+    return round(hops)
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of some clips, on a grid of one tile length, and what the sampler must know of the clips.
+
+    Clips stand in order of their session, so that the clips of one session are one block.
+
+    Attributes:
+        clip: shape (tile,), position of the tile's clip in the arrays below.
+        start: shape (tile,), first frame of the tile, counted from its clip's first frame.
+        row: shape (clip,), the clip's position in the manifest.
+        offset: shape (clip,), the clip's first frame in the store.
+        length: shape (clip,), frames of the clip.
+        first_tile: shape (clip + 1,), the tiles of clip i are `first_tile[i]:first_tile[i + 1]`.
+        session_block: shape (clip, 2), first and one past the last clip of the clip's session.
+        frames: frames of a tile.
+        step: frames from one tile's start to the next.
+    """
+
+    clip: Ints
+    start: Ints
+    row: Ints
+    offset: Ints
+    length: Ints
+    first_tile: Ints
+    session_block: Ints
+    frames: int
+    step: int
+
+
+def lay_tiles(clip_start: Ints, sessions: list[str], rows: Ints, frames: int, step: int) -> Tiles:
+    """Lay the grid of tiles over some clips; a clip shorter than a tile has none and is left out.
+
+    Args:
+        clip_start: shape (clip of the store + 1,), see `store.Features`.
+        sessions: session of each clip of the store.
+        rows: the clips to use, as positions in the store.
+        frames: frames of a tile.
+        step: frames from one tile's start to the next, at least `frames`.
+
+    Returns:
+        The tiles, in order of session, clip and time.
+    """
+    lengths = np.diff(clip_start)
+    usable = [int(row) for row in rows if lengths[row] >= frames]
+    order = np.array(sorted(usable, key=lambda row: (sessions[row], row)), dtype=np.int64)
+    length = lengths[order]
+    count = (length - frames) // step + 1
+    first_tile = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    clip = np.repeat(np.arange(len(order)), count)
+    start = (np.arange(len(clip)) - first_tile[clip]) * step
+    ordered = np.array([sessions[row] for row in order])
+    block = np.stack([np.searchsorted(ordered, ordered, side) for side in ("left", "right")], axis=1)
+    return Tiles(clip, start, order, clip_start[order], length, first_tile, block.reshape(-1, 2), frames, step)
+
+
+def sample_triplets(
+    tiles: Tiles, neighbourhood: int, distant: str, seed: int, epoch: int, split: str
+) -> tuple[Ints, Ints]:
+    """Draw the triplets of one epoch, in the order in which they are learned: a pure function of its arguments.
+
+    Every tile that has a neighbour is an anchor once. Its neighbour is a tile of the same clip that does not overlap it,
+    with its start at most `neighbourhood` frames away, drawn evenly over the possible starts. Its distant tile is drawn
+    evenly over the other clips (`other_clip`, the rule of the published study, which may pick the anchor's own session
+    and even the same moment on another node) or over the clips of other sessions (`other_session`), then evenly over the
+    tiles of that clip.
+
+    Args:
+        tiles: see `lay_tiles`.
+        neighbourhood: largest distance between the starts of anchor and neighbour, in frames.
+        distant: `other_clip` or `other_session`.
+        seed: seed of the run.
+        epoch: number of the epoch, from 1; 0 for the fixed held-out triplets.
+        split: `train` or `test`: each has its own stream of random numbers.
+
+    Returns:
+        First frame in the store of each tile, shape (triplet, 3): anchor, neighbour, distant; and the clips' rows in the
+        manifest, shape (triplet, 3).
+
+    Raises:
+        InputError: no tile has a neighbour, or an anchor has no clip to draw its distant tile from.
+    """
+    rng = np.random.default_rng([seed, epoch, STREAMS[split]])
+    reach = _reach(tiles, neighbourhood)
+    anchor = rng.permutation(np.flatnonzero(reach.sum(axis=1) > 0))
+    if not len(anchor):
+        raise InputError(
+            f"triplets need a clip that holds two tiles side by side with starts at most {neighbourhood} frames apart; "
+            f"none of the {len(tiles.row)} clips of the {split} split does (a tile has {tiles.frames} frames)"
+        )
+    neighbour_start = _draw_neighbours(tiles, reach, anchor, neighbourhood, rng)
+    other = _draw_other_clips(tiles, anchor, distant, rng)
+    distant_tile = tiles.first_tile[other] + rng.integers(np.diff(tiles.first_tile)[other])
+    own = tiles.clip[anchor]
+    rows = np.stack([tiles.row[own], tiles.row[own], tiles.row[other]], axis=1)
+    starts = np.stack([tiles.start[anchor], neighbour_start, tiles.start[distant_tile]], axis=1)
+    return np.stack([tiles.offset[own], tiles.offset[own], tiles.offset[other]], axis=1) + starts, rows
+
+
+def _reach(tiles: Tiles, neighbourhood: int) -> Ints:
+    """Number of possible neighbour starts before and after each tile, shape (tile, 2)."""
+    last = tiles.length[tiles.clip] - tiles.frames
+    before = np.minimum(tiles.start, neighbourhood) - tiles.step + 1
+    after = np.minimum(last - tiles.start, neighbourhood) - tiles.step + 1
+    return np.maximum(np.stack([before, after], axis=1), 0)
+
+
+def _draw_neighbours(
+    tiles: Tiles, reach: Ints, anchor: Ints, neighbourhood: int, rng: np.random.Generator
+) -> Ints:
+    """Start of one neighbour for each anchor, in frames of its clip, shape (triplet,)."""
+    before, after = reach[anchor].T
+    drawn = rng.integers(before + after)
+    start = tiles.start[anchor]
+    earliest = np.maximum(start - neighbourhood, 0)
+    return np.where(drawn < before, earliest + drawn, start + tiles.step + drawn - before)
+
+
+def _draw_other_clips(tiles: Tiles, anchor: Ints, distant: str, rng: np.random.Generator) -> Ints:
+    """One clip outside the anchor's own block of clips (itself, or its session) for each anchor, shape (triplet,)."""
+    own = tiles.clip[anchor]
+    block = np.stack([own, own + 1], axis=1) if distant == "other_clip" else tiles.session_block[own]
+    first, end = block.T
+    candidates = len(tiles.row) - (end - first)
+    if (candidates < 1).any():
+        outside = {"other_clip": "clip", "other_session": "session"}[distant]
+        raise InputError(f"distant: {distant} needs a second {outside}; all {len(tiles.row)} clips are of one {outside}")
+    drawn = rng.integers(candidates)
+    return np.where(drawn < first, drawn, drawn + end - first)
+
+
+def gather(frames: npt.NDArray[np.float16], starts: Ints, length: int) -> npt.NDArray[np.float32]:
+    """Copy tiles out of the store.
+
+    Args:
+        frames: shape (frame, mel), the memory-mapped store.
+        starts: first frames, any shape.
+        length: frames of a tile.
+
+    Returns:
+        Tiles of shape (*starts.shape, length, mel), float32.
+    """
+    return frames[starts[..., None] + np.arange(length)].astype(np.float32)
