@@ -133,8 +133,17 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
         yield f"features.fmax: must be at most half of features.sr ({features['sr'] / 2:g} Hz); got {features['fmax']:g}"
     if features["fmin"] >= features["fmax"]:
         yield f"features.fmin: must be below features.fmax ({features['fmax']:g} Hz); got {features['fmin']:g}"
+    demo = dataset["demo"]
+    if demo["sessions_per_class"] < demo["folds"]:
+        yield (
+            f"dataset.demo.sessions_per_class: must be at least dataset.demo.folds ({demo['folds']}), so that every fold "
+            f"tests every class; got {demo['sessions_per_class']}"
+        )
     if dataset["adapter"] != "demo" and dataset["path"] is None:
         yield f"dataset.path: must name the folder of the audio for the adapter {dataset['adapter']}; got null"
+    if config["sweep"]["arms"] is None and not any(config["sweep"]["axes"].values()):
+        yield "sweep.axes: must have at least one axis with values; got none"
+        return
     try:
         runs = sweep.expand(config["sweep"], config)
         for slug, run in runs.items():

@@ -18,11 +18,13 @@ class Study:
 
     Attributes:
         config: the whole config, defaults filled in.
-        published_curves: table of the published figures, drawn behind those of the published data set.
+        checkout: the folder of the Snakefile, relative to the working directory so that both can move together.
+        overlays: the config files laid over config.yaml, relative to the checkout.
     """
 
     config: dict[str, Any]
-    published_curves: str
+    checkout: str
+    overlays: list[str]
 
     @property
     def name(self) -> str:
@@ -82,6 +84,11 @@ class Study:
     def clips(self) -> str:
         """Manifest of the clips."""
         return f"results/datasets/{self.dataset}/clips.tsv"
+
+    @property
+    def rejected(self) -> str:
+        """Table of the clips that cannot be used."""
+        return f"results/datasets/{self.dataset}/rejected.tsv"
 
     @property
     def features(self) -> str:
@@ -152,7 +159,26 @@ class Study:
     @property
     def curves_behind(self) -> list[str]:
         """The published curves where the data set is the published one, to stand behind the study's own."""
-        return [self.published_curves] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
+        published = f"{self.checkout}/workflow/report/published_curves.csv"
+        return [published] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the report says of the study beside its tables; the only place to which the whole config goes."""
+        logs = f"results/benchmarks/{self.name}"
+        stages = {name: f"{logs}/{name}" for name in ("models", "embeddings", "probes", "geometry", "tables", "figures")}
+        return {
+            "study": self.name,
+            "config": self.config,
+            "synthetic": self.is_synthetic,
+            "benchmarks": {
+                "datasets": f"results/benchmarks/datasets/{self.dataset}",
+                "features": f"results/benchmarks/features/{self.dataset}/{self.recipe}",
+            }
+            | stages,
+            "checkout": self.checkout,
+            "command": " ".join(["make run", *(f"STUDY={overlay}" for overlay in self.overlays)]),
+        }
 
 
 def _flat(blocks: dict[str, Any]) -> dict[str, Any]:

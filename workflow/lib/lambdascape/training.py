@@ -1,22 +1,21 @@
 """Training one embedder by the triplet loss, and its history."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from keras import ops
-from tqdm import tqdm
 
 from lambdascape import losses
 from lambdascape.errors import InputError
 from lambdascape.files import read_text_table, write_table
 from lambdascape.network import build_embedder, save_embedder
 from lambdascape.store import Features, open_features
-from lambdascape.triplets import Ints, Tiles, gather, lay_tiles, sample_triplets, seconds_to_frames, tile_frames
+from lambdascape.triplets import STREAMS, Ints, Tiles, gather, lay_tiles, sample_triplets, seconds_to_frames, tile_frames
 
 Tensor = Any
 MEASURES = (
@@ -82,6 +81,49 @@ class TripletModel(keras.Model):
 
     def _track(self, name: str, values: Tensor, weight: Tensor = None) -> None:
         self.trackers[name].update_state(values, sample_weight=weight)
+
+
+class Batches(keras.utils.PyDataset):
+    """The triplets of one epoch in batches, the last one smaller, gathered from the store when they are asked for."""
+
+    def __init__(self, features: Features, starts: Ints, frames: int, size: int) -> None:
+        super().__init__()
+        self.features = features
+        self.starts = starts
+        self.frames = frames
+        self.size = size
+
+    def __len__(self) -> int:
+        return -(-len(self.starts) // self.size)
+
+    def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float32]]:
+        """Batch `number`: shape (triplet, 3, frame, mel)."""
+        chosen = self.starts[number * self.size : (number + 1) * self.size]
+        return (gather(self.features.frames, chosen, self.frames),)
+
+
+class StopWhenNotFinite(keras.callbacks.Callback):
+    """Stop with the epoch and the batch named when a loss is not finite; keep the means over the epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.epoch = epoch
+        self.train_means: dict[str, float] = {}
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.train_means = dict(logs or {})
+        self._check("train", batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._check("test", batch, logs)
+
+    def _check(self, split: str, batch: int, logs: dict[str, float] | None) -> None:
+        total = (logs or {}).get("total", 0.0)
+        if not np.isfinite(total):
+            raise InputError(
+                f"the loss must stay finite; it became {total} in epoch {self.epoch}, {split} batch {batch + 1}. "
+                "Lower the learning rate, or look for broken clips"
+            )
 
 
 def make_optimiser(settings: dict[str, Any]) -> keras.optimizers.Optimizer:
@@ -156,6 +198,8 @@ def _compiled_model(frames: int, mels: int, settings: dict[str, Any], seed: int)
     model = TripletModel(embedder, options["margin"], options["reduction"], options["passes"])
     # XLA is slower than TensorFlow's own convolutions on CPUs, and Keras' "auto" does not know.
     model.compile(optimizer=make_optimiser(options), jit_compile=False)
+    # With its variables made first, TensorFlow traces the step once instead of twice.
+    model.optimizer.build(embedder.trainable_variables)
     return model
 
 
@@ -174,32 +218,24 @@ def _run_epoch(
     """One row of the history for `train`, one for `test`."""
     started = time.monotonic()
     _seed_dropout(model.embedder, seed, epoch)
-    rows = []
-    for split, step, starts in (("train", model.train_on_batch, drawn), ("test", model.test_on_batch, held_out)):
-        model.reset_metrics()
-        means: dict[str, Any] = {}
-        for number, batch in enumerate(_batches(starts, settings["batch_size"], f"epoch {epoch} {split}"), 1):
-            means = step(gather(features.frames, batch, frames), return_dict=True)
-            if not np.isfinite(means["total"]):
-                raise InputError(
-                    f"the loss must stay finite; it became {means['total']} in epoch {epoch}, {split} batch {number}. "
-                    "Lower the learning rate, or look for broken clips"
-                )
-        rows.append({"epoch": epoch, "split": split} | {name: float(means[name]) for name in MEASURES})
+    learned = Batches(features, drawn, frames, settings["batch_size"])
+    watch = StopWhenNotFinite(epoch)
+    model.fit(learned, epochs=epoch, initial_epoch=epoch - 1, shuffle=False, verbose=0, callbacks=[watch])
+    scored = model.evaluate(
+        Batches(features, held_out, frames, settings["batch_size"]), verbose=0, return_dict=True, callbacks=[watch]
+    )
+    rows = [
+        {"epoch": epoch, "split": split} | {name: float(means[name]) for name in MEASURES}
+        for split, means in (("train", watch.train_means), ("test", scored))
+    ]
     rate, seconds = float(ops.convert_to_numpy(model.optimizer.learning_rate)), time.monotonic() - started
     print(f"epoch {epoch}: triplet loss {rows[0]['triplet_loss']:.4f}, held out {rows[1]['triplet_loss']:.4f}, "
           f"penalty {rows[0]['penalty']:.4g}, {seconds:.1f} s", flush=True)
     return [row | {"learning_rate": rate, "seconds": seconds} for row in rows]
 
 
-def _batches(starts: Ints, size: int, title: str) -> Iterator[Ints]:
-    """Cut the triplets of an epoch into batches, the last one smaller, with a progress bar on a terminal."""
-    for first in tqdm(range(0, len(starts), size), desc=title, disable=None, leave=False):
-        yield starts[first : first + size]
-
-
 def _seed_dropout(embedder: keras.Model, seed: int, epoch: int) -> None:
     """Give dropout a state that follows from seed and epoch alone, as the triplets have."""
     state = embedder.get_layer("dropout").seed_generator.state
-    drawn = np.random.default_rng([seed, epoch]).integers(2**31, size=tuple(state.shape))
+    drawn = np.random.default_rng([seed, epoch, STREAMS["dropout"]]).integers(2**31, size=tuple(state.shape))
     state.assign(drawn.astype(state.dtype))

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from lambdascape.errors import InputError
 
 Ints = npt.NDArray[np.int64]
-STREAMS = {"train": 0, "test": 1}
+# Streams of random numbers, from 1: numpy takes the keys (seed, epoch) and (seed, epoch, 0) for one.
+STREAMS = {"train": 1, "test": 2, "dropout": 3}
 
 
 def tile_frames(tile_s: float, recipe: dict[str, Any]) -> int:

@@ -1,0 +1,48 @@
+# From audio to report: what λ does to the embedding space that a triplet network learns. `make help` lists the commands.
+#
+# results/datasets/<dataset>/clips.tsv                    one row per clip that can be used
+# results/datasets/<dataset>/rejected.tsv                 one row per clip that cannot, and why
+# results/datasets/<dataset>/audio/                       made here for the demo data set only
+# results/features/<dataset>/<recipe>/shards/<k>.h5       temporary
+# results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once
+# results/<study>/runs.tsv                                one row per space: its name and every hyperparameter
+# results/<study>/models/<run>/                           embedder.weights.h5, history.tsv
+# results/<study>/embeddings/<space>.h5                   <space>: a run or a reference (untrained_seed~…, mean_logmel)
+# results/<study>/probes/<space>/                         by_epoch.tsv, converged.tsv, confusion.tsv
+# results/<study>/geometry/<space>.tsv
+# results/<study>/tables/*.tsv                            tidy: one row per (run, split, measure)
+# results/<study>/tables/claims.tsv                       one row per claim of the published study
+# results/<study>/figures/*.{svg,png}
+# results/<study>/report/index.html                       one file, opens offline
+# results/logs/… results/benchmarks/…                     the same paths again, one file per job
+#
+# Beside each large file lies its digest (<file>.sha256). Jobs depend on the digest, so that a `touch` redoes nothing.
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: workflow.source_path("config.yaml")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/datasets.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/embeddings.smk"
+include: "workflow/rules/probes.smk"
+include: "workflow/rules/geometry.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"results/{study.name}/report/index.html",
+    localrule: True

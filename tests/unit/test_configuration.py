@@ -1,0 +1,146 @@
+"""A config is refused with the key, the rule and what arrived; the one in the repository and its schema agree."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lambdascape.configuration import problems
+
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def schema(repo: Path) -> Config:
+    return yaml.safe_load((repo / "workflow/schemas/config.schema.yaml").read_text())
+
+
+@pytest.fixture
+def config(repo: Path) -> Config:
+    return yaml.safe_load((repo / "config.yaml").read_text())
+
+
+def with_value(config: Config, key: str, value: Any) -> Config:
+    *blocks, last = key.split(".")
+    place = config
+    for block in blocks:
+        place = place[block]
+    place[last] = value
+    return config
+
+
+def leaves(schema: Config, key: str = "") -> dict[str, Config]:
+    """The schema's keys that are values: name to rule."""
+    found = {}
+    for name, rule in schema["properties"].items():
+        path = f"{key}.{name}".lstrip(".")
+        if "properties" in rule and name != "axes":
+            found |= leaves(rule, path)
+        else:
+            found[path] = rule
+    return found
+
+
+def value_at(config: Config, key: str) -> Any:
+    for part in key.split("."):
+        config = config[part]
+    return config
+
+
+def test_the_default_study_has_no_problem(config: Config, schema: Config, repo: Path) -> None:
+    assert problems(config, schema, [str(repo / "config.yaml")]) == []
+
+
+def test_every_key_has_a_description_and_the_default_of_the_default_study(config: Config, schema: Config) -> None:
+    rules = leaves(schema)
+    assert len(rules) > 40
+    for key, rule in rules.items():
+        assert rule.get("description"), key
+        assert rule["default"] == value_at(config, key), key
+
+
+def test_a_config_with_nothing_in_it_is_the_default_study(schema: Config) -> None:
+    assert problems({}, schema) == []
+
+
+def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema: Config) -> None:
+    blocks = [schema["properties"][name]["properties"] for name in ("triplets", "network", "training")]
+    keys = sorted(key for block in blocks for key in block)
+    sweep = schema["properties"]["sweep"]["properties"]
+    assert sorted(sweep["axes"]["properties"]) == keys
+    assert sorted(sweep["arms"]["items"]["properties"]) == keys
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("network.witdh", 8, "network.witdh: must be a known key; did you mean width?"),
+        ("networks", {}, "networks: must be a known key; did you mean network?"),
+        ("training.learning_rate", "1e-5",
+         "training.learning_rate: must be a number; got the text '1e-5' (YAML reads 1e-5 as text: write 1.0e-05)"),
+        ("training.epochs", True, "training.epochs: must be a whole number; got True"),
+        ("training.epochs", 1.5, "training.epochs: must be a whole number; got 1.5"),
+        ("training.epochs", 0, "training.epochs: must be at least 1; got 0"),
+        ("training.margin", float("nan"), "training.margin: must be a finite number; got nan"),
+        ("training", None, "training: must be a mapping of keys; got null"),
+        ("training.passes", "both", "training.passes: must be one of separate, joint; got the text 'both'"),
+        ("network.dropout", 1.0, "network.dropout: must be below 1; got 1.0"),
+        ("sweep.axes.l2", [-0.1], "sweep.axes.l2.0: must be at least 0; got -0.1"),
+        ("sweep.axes.l2", [float("inf")], "sweep.axes.l2.0: must be a finite number; got inf"),
+        ("sweep.axes.l2", [0.1, 1e-1],
+         "sweep.axes.l2: must name each value once (0.1 and 1.0e-1 are one value); got [0.1, 0.1]"),
+        ("sweep.axes.l2", [], "sweep.axes.l2: must not be empty; got []"),
+        ("sweep.axes.l2", 0.1, "sweep.axes.l2: must be a list or null; got 0.1"),
+        ("sweep.axes.l2", None, "sweep.axes: must have at least one axis with values; got none"),
+        ("sweep.axes.lambda", [1.0], "sweep.axes.lambda: must be a known key; known here: "),
+        ("sweep.seeds", [], "sweep.seeds: must not be empty; got []"),
+        ("sweep.seeds", [1, 1], "sweep.seeds: must name each value once (0.1 and 1.0e-1 are one value); got [1, 1]"),
+        ("sweep.axes.l2", [0.1, 0.1 + 1e-13], "sweep: each run must differ from the others; two are l2~0.1_seed~1"),
+        ("study", "features", "study: must not be one of datasets, features, logs, benchmarks, which name folders"),
+        ("study", "../elsewhere", "study: must consist of letters, digits, dots and hyphens; got the text '../elsewhere'"),
+        ("study", "a; touch pwned", "study: must consist of letters, digits, dots and hyphens; got the text"),
+        ("study", "", "study: must consist of letters, digits, dots and hyphens; got the text ''"),
+        ("study", 2018, "study: must be text; got 2018"),
+        ("dataset.adapter", "folder", "dataset.path: must name the folder of the audio for the adapter folder; got null"),
+        ("features.fmax", 9000, "features.fmax: must be at most half of features.sr (8000 Hz); got 9000"),
+        ("features.fmin", 8000, "features.fmin: must be below features.fmax (8000 Hz); got 8000"),
+        ("features.win_length", 2048, "features.win_length: must be at most features.n_fft (1024); got 2048"),
+        ("triplets.neighbourhood_s", 1.0, "triplets.neighbourhood_s: must be at least tile_s (2 s); got 1 (run l2~1"),
+        ("triplets.tile_s", 0.01, "triplets: tile_s must hold at least one window of 480 samples; got 0.01 s (run"),
+        ("triplets.tile_s", 1.01, "triplets: tile_s and neighbourhood_s must be whole numbers of hops of 20 ms; got 1.01 s"),
+    ],
+)  # fmt: skip
+def test_refused_with_key_rule_and_what_arrived(
+    config: Config, schema: Config, key: str, value: Any, message: str
+) -> None:
+    found = problems(with_value(config, key, value), schema)
+    assert any(line.startswith(message) for line in found), found
+
+
+def test_all_problems_are_told_at_once(config: Config, schema: Config) -> None:
+    with_value(with_value(config, "training.epochs", -1), "features.sr", "16k")
+    assert len(problems(config, schema)) == 2
+
+
+def test_code_in_a_config_is_refused(config: Config, schema: Config, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("__use_yte__: true\nstudy: ?print('run')\n")
+    assert problems(config, schema, [str(file)])[0].startswith("__use_yte__: a config must be plain YAML")
+    assert any("__use_yte__" in line for line in problems(config | {"__use_yte__": True}, schema))
+
+
+def test_studies_of_the_repository_have_no_problem(config: Config, schema: Config, repo: Path) -> None:
+    studies = sorted((repo / "studies").glob("*.yaml"))
+    assert len(studies) >= 2
+    for study in studies:
+        assert problems(laid_over(config, yaml.safe_load(study.read_text())), schema, [str(study)]) == [], study.name
+
+
+def laid_over(config: Config, overlay: Config) -> Config:
+    """Merge as Snakemake does: mappings by key, everything else replaced."""
+    merged = dict(config)
+    for key, value in overlay.items():
+        inner = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = laid_over(merged[key], value) if inner else value
+    return merged

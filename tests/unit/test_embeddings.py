@@ -1,0 +1,71 @@
+"""Every tile of every clip has its row, and the reference spaces are what they say."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lambdascape import store
+from lambdascape.embeddings import embed_mean_logmel, embed_trained, embed_untrained
+from lambdascape.errors import InputError
+from lambdascape.files import write_table
+from lambdascape.network import build_embedder, save_embedder
+
+RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
+SETTINGS = {
+    "triplets": {"tile_s": 0.4},
+    "network": {"width": 2, "conv_biases": True, "dropout": 0.5, "embedding_dim": 4, "l2": 0.0},
+}
+LENGTHS = [119, 38, 39, 79]  # frames: two tiles of 39 with 40 from start to start, none, one, two
+
+
+@pytest.fixture
+def audio(tmp_path: Path) -> tuple[Path, Path]:
+    names = [f"clip{i}" for i in range(4)]
+    frames = np.random.default_rng(3).normal(size=(sum(LENGTHS), 16)).astype(np.float16)
+    with store.create(tmp_path / "features.h5", "features", {"recipe": RECIPE}) as file:
+        file["frames"] = frames
+        file["clip_start"] = np.concatenate([[0], np.cumsum(LENGTHS)])
+        file.create_dataset("clip", data=names, dtype=store.TEXT)
+    columns = {"clip": names, "moment": names, "session": ["b", "a", "a", "NA"], "node": "", "fold": "f", "label": "x"}
+    write_table(pd.DataFrame(columns), tmp_path / "clips.tsv")
+    return tmp_path / "features.h5", tmp_path / "clips.tsv"
+
+
+def test_mean_logmel_equals_the_mean_of_each_tile(audio: tuple[Path, Path], tmp_path: Path) -> None:
+    embed_mean_logmel(*audio, SETTINGS, tmp_path / "space.h5")
+    embedding, tiles, about = store.read_embeddings(tmp_path / "space.h5")
+    features = store.open_features(audio[0])
+    assert about == {"kind": "mean_logmel"}
+    assert sorted(zip(tiles["clip"], tiles["start_s"], strict=True)) == [
+        ("clip0", 0.0), ("clip0", 0.4), ("clip0", 0.8), ("clip2", 0.0), ("clip3", 0.0), ("clip3", 0.4),
+    ]  # fmt: skip
+    for point, clip, start_s in zip(embedding, tiles["clip"], tiles["start_s"], strict=True):
+        first = features.clip_start[features.clips.index(clip)] + round(start_s * 100)
+        np.testing.assert_allclose(point, features.frames[first : first + 39].astype(float).mean(axis=0), atol=1e-5)
+    assert set(tiles["session"]) == {"a", "b", "NA"}
+
+
+def test_trained_and_untrained_spaces_are_the_network_in_inference_mode(audio: tuple[Path, Path], tmp_path: Path) -> None:
+    weights, seed = tmp_path / "embedder.weights.h5", 5
+    embedder = build_embedder(39, 16, SETTINGS["network"], seed)
+    embed_untrained(*audio, SETTINGS, seed, tmp_path / "untrained.h5")
+    untrained, tiles, about = store.read_embeddings(tmp_path / "untrained.h5")
+    assert about["kind"] == "untrained"
+    embedder.set_weights([w + 0.05 for w in embedder.get_weights()])
+    save_embedder(embedder, {"settings": SETTINGS, "seed": seed}, weights)
+    embed_trained(*audio, weights, SETTINGS, seed, tmp_path / "trained.h5")
+    trained, _, _ = store.read_embeddings(tmp_path / "trained.h5")
+    features = store.open_features(audio[0])
+    starts = [features.clip_start[features.clips.index(c)] + round(s * 100) for c, s in zip(tiles["clip"], tiles["start_s"], strict=True)]
+    inputs = np.stack([features.frames[start : start + 39] for start in starts]).astype(np.float32)[..., None]
+    np.testing.assert_allclose(trained, embedder(inputs, training=False), atol=1e-5)
+    fresh = build_embedder(39, 16, SETTINGS["network"], seed)
+    np.testing.assert_allclose(untrained, fresh(inputs, training=False), atol=1e-5)
+    assert np.abs(trained - untrained).max() > 0.01
+
+
+def test_clips_that_are_all_too_short_are_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"at least one tile \(2.0 s\); all 4 are shorter"):
+        embed_mean_logmel(*audio, {"triplets": {"tile_s": 2.0}}, tmp_path / "space.h5")

@@ -1,0 +1,277 @@
+"""The figures show the numbers of the tables, in the colours of the values, whatever the study looks like."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lambdascape.errors import InputError
+from lambdascape.figures import style
+from lambdascape.figures.confusion import confusion_figure, counts, draw_confusion
+from lambdascape.figures.curves import KINDS, curves_figure, draw_curves
+from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
+from lambdascape.figures.response import draw_response, response_figure
+from lambdascape.figures.sweep import read_sweep
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from .studies import EPOCHS, FakeStudy
+
+PUBLISHED_CURVES = Path(__file__).parents[2] / "workflow" / "report" / "published_curves.csv"
+SEVERAL = tuple({"l2": l2, "margin": margin} for l2 in (1.0, 0.1) for margin in (0.5, 2.0))
+STUDIES: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "unlabelled": {"labelled": False},
+    "one run": {"points": ({"l2": 0.01},), "seeds": (7,)},
+    "zero": {"points": ({"l2": 0.0}, {"l2": 0.001}, {"l2": 0.1})},
+    "several axes": {"points": SEVERAL},
+    "words": {"points": ({"reduction": "all"}, {"reduction": "nonzero"})},
+}
+
+
+def lines(figure: Figure, axes: int = 0) -> dict[str, Any]:
+    """Labelled lines of a panel."""
+    return {
+        str(line.get_label()): line
+        for line in figure.axes[axes].lines
+        if not str(line.get_label()).startswith("_")
+    }
+
+
+def words_of(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, **STUDIES[name])
+    sweep = read_sweep(study.tables["runs"])
+    figures = [
+        curves_figure(sweep, study.frame("training"), "triplet_loss", None),
+        curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None),
+        response_figure(sweep, study.frame("scores")),
+        confusion_figure(sweep, study.frame("confusion")),
+    ]
+    for figure in figures:
+        figure.set_dpi(30)
+        figure.canvas.draw()
+    panels = [len(figure.axes) for figure in figures]
+    assert panels == ([1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0])
+
+
+def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setitem(style.RC, "svg.fonttype", "none")  # so that the test can read the text
+    study = FakeStudy(tmp_path)
+    runs, table = study.tables["runs"], study.tables
+    folder = tmp_path / "out"
+
+    def out(figure: str) -> tuple[Path, Path]:
+        return folder / f"{figure}.svg", folder / f"{figure}.png"
+
+    draw_curves(runs, table["training"], "triplet_loss", [str(PUBLISHED_CURVES)], *out("loss"), True)
+    draw_curves(runs, table["probe_epochs"], "cross_entropy", [], *out("cross_entropy"), True)
+    draw_response(runs, table["scores"], *out("response"), True)
+    draw_confusion(runs, table["confusion"], *out("confusion"), True)
+    draw_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
+    for name in ("loss", "cross_entropy", "response", "confusion", "maps"):
+        assert "synthetic data" in (folder / f"{name}.svg").read_text(encoding="utf-8")
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")
+
+
+def test_the_same_tables_give_the_same_bytes_and_another_mark_does_not(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    for name, synthetic in (("a", False), ("b", False), ("c", True)):
+        svg, png = tmp_path / f"{name}.svg", tmp_path / f"{name}.png"
+        draw_response(study.tables["runs"], study.tables["scores"], svg, png, synthetic)
+    a, b, c = ((tmp_path / f"{name}.svg").read_bytes() for name in "abc")
+    assert a == b != c
+    assert b"<dc:date>" not in a
+
+
+def test_without_labels_a_sentence_stands_in_place_of_axes(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, labelled=False)
+    sweep = read_sweep(study.tables["runs"])
+    for figure in (
+        response_figure(sweep, study.frame("scores")),
+        confusion_figure(sweep, study.frame("confusion")),
+        curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None),
+    ):
+        assert not figure.axes
+        assert "No labels: the probes were left out." in words_of(figure)
+    assert len(curves_figure(sweep, study.frame("training"), "triplet_loss", None).axes) == 1
+
+
+def test_curves_are_the_means_over_seeds(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    figure = curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "triplet_loss", None)
+    drawn = lines(figure)
+    assert set(drawn) == {f"{split}:{l2}" for split in ("train", "test") for l2 in ("1", "0.1", "0.01")}
+    for label, line in drawn.items():
+        split, l2 = label.split(":")
+        here = [space for space in study.spaces if space.get("l2") == float(l2)]
+        for epoch, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
+            assert y == pytest.approx(np.mean([study.loss(space, int(epoch), split) for space in here]))
+        assert list(line.get_xdata()) == list(range(1, EPOCHS + 1))
+
+
+def test_published_curves_stand_one_epoch_later_and_only_where_l2_varies(tmp_path: Path) -> None:
+    published = pd.DataFrame(
+        {"figure": ["triplet_loss"] * 2, "l2": 0.1, "epoch": [0, 1], "value": [0.9, 0.8]}
+    )
+    study = FakeStudy(tmp_path / "a")
+    drawn = lines(
+        curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "triplet_loss", published)
+    )
+    assert list(drawn["published:0.1"].get_xdata()) == [1, 2]
+    assert list(drawn["published:0.1"].get_ydata()) == [0.9, 0.8]
+    assert drawn["published:0.1"].get_color() == drawn["train:0.1"].get_color()
+    other = FakeStudy(tmp_path / "b", points=({"margin": 0.5}, {"margin": 2.0}))
+    drawn = lines(
+        curves_figure(read_sweep(other.tables["runs"]), other.frame("training"), "triplet_loss", published)
+    )
+    assert not any(label.startswith("published") for label in drawn)
+
+
+def test_the_published_file_has_all_three_figures() -> None:
+    table = pd.read_csv(PUBLISHED_CURVES)
+    assert set(table["figure"]) == {kind.published for kind in KINDS.values()}
+    assert set(table["l2"]) == {1.0, 0.1, 0.01}
+    assert table["epoch"].min() == 0
+
+
+def test_the_response_shows_every_run_its_interval_and_the_means(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, points=({"l2": 0.1}, {"l2": 0.0}, {"l2": 0.01}))
+    figure = response_figure(read_sweep(study.tables["runs"]), study.frame("scores"))
+    drawn = lines(figure)
+    for l2 in (0.0, 0.01, 0.1):
+        values = [study.value(space) for space in study.spaces if space.get("l2") == l2]
+        assert sorted(drawn[f"clip:{l2:g}"].get_ydata()) == pytest.approx(sorted(values))
+    means = [np.mean([study.value(s) for s in study.spaces if s.get("l2") == l2]) for l2 in (0.0, 0.01, 0.1)]
+    assert drawn["clip"].get_ydata() == pytest.approx(means)
+    assert drawn["tile"].get_ydata() == pytest.approx(np.array(means) - 0.05)
+    assert drawn["untrained"].get_ydata() == pytest.approx([0.2, 0.2])
+    assert drawn["mean_logmel"].get_ydata() == pytest.approx([0.3, 0.3])
+    bars = [bar for group in figure.axes[0].collections for bar in group.get_segments()]
+    lengths = {round(float(np.ptp(bar[:, 1])), 6) for bar in bars}
+    assert lengths == {0.1}
+    assert len(bars) == 3 * 2 * 2  # values, seeds, units
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0", "0.01", "0.1"]
+
+
+def test_confusion_counts_are_summed_over_seeds_of_one_value_and_of_clips_only(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep = read_sweep(study.tables["runs"])
+    matrix = counts(sweep, study.frame("confusion"), 0.1, sorted(study.classes))
+    assert matrix.tolist() == [[12, 4, 4], [4, 12, 4], [4, 4, 12]]
+    shares = confusion_figure(sweep, study.frame("confusion")).axes[0].collections[0].get_array()
+    assert np.asarray(shares).reshape(3, 3).sum(axis=1) == pytest.approx([100] * 3)
+
+
+@pytest.mark.parametrize("name", ["usual", "zero", "several axes"])
+def test_colours_follow_the_order_of_the_values_and_agree_between_figures(name: str, tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, **STUDIES[name])
+    sweep = read_sweep(study.tables["runs"])
+    colours = style.colours(sweep.values)
+    brightness = [np.dot(to_rgb(colours[value]), (0.2126, 0.7152, 0.0722)) for value in sweep.values]
+    assert brightness == sorted(brightness, reverse=True)
+    assert len(set(colours.values())) == len(sweep.values)
+    loss = lines(curves_figure(sweep, study.frame("training"), "triplet_loss", None))
+    f1 = lines(curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None))
+    response = lines(response_figure(sweep, study.frame("scores")))
+    for value in sweep.values:
+        found = {loss[f"train:{value:g}"].get_color(), f1[f"test:{value:g}"].get_color()}
+        assert found | {response[f"clip:{value:g}"].get_color()} == {colours[value]}
+
+
+def test_the_axis_is_what_varies_l2_first(tmp_path: Path) -> None:
+    several = read_sweep(FakeStudy(tmp_path / "a", points=SEVERAL).tables["runs"])
+    assert (several.key, several.values, several.others) == ("l2", (0.1, 1.0), ("margin",))
+    tiles = read_sweep(FakeStudy(tmp_path / "b", points=({"tile_s": 5.0}, {"tile_s": 1.0})).tables["runs"])
+    assert (tiles.key, tiles.values, tiles.axis) == ("tile_s", (1.0, 5.0), "Length of a tile (s)")
+    assert tiles.label(5.0) == "length of a tile 5 s"
+    one = read_sweep(FakeStudy(tmp_path / "c", points=({"l2": 0.01},)).tables["runs"])
+    assert (one.key, one.values) == ("", ("",))
+
+
+def test_several_axes_are_averaged_and_the_title_says_so(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, points=SEVERAL)
+    figure = curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "triplet_loss", None)
+    assert "over margin; thin lines: each margin" in words_of(figure)
+    arms = [line for line in figure.axes[0].lines if line.get_label() == "_arm"]
+    assert len(arms) == 2 * 2 * 2  # splits, λ, margins
+
+
+def test_a_table_without_trained_runs_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "runs.tsv"
+    path.write_text("run\tkind\tseed\tl2\nmean_logmel\tmean_logmel\t\t\n", encoding="utf-8")
+    with pytest.raises(InputError, match="at least one run of kind 'trained'"):
+        read_sweep(path)
+
+
+def test_maps_show_the_first_seed_of_each_value_and_the_references(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    panels = mapped_runs(read_sweep(study.tables["runs"]))
+    assert [run for run, _ in panels] == [
+        *("l2~0.01_seed~1", "l2~0.1_seed~1", "l2~1.0_seed~1"),
+        *("untrained_seed~1", "mean_logmel"),
+    ]
+    assert [words for _, words in panels][:2] == ["λ = 0.01", "λ = 0.1"]
+
+
+def test_a_sample_is_stratified_held_out_and_the_same_each_time() -> None:
+    tiles = pd.DataFrame({"label": ["a"] * 9000 + ["b"] * 1000, "fold": ["fold1", "fold2"] * 5000})
+    kept = sample(tiles, "fold1")
+    assert set(tiles["fold"].iloc[kept]) == {"fold1"}
+    assert tiles["label"].iloc[kept].value_counts().to_dict() == {"a": 1350, "b": 150}
+    assert kept.tolist() == sample(tiles, "fold1").tolist() == sorted(set(kept))
+
+
+def test_the_projection_is_the_principal_components() -> None:
+    points = np.random.default_rng([3]).normal(size=(40, 6)) * [5, 3, 1, 1, 1, 1]
+    coordinates, share = project(points.astype(np.float32))
+    values = np.sort(np.linalg.eigvalsh(np.cov(points.T)))[::-1]
+    assert coordinates.var(axis=0, ddof=1) == pytest.approx(values[:2], rel=1e-4)
+    assert share == pytest.approx(values[:2] / values.sum(), rel=1e-4)
+    flat, none = project(np.ones((3, 1), np.float32))
+    assert flat.tolist() == [[0, 0]] * 3
+    assert none.tolist() == [0, 0]
+
+
+def test_unlabelled_tiles_are_coloured_by_session_while_those_can_be_told_apart() -> None:
+    few = pd.DataFrame({"label": [""] * 4, "session": ["s1", "s1", "s2", "s3"]})
+    many = pd.DataFrame({"label": [""] * 99, "session": [f"s{i}" for i in range(99)]})
+    assert groups(few)[1] == "session"
+    assert groups(many)[1] == ""
+    names, by = groups(few.assign(label=["a", "", "b", "b"]))
+    assert (names.tolist(), by) == (["a", "no label", "b", "b"], "class")
+
+
+def test_maps_write_the_explained_variance() -> None:
+    tiles = pd.DataFrame({"label": ["a", "b"] * 20, "session": "s"})
+    points = np.random.default_rng([1]).normal(size=(40, 4)).astype(np.float32)
+    figure = maps_figure([("λ = 1", points, tiles)])
+    share = project(points)[1]
+    assert f"1st: {share[0]:.0%} of variance" in words_of(figure)
+    assert f"2nd: {share[1]:.0%}" in words_of(figure)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_labels_keep_apart_in_order_and_inside(wanted: list[float]) -> None:
+    placed = style.keep_apart(wanted, 0.08, 0.0, 1.0)
+    ordered = placed[np.argsort(wanted, kind="stable")]
+    assert (np.diff(ordered) >= 0.08 - 1e-9).all()
+    assert ordered[0] >= -1e-9
+    assert ordered[-1] <= 1 + 1e-9
+
+
+def test_labels_that_have_room_stay_where_they_are() -> None:
+    assert style.keep_apart([0.9, 0.1, 0.5], 0.1, 0, 1) == pytest.approx([0.9, 0.1, 0.5])
+
+
+def test_zero_stands_one_step_left_of_the_smallest() -> None:
+    assert style.places([0, 0.01, 0.1, 1.0]) == pytest.approx([-3, -2, -1, 0])
+    assert style.places(["all", "nonzero"]).tolist() == [0, 1]

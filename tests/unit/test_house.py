@@ -1,0 +1,123 @@
+"""The rooms of the house: what may stand where (workflow/README.md)."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+LIBRARY = REPO / "workflow/lib/lambdascape"
+RULES = sorted((REPO / "workflow/rules").glob("*.smk"))
+SCRIPTS = sorted((REPO / "workflow/scripts").glob("*.py"))
+MODULES = sorted(LIBRARY.rglob("*.py"))
+STAGES = ["common", "datasets", "features", "models", "embeddings", "probes", "geometry", "tables", "figures", "report"]
+# TensorFlow costs seconds in every job that imports it.
+WITH_TENSORFLOW = {"network", "losses", "training"}
+
+
+def name_of(path: Path) -> str:
+    return path.stem
+
+
+def code_of(path: Path) -> str:
+    """The text of a rule file without comments."""
+    return "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
+
+
+def test_the_top_level_holds_what_the_plan_names() -> None:
+    plan = (
+        "README.md Snakefile config.yaml Makefile pyproject.toml profiles/default studies envs workflow/README.md"
+        " workflow/schemas/config.schema.yaml tests/unit tests/workflow tests/end_to_end .ci/run LICENSE CITATION.cff"
+        " CHANGELOG.md CONTRIBUTING.md"
+    )
+    assert [name for name in plan.split() if not (REPO / name).exists()] == []
+
+
+def test_the_snakefile_is_a_table_of_contents() -> None:
+    text = (REPO / "Snakefile").read_text()
+    assert re.findall(r'include: "workflow/rules/(\w+)\.smk"', text) == STAGES
+    assert sorted(map(name_of, RULES)) == sorted(STAGES)
+    code = code_of(REPO / "Snakefile")
+    assert not re.search(r"\bdef |\blambda\b|^\s*run:", code, re.MULTILINE)
+    assert len(re.findall(r"^rule (\w+)", code, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize("path", RULES, ids=name_of)
+def test_rule_files_hold_no_logic(path: Path) -> None:
+    code = code_of(path)
+    assert not re.search(r"\bdef |\blambda\b|^\s*run:|^\s*shell:", code, re.MULTILINE)
+    assert len(path.read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("path", [path for path in RULES if path.stem != "common"], ids=name_of)
+def test_every_rule_names_its_files_and_keeps_log_benchmark_fingerprint_and_resources(path: Path) -> None:
+    blocks = re.split(r"^(?:use )?rule ", code_of(path), flags=re.MULTILINE)[1:]
+    assert blocks
+    for block in blocks:
+        rule = block.split(":")[0].split(" as ")[-1].removesuffix(" with")
+        for section in re.findall(r"^    (?:input|output):\n((?:        .*\n)+)", block, re.MULTILINE):
+            assert re.match(r"        \w+=", section), f"{rule}: inputs and outputs have names"
+        if "localrule: True" in block and "script:" not in block:
+            continue  # a target
+        assert "    log:\n" in block, rule
+        assert "    benchmark:\n" in block, rule
+        assert re.search(r'code=fingerprint\("(\w+)"\)', block), rule
+        inherits = " with" in block.split("\n")[0]
+        assert inherits or "resources:" in block or "localrule: True" in block, rule
+
+
+@pytest.mark.parametrize("path", [path for path in RULES if path.stem != "common"], ids=name_of)
+def test_the_fingerprint_is_that_of_the_script(path: Path) -> None:
+    for block in re.split(r"^rule ", code_of(path), flags=re.MULTILINE)[1:]:
+        scripts = set(re.findall(r"scripts/(\w+)\.py", block))
+        assert scripts == set(re.findall(r'fingerprint\("(\w+)"\)', block))
+
+
+def test_every_script_has_a_rule() -> None:
+    used = {name for path in RULES for name in re.findall(r"scripts/(\w+)\.py", path.read_text())}
+    assert used == set(map(name_of, SCRIPTS))
+
+
+def test_a_rule_is_named_as_its_script() -> None:
+    for path in RULES:
+        for block in re.split(r"^rule ", code_of(path), flags=re.MULTILINE)[1:]:
+            script = re.search(r"scripts/(\w+)\.py", block)
+            if script and script[1] != "draw_curves":  # three figures of one kind
+                assert block.split(":")[0] == script[1]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_scripts_only_hand_on(path: Path) -> None:
+    text = path.read_text()
+    tree = ast.parse(text)
+    decisions = ast.If | ast.For | ast.While | ast.IfExp | ast.FunctionDef | ast.Lambda | ast.comprehension | ast.Try
+    assert not [node for node in ast.walk(tree) if isinstance(node, decisions)]
+    numbers = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, int)]
+    assert [node.value for node in numbers] == [0]  # snakemake.log[0]
+    assert len(text.splitlines()) <= 20
+    assert "snakemake.config" not in text
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_the_library_knows_no_engine_and_no_config_and_stays_short(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"^\s*(import|from) snakemake\b", text, re.MULTILINE)
+    assert "config.yaml" not in text
+    assert len(text.splitlines()) <= 400
+    if path.stem not in WITH_TENSORFLOW:
+        top = [line for line in text.splitlines() if re.match(r"(import|from) (tensorflow|keras)\b", line)]
+        assert top == []
+
+
+def test_no_rule_reads_more_of_the_config_than_its_own_block() -> None:
+    for path in RULES:
+        if path.stem in ("common", "report"):
+            continue
+        assert not re.search(r"=config,|=config$", code_of(path), re.MULTILINE), path.name
+
+
+def test_lambda_is_never_an_identifier() -> None:
+    for path in MODULES:
+        names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+        assert not [name for name in names if "lambda" in name.lower() and name != "lambdascape"], path.name

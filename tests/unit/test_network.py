@@ -1,0 +1,76 @@
+"""The network has the published form, and λ holds for what it should hold for."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from lambdascape.errors import InputError
+from lambdascape.network import build_embedder, load_embedder, save_embedder
+
+SMALL: dict[str, Any] = {"width": 4, "conv_biases": True, "dropout": 0.5, "embedding_dim": 8, "l2": 0.0}
+# Trainable parameters of the one-channel ResNet18 without head and without biases of convolutions (study facts).
+RESNET18 = 11_170_240
+
+
+def backbone_parameters(embedder: keras.Model) -> int:
+    return sum(int(np.prod(v.shape)) for v in embedder.trainable_variables if not v.path.startswith("embedding/"))
+
+
+def test_the_published_network_has_the_known_number_of_parameters() -> None:
+    settings = SMALL | {"width": 64, "conv_biases": False, "embedding_dim": 64}
+    assert backbone_parameters(build_embedder(64, 64, settings, 1)) == RESNET18
+
+
+@pytest.mark.parametrize("l2", [1.0, 0.1, 0.01])
+@pytest.mark.parametrize("conv_biases", [True, False])
+def test_the_penalty_is_l2_times_the_sum_of_squares_of_convolutions(l2: float, conv_biases: bool) -> None:
+    embedder = build_embedder(48, 32, SMALL | {"l2": l2, "conv_biases": conv_biases}, 1)
+    rng = np.random.default_rng(2)
+    total = 0.0
+    for layer in embedder.layers:
+        layer.set_weights([rng.normal(size=w.shape) for w in layer.get_weights()] if layer.weights else [])
+        if isinstance(layer, keras.layers.Conv2D):
+            total += sum(float(np.sum(np.square(w.astype(np.float64)))) for w in layer.get_weights())
+    assert float(sum(embedder.losses)) == pytest.approx(l2 * total, rel=1e-5)
+    assert len(embedder.losses) == 20 * (1 + conv_biases)  # 1 + 16 + 3 convolutions
+
+
+def test_without_l2_there_is_no_penalty() -> None:
+    assert build_embedder(48, 32, SMALL, 1).losses == []
+
+
+def test_embeddings_lie_on_the_unit_sphere() -> None:
+    tiles = np.random.default_rng(1).normal(size=(3, 48, 32, 1)).astype(np.float32)
+    embedding = build_embedder(48, 32, SMALL, 1).predict_on_batch(tiles)
+    assert embedding.shape == (3, 8)
+    np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-5)
+
+
+def test_initial_weights_follow_from_the_seed_and_not_from_l2() -> None:
+    def weights(seed: int, l2: float) -> list[np.ndarray]:
+        return build_embedder(48, 32, SMALL | {"l2": l2}, seed).get_weights()
+
+    first, other_l2, other_seed = weights(1, 0.1), weights(1, 1.0), weights(2, 0.1)
+    assert all(np.array_equal(a, b) for a, b in zip(first, other_l2, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other_seed, strict=True))
+
+
+def test_saved_weights_come_back_and_those_of_another_run_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "embedder.weights.h5"
+    embedder = build_embedder(48, 32, SMALL, 1)
+    save_embedder(embedder, {"seed": 1}, path)
+    other = build_embedder(48, 32, SMALL, 2)
+    load_embedder(other, {"seed": 1}, path)
+    assert all(np.array_equal(a, b) for a, b in zip(embedder.get_weights(), other.get_weights(), strict=True))
+    with pytest.raises(InputError, match=r"must hold the weights of \{'seed': 2\}; it holds those of \{'seed': 1\}"):
+        load_embedder(other, {"seed": 2}, path)
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "embedder.weights.h5"
+    path.write_bytes(b"no weights")
+    with pytest.raises(InputError, match="must be a weights file"):
+        load_embedder(build_embedder(48, 32, SMALL, 1), {}, path)

@@ -1,0 +1,93 @@
+"""The fingerprint follows the code and nothing but the code."""
+
+from pathlib import Path
+
+import pytest
+
+from lambdascape import provenance
+
+SCRIPT = "from lambdascape.b import f\n\nf(1)\n"
+MODULES = {
+    "__init__": "",
+    "b": '"""Doc."""\nimport lambdascape.c\nfrom lambdascape import d\n\ndef f(x):\n    """Doc."""\n    return x + 1\n',
+    "c": "from lambdascape.inner.e import g\n",
+    "d": "def late():\n    from lambdascape.errors import InputError\n",
+    "errors": "class InputError(ValueError): pass\n",
+    "unused": "x = 1\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    library = tmp_path / "lambdascape"
+    (library / "inner").mkdir(parents=True)
+    for name, code in MODULES.items():
+        (library / f"{name}.py").write_text(code)
+    (library / "inner/__init__.py").touch()
+    (library / "inner/e.py").write_text("g = 1\n")
+    (tmp_path / "job.py").write_text(SCRIPT)
+    monkeypatch.setattr(provenance, "LIBRARY", library)
+    monkeypatch.setattr(provenance, "SCRIPTS", tmp_path)
+    return tmp_path
+
+
+def fingerprint() -> str:
+    for function in (provenance.fingerprint, provenance._imports, provenance._code):
+        function.cache_clear()
+    return provenance.fingerprint("job")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("job.py", "f(1)", "f(2)"),
+        ("lambdascape/b.py", "x + 1", "x + 2"),
+        ("lambdascape/inner/e.py", "g = 1", "g = 2"),
+        ("lambdascape/d.py", "late", "later"),
+    ],
+)
+def test_changed_by_the_script_and_every_module_that_it_reaches(package: Path, file: str, old: str, new: str) -> None:
+    before = fingerprint()
+    (package / file).write_text((package / file).read_text().replace(old, new))
+    assert fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("job.py", "f(1)", "f(  1  )  # comment"),
+        ("lambdascape/b.py", "Doc.", "Another sentence."),
+        ("lambdascape/b.py", "x + 1", "(x\n        + 1)"),
+        ("lambdascape/unused.py", "1", "2"),
+        ("lambdascape/errors.py", "ValueError", "Exception"),
+    ],
+)
+def test_unchanged_by_comments_docstrings_formatting_and_other_modules(
+    package: Path, file: str, old: str, new: str
+) -> None:
+    before = fingerprint()
+    changed = (package / file).read_text().replace(old, new)
+    assert changed != (package / file).read_text()
+    (package / file).write_text(changed)
+    assert fingerprint() == before
+
+
+def test_the_probe_does_not_depend_on_the_training_nor_one_figure_on_another() -> None:
+    reached = {
+        script: provenance._reached(provenance._imports(provenance.SCRIPTS / f"{script}.py"))
+        for script in ("train_model", "fit_converged", "draw_maps", "write_report", "extract_shard")
+    }
+    assert "training" in reached["train_model"]
+    assert not {"training", "network", "losses"} & (reached["fit_converged"] | reached["draw_maps"] | reached["extract_shard"])
+    assert not {"figures.curves", "figures.response"} & reached["draw_maps"]
+
+
+def test_settings_digest_ignores_the_order_of_keys() -> None:
+    digest = provenance.settings_digest
+    assert digest({"a": 1, "b": [2, 3]}) == digest({"b": [2, 3], "a": 1})
+    assert digest({"a": 1}) != digest({"a": 1.5})
+
+
+def test_versions_and_git_state_are_told(tmp_path: Path) -> None:
+    assert provenance.versions()["keras"].startswith("3.")
+    assert provenance.git_state(tmp_path) == "no git checkout"

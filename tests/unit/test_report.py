@@ -1,0 +1,342 @@
+"""The report is one harmless offline file that says what the tables say, and no more."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from lambdascape import report_tables
+from lambdascape.errors import InputError
+from lambdascape.figures.sweep import read_sweep
+from lambdascape.files import file_digest
+from lambdascape.hyperparameters import in_words
+from lambdascape.report import caption_html, write_report
+from lambdascape.report_hyperparameters import table_1
+from lambdascape.report_sources import digests, duration, processor, times
+from lambdascape.report_verdict import answer
+
+from .studies import CLAIMS, FakeStudy
+
+ROOT = Path(__file__).parents[2]
+CAPTIONS = ROOT / "workflow" / "report"
+FIGURES = ("response", "triplet_loss", "probe_f1", "probe_cross_entropy", "maps", "confusion")
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+
+def write(study: FakeStudy, synthetic: bool = True, **changes: Any) -> str:
+    """Write a report of a fake study; returns the page."""
+    folder = study.folder
+    figures = {}
+    for name in FIGURES:
+        figures[name] = folder / f"{name}.svg"
+        figures[name].write_text(SVG.format(name), encoding="utf-8")
+    job = folder / "benchmarks" / "models" / "a.tsv"
+    job.parent.mkdir(parents=True, exist_ok=True)
+    job.write_text("s\th:m:s\tmax_rss\n61.0\t0:01:01\t812.5\n", encoding="utf-8")
+    given: dict[str, Any] = {
+        "template": CAPTIONS / "index.html.j2",
+        "study": "demo",
+        "config": CONFIG,
+        "synthetic": synthetic,
+        "tables": study.tables,
+        "figures": figures,
+        "captions": {name: CAPTIONS / f"{name}.rst" for name in FIGURES},
+        "sources": [study.tables["scores"]],
+        "benchmarks": {"models": folder / "benchmarks" / "models"},
+        "checkout": ROOT,
+        "command": "make run STUDY='a & b'",
+    }
+    write_report(folder / "index.html", **given | changes)
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, visible text, and tags left open."""
+
+    VOID = ("meta", "img", "br", "hr", "link", "input")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def test_the_page_is_whole_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
+    page = Page(write(FakeStudy(tmp_path)))
+    assert page.open == []
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "base"}
+    for _, attributes in page.tags:
+        for name in ("src", "href"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:image/", "#"))
+        assert not any(name.startswith("on") for name in attributes)
+    assert not re.search(r"url\(|@import", write(FakeStudy(tmp_path)))
+
+
+def test_links_reach_their_places_and_every_picture_and_table_is_named(tmp_path: Path) -> None:
+    page = Page(write(FakeStudy(tmp_path)))
+    places = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    assert {str(a["href"])[1:] for tag, a in page.tags if tag == "a"} <= places
+    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert len(pictures) == len(FIGURES)
+    assert all(picture["alt"] for picture in pictures)
+    names = [tag for tag, _ in page.tags]
+    assert names.count("table") == names.count("caption") > 5
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+    assert "0.501 at λ = 1" in str(pictures[0]["alt"])
+
+
+def test_every_claim_is_there_with_verdict_evidence_and_rule(tmp_path: Path) -> None:
+    page = Page(write(FakeStudy(tmp_path)))
+    for _, statement, verdict, evidence, rule in CLAIMS:
+        for words in (statement, verdict, evidence, rule):
+            assert words in page.text
+    assert "1 holds, 1 does not hold, 1 is undecided" in page.text
+
+
+def test_labels_and_paths_from_outside_come_out_harmless(tmp_path: Path) -> None:
+    text = write(FakeStudy(tmp_path))
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "0.4 &lt;b&gt;bold&lt;/b&gt;" in text
+    assert "audio/&lt;bad&gt;.wav" in text
+    assert "STUDY=&#39;a &amp; b&#39;" in text
+
+
+def test_synthetic_data_are_called_so_and_real_ones_are_not(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    assert "The data are synthetic" in Page(write(study)).text
+    assert "synthetic" not in Page(write(study, synthetic=False, config=_real())).text.replace(
+        "synthetic audio", ""
+    )
+
+
+def _real() -> dict[str, Any]:
+    return CONFIG | {"dataset": CONFIG["dataset"] | {"title": "Kitchen recordings", "licence": "CC BY 4.0"}}
+
+
+def test_licence_times_digests_and_command_are_told(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    page = Page(write(study, config=_real()))
+    for words in (
+        "CC BY 4.0",
+        "1 min 01 s",
+        "812 MB",
+        file_digest(study.tables["scores"]),
+        "tensorflow",
+        "make run",
+    ):
+        assert words in page.text
+
+
+def test_without_labels_a_sentence_replaces_the_probes(tmp_path: Path) -> None:
+    page = Page(write(FakeStudy(tmp_path, labelled=False)))
+    assert "The data have no labels: the probes were left out" in page.text
+    assert "Scores of the converged probe" not in page.text
+    assert sum(tag == "img" for tag, _ in page.tags) == 2  # triplet loss and maps
+    assert "Effective rank" in page.text
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        ({"l2": 0.01},),
+        ({"tile_s": 1.0}, {"tile_s": 5.0}),
+        ({"l2": 0.1, "margin": 1.0}, {"l2": 1.0, "margin": 2.0}),
+    ],
+)
+def test_other_axes_are_reported_too(points: tuple[dict[str, Any], ...], tmp_path: Path) -> None:
+    text = Page(write(FakeStudy(tmp_path, points=points), synthetic=False)).text
+    asked = {1: "What embedding space does", 2: "How does"}[len(points)]
+    assert asked in text
+    assert "nan" not in text.split()
+
+
+def test_a_figure_without_a_caption_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="every figure needs a caption; confusion"):
+        write(FakeStudy(tmp_path), captions={n: CAPTIONS / f"{n}.rst" for n in FIGURES if n != "confusion"})
+
+
+def test_a_large_drawing_is_shown_as_its_png(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("lambdascape.report.LARGEST_SVG", 10)
+    for name in FIGURES:
+        (tmp_path / f"{name}.png").write_bytes(b"\x89PNG")
+    assert write(FakeStudy(tmp_path)).count("data:image/png;base64,") == len(FIGURES)
+
+
+@pytest.mark.parametrize("name", [*FIGURES, "workflow"])
+def test_captions_are_plain_text_for_both_reports(name: str) -> None:
+    path = CAPTIONS / f"{name}.rst"
+    assert caption_html(path).startswith("<p><strong>")
+    assert not re.search(r"{{|{%", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "text", [".. raw:: html\n\n   <b>x</b>\n", ".. include:: /etc/passwd\n", "`open\n=\n"]
+)
+def test_a_caption_that_breaks_the_rules_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.rst"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"bad\.rst: must be reStructuredText"):
+        caption_html(path)
+
+
+def answer_of(folder: Path, scores: dict[float, tuple[float, ...]], **changes: Any) -> Any:
+    """The answer to a study with these scores for each λ, one per seed."""
+    seeds = tuple(range(len(next(iter(scores.values())))))
+    points = tuple({"l2": l2} for l2 in scores)
+    study = FakeStudy(folder, points=points, seeds=seeds, score=lambda p, s: scores[p["l2"]][s], **changes)
+    return answer(read_sweep(study.tables["runs"]), study.frame("scores"))
+
+
+@pytest.mark.parametrize(
+    ("scores", "headline"),
+    [
+        ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72)}, "λ = 0.1 scored highest, by more than seeds differ."),
+        ({1.0: (0.5, 0.7), 0.1: (0.55, 0.72)}, "No λ stands out: λ = 0.1 has the highest mean"),
+        ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72), 0.01: (0.71, 0.71)}, "λ = 0.1 cannot be told from it"),
+        ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72), 0.01: (0.6, 0.73)}, "but λ = 0.01 cannot be told from it"),
+        ({1.0: (0.5,), 0.1: (0.9,)}, "λ = 0.1 scored highest, but with one seed that may be chance."),
+        ({1.0: (0.5, 0.6)}, "The study trains one setting, so it compares none."),
+    ],
+)
+def test_the_headline_claims_no_more_than_the_seeds_allow(
+    scores: dict[float, tuple[float, ...]], headline: str, tmp_path: Path
+) -> None:
+    if len(scores) == 3 and scores[0.01] == (0.71, 0.71):
+        scores = scores | {0.01: (0.72, 0.71)}
+    assert headline in answer_of(tmp_path, scores).headline
+
+
+def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Path) -> None:
+    said = " ".join(answer_of(tmp_path, {1.0: (0.22, 0.24), 0.1: (0.27, 0.29)}).sentences)
+    assert "(mean of 2 seeds): 0.280 at λ = 0.1, 0.230 at λ = 1." in said
+    assert "lie between 0.230 and 0.350" in said
+    assert "0.080 above the untrained network (0.200); their intervals overlap" in said
+    assert "0.020 below the mean log-mel (0.300); their intervals overlap" in said
+    assert "choose λ = 0.1 too" in said
+    assert "With 2 seeds luck is not ruled out" in said
+
+
+def test_the_choice_of_the_validation_sessions_is_told_when_it_differs(tmp_path: Path) -> None:
+    study = FakeStudy(
+        tmp_path, points=({"l2": 1.0}, {"l2": 0.1}), score=lambda p, _: 0.4 if p["l2"] == 1.0 else 0.5
+    )
+    scores = study.frame("scores")
+    favoured = scores["run"].str.startswith("l2~1.0") & (scores["split"] == "validation")
+    scores.loc[favoured, "value"] = 0.9
+    said = " ".join(answer(read_sweep(study.tables["runs"]), scores).sentences)
+    assert "choose λ = 1 instead, with 0.400 on the held-out ones" in said
+
+
+def test_without_intervals_none_are_compared(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    scores = study.frame("scores").assign(low=np.nan, high=np.nan)
+    said = " ".join(answer(read_sweep(study.tables["runs"]), scores).sentences)
+    assert "There are no intervals" in said
+    assert "overlap" not in said
+
+
+def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+    summary = report_tables.score_summary(sweep, scores)
+    by_name = {row[0]: row[1:] for row in summary.rows}
+    here = [study.value(space) for space in study.spaces if space.get("l2") == 0.01]
+    assert by_name["λ = 0.01"][:3] == [
+        f"{np.mean(here):.3f}",
+        f"{min(here):.3f} to {max(here):.3f}",
+        f"{min(here) - 0.04:.3f} to {max(here) + 0.06:.3f}",
+    ]
+    assert by_name["mean log-mel"][0] == "0.300"
+    assert list(by_name)[summary.strong[0]] == "λ = 0.01"
+    runs = report_tables.score_runs(sweep, scores, study.frame("training"))
+    assert [row[0] for row in runs.rows] == [space["run"] for space in study.spaces]
+    classes = report_tables.class_scores(sweep, scores, study._clips(), "fold1")
+    assert [row[:3] for row in classes.rows] == [[name, "4", "4"] for name in sorted(study.classes)]
+
+
+def test_clips_are_counted_in_hours_and_moments(tmp_path: Path) -> None:
+    folds, classes = report_tables.clip_tables(FakeStudy(tmp_path)._clips(), "fold2")
+    assert folds.rows[1] == ["fold2", "held out", "24", "12", "12", "0.07"]
+    assert folds.rows[-1][2:] == ["48", "24", "12", "0.13"]
+    assert len(classes.rows) == 3
+
+
+def test_long_lists_are_cut_and_say_where_the_rest_is() -> None:
+    table = pd.DataFrame({"clip": [f"c{i}" for i in range(report_tables.MOST_ROWS + 1)]})
+    cut = report_tables.listing("Clips", table, ["Clip"], "all.tsv")
+    assert cut is not None
+    assert len(cut.rows) == report_tables.MOST_ROWS
+    assert cut.note == "The first 50 of 51; all are in all.tsv."
+    assert report_tables.listing("Clips", table.head(0), ["Clip"], "all.tsv") is None
+
+
+def test_table_1_leaves_no_setting_out_and_marks_what_differs(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    config = CONFIG | {"network": CONFIG["network"] | {"new_setting": 3}}
+    rows = pd.read_csv(study.tables["runs"], sep="\t")
+    groups = table_1(config, rows, read_sweep(study.tables["runs"]))
+    found = {row["name"]: row for rows in groups.values() for row in rows}
+    assert found["L2 regularisation factor λ"] == {
+        "name": "L2 regularisation factor λ",
+        "value": "1, 0.1, 0.01",
+        "published": "1, 0.1, 0.01",
+        "compared": "same",
+    }
+    assert found["Sample rate"]["value"] == "16000 Hz"
+    assert found["Width of the network"]["compared"] == "different"
+    assert found["Optimizer"]["compared"] == "same"
+    assert found["Number of generators"]["compared"] == ""
+    assert found["network.new_setting"]["value"] == "3"
+    shown = {name for name in found if "." not in name}
+    for block in ("features", "split", "triplets", "network", "training", "geometry", "statistics"):
+        for key in set(CONFIG[block]) - {"n_shards"}:
+            assert in_words(key)[0] in shown
+
+
+def test_times_are_summed_by_stage_and_missing_ones_are_a_dash(tmp_path: Path) -> None:
+    for i, seconds in enumerate(("1.5", "2.5", "-")):
+        path = tmp_path / "models" / str(i) / "job.tsv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t{i}.0\n", encoding="utf-8")
+    rows = times({"models": tmp_path / "models", "probes": tmp_path / "nothing"}).rows
+    assert rows == [["models", "3", "4.0 s", "2 MB"], ["probes", "0", "–", "–"]]
+    assert [duration(s) for s in (0.04, 59.94, 61, 3600, 90061)] == [
+        "0.0 s",
+        "59.9 s",
+        "1 min 01 s",
+        "1 h 00 min",
+        "25 h 01 min",
+    ]
+
+
+def test_digests_are_taken_or_read_where_they_were_noted(tmp_path: Path) -> None:
+    (tmp_path / "small.tsv").write_text("a\n", encoding="utf-8")
+    (tmp_path / "large.h5.sha256").write_text(f"{'0' * 64}  large.h5\n", encoding="utf-8")
+    rows = digests([tmp_path / "small.tsv", tmp_path / "large.h5.sha256"]).rows
+    assert rows == [
+        [str(tmp_path / "small.tsv"), file_digest(tmp_path / "small.tsv")],
+        [str(tmp_path / "large.h5"), "0" * 64],
+    ]
+    assert processor()

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lambdascape.scores import accuracy, confusion_matrix, cross_entropy, f1_per_class, macro_f1
+from sklearn import metrics
+
+pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
+
+
+@given(pairs)
+def test_scores_agree_with_scikit_learn_over_the_classes_of_the_truth(items):
+    truth, predicted = np.array(items).T
+    confusion = confusion_matrix(truth, predicted, 4)
+    present = sorted(set(truth))
+    f1 = metrics.f1_score(truth, predicted, labels=present, average=None, zero_division=0)
+    assert np.array_equal(confusion, metrics.confusion_matrix(truth, predicted, labels=range(4)))
+    assert f1_per_class(confusion)[present] == pytest.approx(f1)
+    assert macro_f1(confusion) == pytest.approx(f1.mean())
+    assert accuracy(confusion) == pytest.approx(metrics.accuracy_score(truth, predicted))
+
+
+def test_a_class_that_the_truth_lacks_has_no_f1_and_does_not_enter_the_mean():
+    confusion = np.array([[3, 0, 1], [0, 4, 0], [0, 0, 0]])
+    assert np.isnan(f1_per_class(confusion)).tolist() == [False, False, True]
+    assert macro_f1(confusion) == pytest.approx((6 / 7 + 1) / 2)
+
+
+def test_a_batch_gives_what_its_matrices_give_one_by_one():
+    batch = np.random.default_rng(0).integers(0, 5, (7, 4, 4))
+    for score in (macro_f1, accuracy, f1_per_class):
+        assert score(batch) == pytest.approx(np.array([score(confusion) for confusion in batch]))
+
+
+def test_nothing_scored_gives_missing_values():
+    nothing = np.zeros((3, 3))
+    assert np.isnan(macro_f1(nothing))
+    assert np.isnan(accuracy(nothing))
+
+
+def test_cross_entropy_agrees_with_a_loop_and_is_finite_at_probability_zero():
+    posterior = np.array([[0.2, 0.8], [0.5, 0.5], [1.0, 0.0]])
+    assert cross_entropy(posterior[:2], np.array([1, 0])) == pytest.approx(-(np.log(0.8) + np.log(0.5)) / 2)
+    assert cross_entropy(posterior[2:], np.array([1])) == pytest.approx(-np.log(1e-15))

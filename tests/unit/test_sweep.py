@@ -1,0 +1,62 @@
+"""The runs of a sweep and their names."""
+
+from typing import Any
+
+import pytest
+
+from lambdascape.errors import InputError
+from lambdascape.sweep import expand, run_slug
+
+BASE: dict[str, Any] = {
+    "triplets": {"tile_s": 5.0, "distant": "other_clip"},
+    "network": {"l2": 0.5, "width": 64},
+    "training": {"epochs": 50, "margin": 1.0},
+}
+
+
+def test_axes_are_a_product_with_every_seed() -> None:
+    runs = expand({"axes": {"l2": [1.0, 0.1], "margin": [1, 2]}, "seeds": [7, 8]}, BASE)
+    assert list(runs)[:3] == ["l2~1_margin~1_seed~7", "l2~1_margin~1_seed~8", "l2~1_margin~2_seed~7"]
+    assert len(runs) == 8
+    run = runs["l2~0.1_margin~2_seed~8"]
+    assert run["network"] == {"l2": 0.1, "width": 64}
+    assert run["training"] == {"epochs": 50, "margin": 2}
+    assert run["triplets"] == BASE["triplets"]
+    assert run["seed"] == 8
+
+
+def test_arms_replace_axes_and_are_named_by_what_differs() -> None:
+    arms = [{"l2": 1.0, "epochs": 50, "margin": 1.0}, {"l2": 0.01, "epochs": 30, "margin": 1.0}]
+    runs = expand({"axes": {"l2": [3.0]}, "arms": arms, "seeds": [1234]}, BASE)
+    assert list(runs) == ["l2~1_epochs~50_seed~1234", "l2~0.01_epochs~30_seed~1234"]
+    assert runs["l2~0.01_epochs~30_seed~1234"]["training"]["epochs"] == 30
+
+
+def test_a_key_that_one_arm_leaves_out_is_named_by_its_own_value() -> None:
+    runs = expand({"axes": {}, "arms": [{"l2": 1.0}, {"l2": 1.0, "epochs": 30}], "seeds": [1]}, BASE)
+    assert list(runs) == ["epochs~50_seed~1", "epochs~30_seed~1"]
+
+
+def test_a_dropped_axis_leaves_the_others() -> None:
+    assert list(expand({"axes": {"l2": None, "margin": [0.3]}, "seeds": [1]}, BASE)) == ["margin~0.3_seed~1"]
+
+
+def test_adding_a_value_changes_no_other_run() -> None:
+    few = expand({"axes": {"l2": [1.0, 0.1]}, "seeds": [1]}, BASE)
+    more = expand({"axes": {"l2": [1.0, 0.1, 0.01]}, "seeds": [1, 2]}, BASE)
+    assert {name: more[name] for name in few} == few
+
+
+def test_text_and_numbers_are_written_in_one_way() -> None:
+    assert run_slug({"l2": 1e-1, "distant": "other_session"}, 3) == "l2~0.1_distant~other-session_seed~3"
+    assert run_slug({"l2": 1.0, "conv_biases": True}, 3) == "l2~1_conv-biases~true_seed~3".replace("conv-", "conv_")
+
+
+def test_values_that_share_a_name_are_refused() -> None:
+    with pytest.raises(InputError, match="each run must differ from the others; two are l2~0.1_seed~1"):
+        expand({"axes": {"l2": [0.1, 0.1 + 1e-13]}, "seeds": [1]}, BASE)
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(InputError, match="must be one of triplets, network or training; got 'sr'"):
+        expand({"axes": {"sr": [1]}, "seeds": [1]}, BASE)

@@ -1,0 +1,180 @@
+import numpy as np
+import pandas as pd
+import pytest
+from lambdascape import store
+from lambdascape.files import read_table, read_text_table, write_table
+from lambdascape.probes import fit_by_epoch, fit_converged
+from lambdascape.scores import accuracy, f1_per_class, macro_f1
+from lambdascape.statistics import session_bootstrap
+from lambdascape.tables import (
+    collect_geometry,
+    collect_probes,
+    collect_training,
+    confusions_by_session,
+    list_unused,
+)
+
+from .spaces import make_space, write_space
+
+STATISTICS = {"resamples": 200, "confidence": 0.9}
+TEXT = ("run", "probe", "split", "unit", "measure", "class")
+RECIPE = {"sr": 16000, "hop_length": 160, "win_length": 480}
+
+
+def probe_files(folder, embedding, tiles):
+    folder.mkdir()
+    space = write_space(folder / "space.h5", embedding, tiles)
+    settings = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "double_softmax": True}
+    fit_by_epoch(space, "fold1", settings, 1, folder / "by_epoch.tsv")
+    settings = {"c_grid": [0.1, 1.0], "validation_fraction": 0.3}
+    fit_converged(space, "fold1", settings, 1, folder / "converged.tsv", folder / "confusion.tsv")
+    return folder
+
+
+def collect(tmp_path, folders):
+    paths = [
+        [folder / f"{name}.tsv" for folder in folders] for name in ("by_epoch", "converged", "confusion")
+    ]
+    outputs = [tmp_path / f"{name}.tsv" for name in ("scores", "probe_epochs", "confusion")]
+    collect_probes([folder.name for folder in folders], *paths, STATISTICS, 4, *outputs)
+    return (
+        read_table(outputs[0], TEXT),
+        read_table(outputs[1], ("run", "split", "measure")),
+        read_table(outputs[2], ("run", "unit", "label", "predicted")),
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    labelled = [probe_files(folder / f"l2~{seed}", *make_space(separation=0.7, seed=seed)) for seed in (1, 2)]
+    embedding, tiles = make_space()
+    return [*labelled, probe_files(folder / "unlabelled", embedding, tiles.assign(label=""))]
+
+
+def test_training_becomes_one_row_per_run_epoch_split_and_measure(tmp_path):
+    history = pd.DataFrame({
+        "epoch": [1, 1, 2, 2], "split": ["train", "test"] * 2, "triplet_loss": [4.0, 3.0, 2.0, 1.0],
+        "penalty": [0.5, 0.5, 0.25, np.nan],
+    })  # fmt: skip
+    for run, factor in (("a", 1), ("b", 10)):
+        write_table(history.assign(triplet_loss=factor * history["triplet_loss"]), tmp_path / run)
+    collect_training(["a", "b"], [tmp_path / "a", tmp_path / "b"], tmp_path / "training.tsv")
+    table = read_table(tmp_path / "training.tsv", ("run", "split", "measure"))
+    assert table.columns.tolist() == ["run", "epoch", "split", "measure", "value"]
+    assert table.iloc[:3].to_numpy().tolist() == [
+        ["a", 1, "train", "triplet_loss", 4.0],
+        ["a", 1, "train", "penalty", 0.5],
+        ["a", 1, "test", "triplet_loss", 3.0],
+    ]
+    assert table["run"].tolist() == ["a"] * 8 + ["b"] * 8
+    assert table.iloc[8]["value"] == 40
+    assert np.isnan(table.iloc[7]["value"])
+
+
+def test_runs_and_files_must_match(tmp_path):
+    with pytest.raises(ValueError, match="zip"):
+        collect_training(["a", "b"], [], tmp_path / "training.tsv")
+
+
+def test_probe_tables_gather_every_run(tmp_path, runs):
+    scores, epochs, confusion = collect(tmp_path, runs)
+    assert set(scores["run"]) == set(epochs["run"]) == set(confusion["run"]) == {"l2~1", "l2~2"}
+    assert not scores.duplicated(list(TEXT)).any()
+    assert not epochs.duplicated(["run", "epoch", "split", "measure"]).any()
+    for folder in runs[:2]:
+        known = read_table(folder / "converged.tsv", ("split", "unit", "measure", "class"))
+        got = scores[(scores["run"] == folder.name) & (scores["probe"] == "converged")]
+        assert got["value"].tolist() == pytest.approx(known["value"].tolist(), nan_ok=True)
+
+
+def test_scores_hold_the_last_epoch_of_the_by_epoch_probe(tmp_path, runs):
+    scores, epochs, _ = collect(tmp_path, runs)
+    last = epochs[epochs["epoch"] == 3].set_index(["run", "split", "measure"])["value"]
+    got = scores[scores["probe"] == "by_epoch"].set_index(["run", "split", "measure"])["value"]
+    assert len(got) == 2 * 2 * 2
+    assert got.to_dict() == last.to_dict()
+
+
+def test_intervals_are_those_of_the_session_bootstrap(tmp_path, runs):
+    scores, _, _ = collect(tmp_path, runs)
+    count = read_table(runs[0] / "confusion.tsv", ("unit", "session", "label", "predicted"))
+    classes = ["class0", "class1", "class2"]
+    rows = scores[(scores["run"] == "l2~1") & (scores["probe"] == "converged") & (scores["split"] == "test")]
+    rows = rows.set_index(["unit", "measure", "class"])
+    for unit in ("tile", "clip"):
+        confusions = confusions_by_session(count[count["unit"] == unit], classes)
+        assert confusions.shape == (6, 3, 3)
+        for measure, statistic in (("macro_f1", macro_f1), ("accuracy", accuracy)):
+            low, high = session_bootstrap(confusions, statistic, 200, 0.9, 4)
+            assert rows.loc[(unit, measure, ""), ["low", "high"]].tolist() == pytest.approx([low, high])
+        lows, highs = session_bootstrap(confusions, f1_per_class, 200, 0.9, 4)
+        for name, low, high in zip(classes, lows, highs, strict=True):
+            assert rows.loc[(unit, "f1", name), ["low", "high"]].tolist() == pytest.approx([low, high])
+
+
+def test_other_scores_have_no_interval(tmp_path, runs):
+    scores, _, _ = collect(tmp_path, runs)
+    inside = (
+        (scores["probe"] == "converged")
+        & (scores["split"] == "test")
+        & (scores["measure"] != "cross_entropy")
+    )
+    assert scores.loc[inside, ["low", "high"]].notna().all(axis=None)
+    assert scores.loc[~inside, ["low", "high"]].isna().all(axis=None)
+
+
+def test_a_class_of_one_test_session_has_no_interval(tmp_path):
+    embedding, tiles = make_space()
+    tiles.loc[tiles["session"] == "s2_2", "label"] = "class1"
+    scores, _, _ = collect(tmp_path, [probe_files(tmp_path / "run", embedding, tiles)])
+    f1 = scores[(scores["split"] == "test") & (scores["measure"] == "f1")].set_index(["unit", "class"])["low"]
+    assert f1.isna().to_dict() == {(unit, f"class{k}"): k == 2 for unit in ("tile", "clip") for k in range(3)}
+
+
+def test_confusion_is_summed_over_sessions(tmp_path, runs):
+    _, _, confusion = collect(tmp_path, runs)
+    count = read_table(runs[1] / "confusion.tsv", ("unit", "session", "label", "predicted"))
+    keys = ["unit", "label", "predicted"]
+    got = confusion[confusion["run"] == "l2~2"].set_index(keys)["count"]
+    assert got.to_dict() == count.groupby(keys)["count"].sum().to_dict()
+
+
+def test_without_labels_the_probe_tables_have_only_their_headers(tmp_path, runs):
+    scores, epochs, confusion = collect(tmp_path, runs[2:])
+    assert (len(scores), len(epochs), len(confusion)) == (0, 0, 0)
+    assert scores.columns.tolist() == [*TEXT, "value", "low", "high"]
+    assert confusion.columns.tolist() == ["run", "unit", "label", "predicted", "count"]
+
+
+def test_geometry_is_stacked(tmp_path):
+    for run, rank in (("a", 2.5), ("b", np.nan)):
+        write_table(
+            pd.DataFrame({"split": ["test"], "measure": ["effective_rank"], "value": [rank]}), tmp_path / run
+        )
+    collect_geometry(["a", "b"], [tmp_path / "a", tmp_path / "b"], tmp_path / "geometry.tsv")
+    lines = (tmp_path / "geometry.tsv").read_text().splitlines()
+    assert lines == [
+        "run\tsplit\tmeasure\tvalue",
+        "a\ttest\teffective_rank\t2.5",
+        "b\ttest\teffective_rank\t",
+    ]
+
+
+def test_clips_that_give_no_tile_or_no_triplet_are_listed_with_the_reason(tmp_path):
+    # A 1-s tile has 98 frames, two need 198: a clip of S seconds has 100 S - 2.
+    seconds = {"long": 3.0, "two": 2.0, "short of two": 1.99, "one": 1.0, "short": 0.75}
+    frames = [round(100 * s) - 2 for s in seconds.values()]
+    with store.create(tmp_path / "features.h5", "features", {"recipe": RECIPE}) as file:
+        file["frames"] = np.zeros((sum(frames), 4), np.float16)
+        file["clip_start"] = np.concatenate([[0], np.cumsum(frames)])
+        file.create_dataset("clip", data=list(seconds), dtype=store.TEXT)
+    clips = pd.DataFrame({"clip": list(seconds)[::-1], "rate": "44100"})
+    clips["frames"] = [str(round(44100 * seconds[clip])) for clip in clips["clip"]]
+    write_table(clips.assign(session="s-" + clips["clip"]), tmp_path / "clips.tsv")
+    list_unused(tmp_path / "features.h5", tmp_path / "clips.tsv", 1.0, tmp_path / "unused.tsv")
+    assert read_text_table(tmp_path / "unused.tsv").to_numpy().tolist() == [
+        ["short of two", "s-short of two", "shorter than two tiles of 1 s: 1.99 s; it anchors no triplet"],
+        ["one", "s-one", "shorter than two tiles of 1 s: 1 s; it anchors no triplet"],
+        ["short", "s-short", "shorter than one tile of 1 s: 0.75 s; it gives no embedding"],
+    ]

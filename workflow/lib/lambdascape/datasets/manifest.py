@@ -1,0 +1,177 @@
+"""The manifest of a data set: an adapter's candidates become clips that are checked against leaks."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from lambdascape.datasets import dcase2018_task5, folder
+from lambdascape.datasets.inspection import Header, inspect
+from lambdascape.datasets.listing import CANDIDATE, Reject, natural, shown
+from lambdascape.errors import InputError
+from lambdascape.files import write_table
+
+ADAPTERS = {"demo": dcase2018_task5, "dcase2018_task5": dcase2018_task5, "folder": folder}
+COLUMNS = ["clip", *CANDIDATE, *Header._fields]
+
+
+def list_clips(
+    root: str | Path,
+    settings: dict[str, Any],
+    clips_path: str | Path,
+    rejected_path: str | Path,
+    threads: int = 2,
+) -> None:
+    """Write the manifest, sorted by session and path, and the table of the files that cannot be used.
+
+    Args:
+        root: the data set's folder.
+        settings: `adapter`; `folds`: number of folds to make where the data set brings none.
+        clips_path: table with the columns `COLUMNS`.
+        rejected_path: table with path, rule, found, expected.
+        threads: files looked at in parallel.
+
+    Raises:
+        InputError: there is no data set or no clip that can be used; the folds leak a session or a file's
+            content; there is only one session, or only one label; or what the adapter raises.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(
+            f"dataset.path: must be a folder; there is none at {root}. Put the audio there, or mend the path."
+        )
+    candidates, rejects = ADAPTERS[settings["adapter"]].read(root)
+    if candidates.empty:
+        raise InputError(
+            f"{root}: must hold audio (wav, flac, ogg or mp3) or a clips.csv; "
+            f"{_reasons(rejects) or 'it holds neither'}"
+        )
+    clips, unusable = inspect(root, candidates, threads)
+    clips, copies = _without_copies(clips)
+    rejects = [*rejects, *unusable, *copies]
+    if clips.empty:
+        raise InputError(
+            f"{root}: needs a clip that can be used; all {len(rejects)} were rejected. {_reasons(rejects)}"
+        )
+    clips = _named(clips)
+    _check(root, clips)
+    clips = _with_folds(root, clips, settings)
+    write_table(clips[COLUMNS], clips_path)
+    rows = sorted(
+        (Reject(*map(shown, reject)) for reject in rejects), key=lambda reject: natural(reject.path)
+    )
+    write_table(pd.DataFrame(rows, columns=list(Reject._fields)), rejected_path)
+
+
+def _reasons(rejects: Sequence[Reject]) -> str:
+    """The first few rejected files and why."""
+    return "; ".join(f"{shown(r.path)}: {r.rule}, found {r.found}" for r in rejects[:3])
+
+
+def _without_copies(clips: pd.DataFrame) -> tuple[pd.DataFrame, list[Reject]]:
+    """The clips without those whose bytes an earlier one has; a copy in another fold stops the work."""
+    first = clips.groupby("content", sort=False)[["path", "fold"]].transform("first")
+    leak = clips["fold"] != first["fold"]
+    if leak.any():
+        one, two = first[leak].iloc[0], clips[leak].iloc[0]
+        raise InputError(
+            f"folds: no file may be in two folds; {one['path']} ({one['fold']}) and {two['path']} "
+            f"({two['fold']}) hold the same bytes, as do {leak.sum() - 1} more. Remove one of each pair."
+        )
+    copies = clips["content"].duplicated()
+    rejects = [
+        Reject(path, "no two files may hold the same bytes", f"those of {original}", "bytes of its own")
+        for path, original in zip(clips.loc[copies, "path"], first.loc[copies, "path"], strict=True)
+    ]
+    return clips[~copies].reset_index(drop=True), rejects
+
+
+def _named(clips: pd.DataFrame) -> pd.DataFrame:
+    """The clips with ids, with a session and a moment of their own where none is known, in their order."""
+    paths = [PurePosixPath(path) for path in clips["path"]]
+    common = len(PurePosixPath(*_common([path.parent.parts for path in paths])).parts)
+    short = [PurePosixPath(*path.parts[common:]) for path in paths]
+    stems = [str(path.with_suffix("")) for path in short]
+    names = pd.Series(stems if len(set(stems)) == len(stems) else [str(path) for path in short], dtype=str)
+    clips = clips.assign(clip=names)
+    for column in ("session", "moment"):
+        clips[column] = clips[column].where(clips[column] != "", names)
+    order = sorted(
+        range(len(clips)), key=lambda row: (natural(clips["session"][row]), natural(clips["path"][row]))
+    )
+    return clips.iloc[order].reset_index(drop=True)
+
+
+def _common(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The leading parts that all have in common."""
+    low, high = min(parts), max(parts)
+    same = next(
+        (i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high))
+    )
+    return low[:same]
+
+
+def _check(root: Path, clips: pd.DataFrame) -> None:
+    """Stop at what no study can be made of."""
+    sessions, labels = set(clips["session"]), set(clips["label"]) - {""}
+    if len(sessions) < 2:
+        raise InputError(
+            f"{root}: must hold at least two sessions, so that training and test share none; all "
+            f"{len(clips)} clips are of {min(sessions)!r}. Name the sessions in clips.csv, or add recordings."
+        )
+    if len(labels) == 1:
+        raise InputError(
+            f"{root}: labels must name at least two classes; a single class, {min(labels)!r}, was found. "
+            "Leave the labels out to study the data without them."
+        )
+    for column in ("session", "label"):
+        kinds = clips.groupby("moment")[column].nunique()
+        if (kinds > 1).any():
+            raise InputError(
+                f"{root}: clips of one moment must share a {column}; those of moment {kinds.idxmax()!r} do "
+                "not"
+            )
+
+
+def _with_folds(root: Path, clips: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+    """The clips with the folds that the data set brings, checked, or with folds made by session."""
+    known = clips["fold"] != ""
+    if not known.any():
+        return clips.assign(fold=_made_folds(root, clips, settings["folds"]))
+    if not known.all():
+        raise InputError(
+            f"{root}: either every clip or none must have a fold; {clips['path'][~known].iloc[0]} has none"
+        )
+    folds = clips.groupby("session")["fold"].unique()
+    for session, found in folds[folds.map(len) > 1].items():
+        raise InputError(
+            f"{root}: a session must be in one fold; session {session!r} is in {' and '.join(sorted(found))}"
+        )
+    if clips["fold"].nunique() < 2:
+        raise InputError(
+            f"{root}: there must be at least two folds; all clips are in {clips['fold'][0]!r}. Leave the "
+            "column fold out."
+        )
+    return clips
+
+
+def _made_folds(root: Path, clips: pd.DataFrame, count: int) -> list[str]:
+    """Folds that keep sessions whole and, as far as they allow, hold the same share of each label."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    sessions, labels = clips["session"].tolist(), clips["label"].tolist()
+    if len(set(sessions)) < count:
+        raise InputError(
+            f"dataset.folds: must not exceed the number of sessions, {len(set(sessions))}, because folds "
+            f"keep sessions whole; got {count}"
+        )
+    stratified = max(pd.Series(labels).value_counts()) >= count and any(labels)
+    for splitter in [*([StratifiedGroupKFold(count)] if stratified else []), GroupKFold(count)]:
+        folds = [""] * len(clips)
+        for number, (_, test) in enumerate(splitter.split(clips, labels, sessions), start=1):
+            for row in test:
+                folds[row] = f"fold{number}"
+        if len(set(folds)) == count:  # else a fold stayed empty: too few sessions for an even share of labels
+            return folds
+    raise AssertionError("GroupKFold leaves no fold empty")

@@ -1,0 +1,39 @@
+# The config, checked; the names that follow from it; the package, for this process and for every script that it starts.
+
+import os
+import re
+import sys
+
+import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+library = os.path.join(workflow.basedir, "workflow", "lib")
+sys.path.insert(0, library)
+os.environ["PYTHONPATH"] = library
+
+from lambdascape.configuration import problems
+from lambdascape.provenance import fingerprint
+from lambdascape.study import FIGURES, TABLES, Study
+
+schema = workflow.source_path("../schemas/config.schema.yaml")
+with open(schema, encoding="utf-8") as stream:
+    found = problems(config, yaml.safe_load(stream), workflow.configfiles)
+if found:
+    raise WorkflowError("The config cannot be used:\n  " + "\n  ".join(found))
+validate(config, schema)
+
+checkout = os.path.relpath(workflow.basedir)
+overlays = [os.path.relpath(file, workflow.basedir) for file in workflow.overwrite_configfiles]
+study = Study(config, checkout, overlays)
+report_folder = f"{checkout}/workflow/report"
+
+
+wildcard_constraints:
+    study=re.escape(study.name),
+    dataset=re.escape(study.dataset),
+    recipe=re.escape(study.recipe),
+    run=study.run_pattern,
+    space=study.space_pattern,
+    shard=r"\d+",
+    seed=r"\d+",

@@ -1,0 +1,51 @@
+# What is there to learn from: one row per clip, and one row per file that cannot be used, with the reason.
+
+
+rule datasets:
+    input:
+        clips=study.clips,
+    localrule: True
+
+
+rule synthesise_demo:
+    output:
+        audio=directory("results/datasets/{dataset}/audio"),
+    log:
+        "results/logs/datasets/{dataset}/audio.log",
+    benchmark:
+        "results/benchmarks/datasets/{dataset}/audio.tsv"
+    params:
+        settings=config["dataset"]["demo"],
+        code=fingerprint("synthesise_demo"),
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/features.yaml"
+    script:
+        "../scripts/synthesise_demo.py"
+
+
+rule list_clips:
+    input:
+        audio=study.made_audio,
+    output:
+        clips="results/datasets/{dataset}/clips.tsv",
+        rejected="results/datasets/{dataset}/rejected.tsv",
+    log:
+        "results/logs/datasets/{dataset}/clips.log",
+    benchmark:
+        "results/benchmarks/datasets/{dataset}/clips.tsv"
+    params:
+        audio=study.audio,
+        settings=study.dataset_settings,
+        index=study.index_digest,
+        code=fingerprint("list_clips"),
+    threads: 4
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/features.yaml"
+    script:
+        "../scripts/list_clips.py"

@@ -1,0 +1,84 @@
+# Every tile as a point: in the space of each run, and in the reference spaces that training must beat.
+
+
+rule embeddings:
+    input:
+        embeddings=expand("results/{study}/embeddings/{space}.h5", study=study.name, space=study.spaces),
+    localrule: True
+
+
+rule embed_trained:
+    input:
+        clips=study.clips,
+        features=ancient(study.features),
+        features_digest=study.features + ".sha256",
+        weights=ancient("results/{study}/models/{run}/embedder.weights.h5"),
+        weights_digest="results/{study}/models/{run}/embedder.weights.h5.sha256",
+    output:
+        embeddings="results/{study}/embeddings/{run}.h5",
+        digest="results/{study}/embeddings/{run}.h5.sha256",
+    log:
+        "results/logs/{study}/embeddings/{run}.log",
+    benchmark:
+        "results/benchmarks/{study}/embeddings/{run}.tsv"
+    params:
+        settings=study.settings_of,
+        seed=study.seed_of,
+        code=fingerprint("embed_trained"),
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=1,
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/embed_trained.py"
+
+
+rule embed_untrained:
+    input:
+        clips=study.clips,
+        features=ancient(study.features),
+        features_digest=study.features + ".sha256",
+    output:
+        embeddings="results/{study}/embeddings/untrained_seed~{seed}.h5",
+        digest="results/{study}/embeddings/untrained_seed~{seed}.h5.sha256",
+    log:
+        "results/logs/{study}/embeddings/untrained_seed~{seed}.log",
+    benchmark:
+        "results/benchmarks/{study}/embeddings/untrained_seed~{seed}.tsv"
+    params:
+        settings=study.reference_settings,
+        code=fingerprint("embed_untrained"),
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=1,
+    conda:
+        "../../envs/models.yaml"
+    script:
+        "../scripts/embed_untrained.py"
+
+
+rule embed_mean_logmel:
+    input:
+        clips=study.clips,
+        features=ancient(study.features),
+        features_digest=study.features + ".sha256",
+    output:
+        embeddings="results/{study}/embeddings/mean_logmel.h5",
+        digest="results/{study}/embeddings/mean_logmel.h5.sha256",
+    log:
+        "results/logs/{study}/embeddings/mean_logmel.log",
+    benchmark:
+        "results/benchmarks/{study}/embeddings/mean_logmel.tsv"
+    params:
+        settings=study.tile_settings,
+        code=fingerprint("embed_mean_logmel"),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/features.yaml"
+    script:
+        "../scripts/embed_mean_logmel.py"

@@ -1,0 +1,53 @@
+# All frames of all clips, once: every study over the same audio shares the store of a recipe.
+
+
+rule features:
+    input:
+        features=study.features,
+    localrule: True
+
+
+rule extract_shard:
+    input:
+        clips="results/datasets/{dataset}/clips.tsv",
+        audio=ancient(study.made_audio),
+    output:
+        shard=temp("results/features/{dataset}/{recipe}/shards/{shard}.h5"),
+    log:
+        "results/logs/features/{dataset}/{recipe}/shards/{shard}.log",
+    benchmark:
+        "results/benchmarks/features/{dataset}/{recipe}/shards/{shard}.tsv"
+    params:
+        audio=study.audio,
+        settings=study.recipe_settings,
+        n_shards=len(study.shards),
+        code=fingerprint("extract_shard"),
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    conda:
+        "../../envs/features.yaml"
+    script:
+        "../scripts/extract_shard.py"
+
+
+rule consolidate_features:
+    input:
+        clips="results/datasets/{dataset}/clips.tsv",
+        shards=expand("results/features/{{dataset}}/{{recipe}}/shards/{shard}.h5", shard=study.shards),
+    output:
+        features="results/features/{dataset}/{recipe}/features.h5",
+        digest="results/features/{dataset}/{recipe}/features.h5.sha256",
+    log:
+        "results/logs/features/{dataset}/{recipe}/features.log",
+    benchmark:
+        "results/benchmarks/features/{dataset}/{recipe}/features.tsv"
+    params:
+        code=fingerprint("consolidate_features"),
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/features.yaml"
+    script:
+        "../scripts/consolidate_features.py"

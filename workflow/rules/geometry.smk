@@ -1,0 +1,31 @@
+# The shape of each space, in its own dimension.
+
+
+rule geometry:
+    input:
+        geometry=expand("results/{study}/geometry/{space}.tsv", study=study.name, space=study.spaces),
+    localrule: True
+
+
+rule measure_geometry:
+    input:
+        embeddings=ancient("results/{study}/embeddings/{space}.h5"),
+        digest="results/{study}/embeddings/{space}.h5.sha256",
+    output:
+        geometry="results/{study}/geometry/{space}.tsv",
+    log:
+        "results/logs/{study}/geometry/{space}.log",
+    benchmark:
+        "results/benchmarks/{study}/geometry/{space}.tsv"
+    params:
+        settings=config["geometry"],
+        seed=config["sweep"]["seeds"][0],
+        test_fold=config["split"]["test_fold"],
+        code=fingerprint("measure_geometry"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/measure_geometry.py"

@@ -1,0 +1,41 @@
+# One page that opens offline: the answer, the figures, the verdicts, and where all of it comes from.
+
+
+rule report:
+    input:
+        page=f"results/{study.name}/report/index.html",
+    localrule: True
+
+
+rule write_report:
+    input:
+        template=f"{report_folder}/index.html.j2",
+        captions=expand("{folder}/{figure}.rst", folder=report_folder, figure=FIGURES),
+        figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
+        pictures=expand("results/{{study}}/figures/{figure}.png", figure=FIGURES),
+        clips=study.clips,
+        rejected=study.rejected,
+        runs="results/{study}/runs.tsv",
+        training="results/{study}/tables/training.tsv",
+        scores="results/{study}/tables/scores.tsv",
+        geometry="results/{study}/tables/geometry.tsv",
+        unused_clips="results/{study}/tables/unused_clips.tsv",
+        claims="results/{study}/tables/claims.tsv",
+        features_digest=study.features + ".sha256",
+    output:
+        page="results/{study}/report/index.html",
+    log:
+        "results/logs/{study}/report.log",
+    benchmark:
+        "results/benchmarks/{study}/report.tsv"
+    params:
+        figures=list(FIGURES),
+        about=study.about,
+        code=fingerprint("write_report"),
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/write_report.py"

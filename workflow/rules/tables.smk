@@ -1,0 +1,140 @@
+# Tidy tables of all spaces together, and the verdict on each claim of the published study.
+
+
+rule tables:
+    input:
+        runs=f"results/{study.name}/runs.tsv",
+        tables=expand("results/{study}/tables/{table}.tsv", study=study.name, table=TABLES),
+    localrule: True
+
+
+rule write_runs:
+    output:
+        runs="results/{study}/runs.tsv",
+    log:
+        "results/logs/{study}/runs.log",
+    benchmark:
+        "results/benchmarks/{study}/runs.tsv"
+    params:
+        rows=study.run_rows,
+        code=fingerprint("write_runs"),
+    conda:
+        "../../envs/analysis.yaml"
+    localrule: True
+    script:
+        "../scripts/write_runs.py"
+
+
+rule collect_training:
+    input:
+        histories=expand("results/{{study}}/models/{run}/history.tsv", run=study.runs),
+    output:
+        training="results/{study}/tables/training.tsv",
+    log:
+        "results/logs/{study}/tables/training.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/training.tsv"
+    params:
+        runs=list(study.runs),
+        code=fingerprint("collect_training"),
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/collect_training.py"
+
+
+rule collect_probes:
+    input:
+        by_epoch=expand("results/{{study}}/probes/{space}/by_epoch.tsv", space=study.spaces),
+        converged=expand("results/{{study}}/probes/{space}/converged.tsv", space=study.spaces),
+        confusion=expand("results/{{study}}/probes/{space}/confusion.tsv", space=study.spaces),
+    output:
+        scores="results/{study}/tables/scores.tsv",
+        probe_epochs="results/{study}/tables/probe_epochs.tsv",
+        confusion="results/{study}/tables/confusion.tsv",
+    log:
+        "results/logs/{study}/tables/probes.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/probes.tsv"
+    params:
+        spaces=study.spaces,
+        settings=config["statistics"],
+        seed=config["sweep"]["seeds"][0],
+        code=fingerprint("collect_probes"),
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/collect_probes.py"
+
+
+rule collect_geometry:
+    input:
+        geometry=expand("results/{{study}}/geometry/{space}.tsv", space=study.spaces),
+    output:
+        geometry="results/{study}/tables/geometry.tsv",
+    log:
+        "results/logs/{study}/tables/geometry.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/geometry.tsv"
+    params:
+        spaces=study.spaces,
+        code=fingerprint("collect_geometry"),
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/collect_geometry.py"
+
+
+rule list_unused:
+    input:
+        clips=study.clips,
+        features=ancient(study.features),
+        digest=study.features + ".sha256",
+    output:
+        unused="results/{study}/tables/unused_clips.tsv",
+    log:
+        "results/logs/{study}/tables/unused_clips.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/unused_clips.tsv"
+    params:
+        tile_s=config["triplets"]["tile_s"],
+        code=fingerprint("list_unused"),
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/list_unused.py"
+
+
+rule judge_claims:
+    input:
+        runs="results/{study}/runs.tsv",
+        training="results/{study}/tables/training.tsv",
+        probe_epochs="results/{study}/tables/probe_epochs.tsv",
+        scores="results/{study}/tables/scores.tsv",
+    output:
+        claims="results/{study}/tables/claims.tsv",
+    log:
+        "results/logs/{study}/tables/claims.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/claims.tsv"
+    params:
+        code=fingerprint("judge_claims"),
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../envs/analysis.yaml"
+    script:
+        "../scripts/judge_claims.py"

@@ -1,0 +1,8 @@
+"""Collect the geometry of all spaces."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.tables import collect_geometry
+
+    collect_geometry(snakemake.params.spaces, snakemake.input.geometry, snakemake.output.geometry)

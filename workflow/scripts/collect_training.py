@@ -1,0 +1,8 @@
+"""Collect the histories of all runs."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.tables import collect_training
+
+    collect_training(snakemake.params.runs, snakemake.input.histories, snakemake.output.training)

@@ -1,0 +1,15 @@
+"""Draw one measure by epoch."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.figures.curves import draw_curves
+
+    draw_curves(
+        snakemake.input.runs,
+        snakemake.input.table,
+        snakemake.params.measure,
+        snakemake.input.published,
+        *(snakemake.output.svg, snakemake.output.png),
+        snakemake.params.synthetic,
+    )

@@ -1,0 +1,15 @@
+"""Draw the figure `maps`."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.figures.maps import draw_maps
+
+    draw_maps(
+        snakemake.input.runs,
+        snakemake.input.embeddings,
+        snakemake.params.spaces,
+        snakemake.params.test_fold,
+        *(snakemake.output.svg, snakemake.output.png),
+        snakemake.params.synthetic,
+    )

@@ -1,0 +1,14 @@
+"""Draw the figure `response`."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.figures.response import draw_response
+
+    draw_response(
+        snakemake.input.runs,
+        snakemake.input.table,
+        snakemake.output.svg,
+        snakemake.output.png,
+        snakemake.params.synthetic,
+    )

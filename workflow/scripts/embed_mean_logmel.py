@@ -1,0 +1,15 @@
+"""Take the mean log-mel frame of every tile as its embedding."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.embeddings import embed_mean_logmel
+    from lambdascape.files import write_digest
+
+    embed_mean_logmel(
+        snakemake.input.features,
+        snakemake.input.clips,
+        snakemake.params.settings,
+        snakemake.output.embeddings,
+    )
+    write_digest(snakemake.output.embeddings, snakemake.output.digest)

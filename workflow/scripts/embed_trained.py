@@ -1,0 +1,17 @@
+"""Embed every tile by the network of one run."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.embeddings import embed_trained
+    from lambdascape.files import write_digest
+
+    embed_trained(
+        snakemake.input.features,
+        snakemake.input.clips,
+        snakemake.input.weights,
+        snakemake.params.settings,
+        snakemake.params.seed,
+        snakemake.output.embeddings,
+    )
+    write_digest(snakemake.output.embeddings, snakemake.output.digest)

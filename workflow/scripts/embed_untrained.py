@@ -1,0 +1,16 @@
+"""Embed every tile by the network with its initial weights."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.embeddings import embed_untrained
+    from lambdascape.files import write_digest
+
+    embed_untrained(
+        snakemake.input.features,
+        snakemake.input.clips,
+        snakemake.params.settings,
+        int(snakemake.wildcards.seed),
+        snakemake.output.embeddings,
+    )
+    write_digest(snakemake.output.embeddings, snakemake.output.digest)

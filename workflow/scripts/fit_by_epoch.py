@@ -1,0 +1,14 @@
+"""Fit the published probe to one space and watch it epoch by epoch."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.probes import fit_by_epoch
+
+    fit_by_epoch(
+        snakemake.input.embeddings,
+        snakemake.params.test_fold,
+        snakemake.params.settings,
+        snakemake.params.seed,
+        snakemake.output.epochs,
+    )

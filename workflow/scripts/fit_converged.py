@@ -1,0 +1,15 @@
+"""Fit a logistic regression to one space, to convergence."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.probes import fit_converged
+
+    fit_converged(
+        snakemake.input.embeddings,
+        snakemake.params.test_fold,
+        snakemake.params.settings,
+        snakemake.params.seed,
+        snakemake.output.scores,
+        snakemake.output.confusion,
+    )

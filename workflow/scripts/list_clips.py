@@ -1,0 +1,14 @@
+"""List the clips of a data set, and its files that cannot be used."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.datasets.manifest import list_clips
+
+    list_clips(
+        snakemake.params.audio,
+        snakemake.params.settings,
+        snakemake.output.clips,
+        snakemake.output.rejected,
+        threads=snakemake.threads,
+    )

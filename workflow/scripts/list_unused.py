@@ -1,0 +1,13 @@
+"""List the clips that give no embedding or no triplet."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.tables import list_unused
+
+    list_unused(
+        snakemake.input.features,
+        snakemake.input.clips,
+        snakemake.params.tile_s,
+        snakemake.output.unused,
+    )

@@ -1,0 +1,14 @@
+"""Measure the shape of one space."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.geometry import measure_geometry
+
+    measure_geometry(
+        snakemake.input.embeddings,
+        snakemake.params.test_fold,
+        snakemake.params.settings,
+        snakemake.output.geometry,
+        snakemake.params.seed,
+    )

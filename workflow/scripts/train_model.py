@@ -1,0 +1,18 @@
+"""Train the embedder of one run."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.files import write_digest
+    from lambdascape.training import train
+
+    train(
+        snakemake.input.features,
+        snakemake.input.clips,
+        snakemake.params.test_fold,
+        snakemake.params.settings,
+        snakemake.params.seed,
+        snakemake.output.weights,
+        snakemake.output.history,
+    )
+    write_digest(snakemake.output.weights, snakemake.output.digest)

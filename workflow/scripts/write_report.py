@@ -1,0 +1,16 @@
+"""Write the report of the study."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.report import write_report
+
+    write_report(
+        snakemake.output.page,
+        template=snakemake.input.template,
+        tables=dict(snakemake.input.items()),
+        figures=dict(zip(snakemake.params.figures, snakemake.input.figures, strict=True)),
+        captions=dict(zip(snakemake.params.figures, snakemake.input.captions, strict=True)),
+        sources=(snakemake.input.clips, snakemake.input.features_digest, snakemake.input.scores, snakemake.input.claims),
+        **snakemake.params.about,
+    )

@@ -1,0 +1,8 @@
+"""List the spaces of the study with their hyperparameters."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.files import write_rows
+
+    write_rows(snakemake.params.rows, snakemake.output.runs)
