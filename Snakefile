@@ -44,5 +44,5 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        f"results/{study.name}/report/index.html",
+        study.page,
     localrule: True

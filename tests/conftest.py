@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from checkouts import Checkout
+
 REPO = Path(__file__).resolve().parents[1]
 
 
@@ -20,3 +22,18 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the data in {folder}, which is not there: this test checks nothing here")
     return folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A fresh checkout without results."""
+    return Checkout(REPO, tmp_path / "checkout")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout in which the tiny study has run; tests leave it as they found it."""
+    checkout = Checkout(REPO, tmp_path_factory.mktemp("finished") / "checkout")
+    run = checkout.snakemake("--cores", "2")
+    assert run.returncode == 0, run.stdout
+    return checkout

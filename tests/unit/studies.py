@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from lambdascape.files import write_table
 from lambdascape.store import write_embeddings
 
@@ -107,9 +108,7 @@ class FakeStudy:
             rows += [(run, "converged", "validation", unit, "macro_f1", "", v + 0.01, *nothing)]
             rows += [(run, "converged", "test", unit, "macro_f1", "", v, v - 0.04, v + 0.06)]
             rows += [(run, "converged", "test", unit, "accuracy", "", v + 0.1, v, v + 0.2)]
-            rows += [
-                (run, "converged", "test", unit, "f1", name, v, v - 0.1, v + 0.1) for name in self.classes
-            ]
+            rows += [(run, "converged", "test", unit, "f1", name, v, v - 0.1, v + 0.1) for name in self.classes]
         return [*rows, (run, "by_epoch", "test", "tile", "macro_f1", "", value, *nothing)]
 
     def _confusion(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:

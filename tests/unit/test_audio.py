@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
 from lambdascape import audio
 from lambdascape.errors import InputError
 

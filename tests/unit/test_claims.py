@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from lambdascape.claims import CLAIMS, judge_claims
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, read_text_table, write_table
@@ -25,9 +26,7 @@ class Study:
         self.hyper = {run: {"kind": "trained", "seed": s, "l2": l2} for (l2, s), run in self.names.items()}
         self.loss = {l2: falling(0.3 - 0.05 * place) for place, l2 in enumerate(grid)}
         self.f1 = {l2: np.linspace(0.3, 0.5 + 0.05 * place, 20) for place, l2 in enumerate(grid)}
-        self.entropy = {
-            l2: falling(1.5, rate=0.05 if place else 0.9) for place, l2 in zip(order, grid, strict=True)
-        }
+        self.entropy = {l2: falling(1.5, rate=0.05 if place else 0.9) for place, l2 in zip(order, grid, strict=True)}
         self.jitter = JITTER
         self.f1_jitter = -1  # the seed with the lower loss has the better probe
 
@@ -62,9 +61,7 @@ class Study:
         for name, table in tables.items():
             write_table(table, folder / f"{name}.tsv")
         judge_claims(*[folder / f"{name}.tsv" for name in tables], folder / "claims.tsv")
-        ledger = read_table(folder / "claims.tsv", ("statement", "verdict", "evidence", "rule")).set_index(
-            "claim"
-        )
+        ledger = read_table(folder / "claims.tsv", ("statement", "verdict", "evidence", "rule")).set_index("claim")
         assert ledger.index.tolist() == list(range(1, 11))
         assert set(ledger["verdict"]) <= {"holds", "does not hold", "undecided"}
         assert (ledger[["statement", "evidence", "rule"]] != "").all(axis=None)
@@ -90,9 +87,7 @@ def test_verdicts_of_the_built_study(study, tmp_path):
 def test_every_comparison_fails_in_the_opposite_study(study, tmp_path):
     study.loss, study.entropy, study.f1_jitter = reverse(study.loss), reverse(study.entropy), 1
     verdicts = study.judge(tmp_path)["verdict"]
-    assert {claim: verdicts[claim] for claim in (1, 2, 3, 5, 9)} == dict.fromkeys(
-        (1, 2, 3, 5, 9), "does not hold"
-    )
+    assert {claim: verdicts[claim] for claim in (1, 2, 3, 5, 9)} == dict.fromkeys((1, 2, 3, 5, 9), "does not hold")
     study.f1 = reverse(study.f1)
     assert study.judge(tmp_path)["verdict"][4] == "does not hold"
 
@@ -100,9 +95,7 @@ def test_every_comparison_fails_in_the_opposite_study(study, tmp_path):
 def test_differences_within_the_noise_are_undecided(study, tmp_path):
     study.jitter = {1: -0.2, 2: 0.2}
     verdicts = study.judge(tmp_path)["verdict"]
-    assert {claim: verdicts[claim] for claim in (1, 2, 3, 4, 7, 10)} == dict.fromkeys(
-        (1, 2, 3, 4, 7, 10), "undecided"
-    )
+    assert {claim: verdicts[claim] for claim in (1, 2, 3, 4, 7, 10)} == dict.fromkeys((1, 2, 3, 4, 7, 10), "undecided")
 
 
 def test_one_seed_leaves_every_comparison_undecided_with_its_numbers(tmp_path):

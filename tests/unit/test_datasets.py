@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lambdascape.datasets import demo, index, listing, manifest
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, read_text_table
@@ -36,9 +37,7 @@ def make(root: Path, rows: list[dict[str, str]], audio: bool = True) -> Path:
 
 def rows(count: int = 4, **columns: list[str]) -> list[dict[str, str]]:
     """Rows of a clips.csv: files by number, and the columns given."""
-    return [
-        {"path": f"{i}.wav"} | {name: values[i] for name, values in columns.items()} for i in range(count)
-    ]
+    return [{"path": f"{i}.wav"} | {name: values[i] for name, values in columns.items()} for i in range(count)]
 
 
 def listed(root: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -311,9 +310,7 @@ def test_audio_that_the_table_does_not_list_is_not_lost(tmp_path: Path) -> None:
     root = make(tmp_path / "data", rows(3))
     sound(root / "new.wav", 77)
     _, rejected = listed(root, FOLDER)
-    assert rejected[["path", "rule"]].to_numpy().tolist() == [
-        ["new.wav", "the file must be listed in clips.csv"]
-    ]
+    assert rejected[["path", "rule"]].to_numpy().tolist() == [["new.wav", "the file must be listed in clips.csv"]]
 
 
 @pytest.mark.parametrize(
@@ -357,9 +354,7 @@ def test_a_bad_table_is_refused(tmp_path: Path, text: str, message: str) -> None
         (rows(1), "at least two sessions"),
     ],
 )
-def test_what_no_study_can_be_made_of_is_refused(
-    tmp_path: Path, table: list[dict[str, str]], message: str
-) -> None:
+def test_what_no_study_can_be_made_of_is_refused(tmp_path: Path, table: list[dict[str, str]], message: str) -> None:
     refused(make(tmp_path / "data", table), FOLDER, message)
 
 

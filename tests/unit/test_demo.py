@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+
 from lambdascape.datasets import demo
 from lambdascape.datasets.sounds import RATE, RECIPES
 from lambdascape.errors import InputError
@@ -72,8 +73,7 @@ def test_folds_split_by_session_and_test_every_class(root: Path) -> None:
     tested: list[str] = []
     for fold in ("fold1", "fold2"):
         train, test, evaluate = (
-            columns(root / "evaluation_setup" / f"{fold}_{part}.txt")
-            for part in ("train", "test", "evaluate")
+            columns(root / "evaluation_setup" / f"{fold}_{part}.txt") for part in ("train", "test", "evaluate")
         )
         assert ([len(row) for row in (train[0], test[0], evaluate[0])]) == [3, 1, 2]
         assert {meta[file][0] for (file,) in test} == set(SETTINGS["classes"])
@@ -106,9 +106,7 @@ def test_nodes_hear_the_same_moment_and_other_sessions_do_not() -> None:
 
 
 def test_a_node_hears_the_same_however_many_there_are() -> None:
-    one, two = (
-        demo.session_sound(demo.Session(7, "working", 1, 1, nodes), RATE, SETTINGS) for nodes in (1, 2)
-    )
+    one, two = (demo.session_sound(demo.Session(7, "working", 1, 1, nodes), RATE, SETTINGS) for nodes in (1, 2))
     np.testing.assert_array_equal(one[0], two[0])
 
 

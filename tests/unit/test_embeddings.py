@@ -47,7 +47,9 @@ def test_mean_logmel_equals_the_mean_of_each_tile(audio: tuple[Path, Path], tmp_
     assert set(tiles["session"]) == {"a", "b", "NA"}
 
 
-def test_trained_and_untrained_spaces_are_the_network_in_inference_mode(audio: tuple[Path, Path], tmp_path: Path) -> None:
+def test_trained_and_untrained_spaces_are_the_network_in_inference_mode(
+    audio: tuple[Path, Path], tmp_path: Path
+) -> None:
     weights, seed = tmp_path / "embedder.weights.h5", 5
     embedder = build_embedder(39, 16, SETTINGS["network"], seed)
     embed_untrained(*audio, SETTINGS, seed, tmp_path / "untrained.h5")
@@ -58,7 +60,10 @@ def test_trained_and_untrained_spaces_are_the_network_in_inference_mode(audio: t
     embed_trained(*audio, weights, SETTINGS, seed, tmp_path / "trained.h5")
     trained, _, _ = store.read_embeddings(tmp_path / "trained.h5")
     features = store.open_features(audio[0])
-    starts = [features.clip_start[features.clips.index(c)] + round(s * 100) for c, s in zip(tiles["clip"], tiles["start_s"], strict=True)]
+    starts = [
+        features.clip_start[features.clips.index(c)] + round(s * 100)
+        for c, s in zip(tiles["clip"], tiles["start_s"], strict=True)
+    ]
     inputs = np.stack([features.frames[start : start + 39] for start in starts]).astype(np.float32)[..., None]
     np.testing.assert_allclose(trained, embedder(inputs, training=False), atol=1e-5)
     fresh = build_embedder(39, 16, SETTINGS["network"], seed)

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+
 from lambdascape import features, store
 from lambdascape.audio import read_mono
 from lambdascape.errors import InputError
@@ -42,9 +43,7 @@ def waveform(seconds: float) -> np.ndarray:
 def by_tensorflow(sound: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
     """The published study's own features, computed in the precision of `sound`."""
     tf = pytest.importorskip("tensorflow")
-    spectrum = tf.abs(
-        tf.signal.stft(sound, settings["win_length"], settings["hop_length"], settings["n_fft"])
-    )
+    spectrum = tf.abs(tf.signal.stft(sound, settings["win_length"], settings["hop_length"], settings["n_fft"]))
     bands, bins, edges = settings["n_mels"], settings["n_fft"] // 2 + 1, (settings["fmin"], settings["fmax"])
     mel = tf.signal.linear_to_mel_weight_matrix(bands, bins, settings["sr"], *edges, tf.as_dtype(sound.dtype))
     return tf.math.log(spectrum @ mel + settings["log_offset"]).numpy()
@@ -97,9 +96,7 @@ def test_a_tile_of_the_waveform_is_a_slice_of_the_frames(start: int) -> None:
     """A tile of 5 s from second s is the frames [100 s, 100 s + 498)."""
     sound = waveform(10)
     tile = features.log_mel(sound[16000 * start : 16000 * (start + 5)], SEED)
-    np.testing.assert_allclose(
-        features.log_mel(sound, SEED)[100 * start : 100 * start + 498], tile, atol=1e-5, rtol=0
-    )
+    np.testing.assert_allclose(features.log_mel(sound, SEED)[100 * start : 100 * start + 498], tile, atol=1e-5, rtol=0)
 
 
 @given(samples=st.integers(0, 2000))
@@ -137,9 +134,7 @@ def test_the_name_of_a_recipe_knows_every_setting_but_the_number_of_shards() -> 
     name = features.recipe_name(SEED | {"n_shards": 4})
     assert name == features.recipe_name(SEED | {"n_shards": 9})
     assert name.startswith("logmel128-")
-    assert (
-        len({features.recipe_name(SEED | change) for change in ({}, {"fmax": 7000.0}, {"htk": False})}) == 3
-    )
+    assert len({features.recipe_name(SEED | change) for change in ({}, {"fmax": 7000.0}, {"htk": False})}) == 3
 
 
 LENGTHS = (8000, 150, 4321, 200, 16000, 199, 0)  # samples; three are shorter than a window
@@ -152,9 +147,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for number, samples in enumerate(LENGTHS):
         soundfile.write(root / f"{number}.wav", waveform(2)[::-1][:samples], 16000)
-        rows.append(
-            {"clip": f"é {number}", "path": f"{number}.wav", "content": file_digest(root / f"{number}.wav")}
-        )
+        rows.append({"clip": f"é {number}", "path": f"{number}.wav", "content": file_digest(root / f"{number}.wav")})
     write_table(pd.DataFrame(rows), root / "clips.tsv")
     return root
 
@@ -162,9 +155,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(dataset: Path, folder: Path, n_shards: int) -> Path:
     shards = [folder / f"{shard}.h5" for shard in range(n_shards)]
     for shard, path in enumerate(shards):
-        features.extract_shard(
-            dataset / "clips.tsv", dataset, SMALL | {"n_shards": n_shards}, shard, n_shards, path
-        )
+        features.extract_shard(dataset / "clips.tsv", dataset, SMALL | {"n_shards": n_shards}, shard, n_shards, path)
     features.consolidate(dataset / "clips.tsv", shards, folder / "features.h5")
     return folder / "features.h5"
 
@@ -184,9 +175,7 @@ def test_the_store_holds_what_is_computed_directly(dataset: Path, tmp_path: Path
 
 
 def test_the_number_of_shards_changes_nothing(dataset: Path, tmp_path: Path) -> None:
-    digests = {
-        hashlib.sha256(build(dataset, tmp_path / str(n), n).read_bytes()).hexdigest() for n in (1, 2, 7, 9)
-    }
+    digests = {hashlib.sha256(build(dataset, tmp_path / str(n), n).read_bytes()).hexdigest() for n in (1, 2, 7, 9)}
     assert len(digests) == 1
 
 

@@ -8,6 +8,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
 from lambdascape.errors import InputError
 from lambdascape.figures import style
 from lambdascape.figures.confusion import confusion_figure, counts, draw_confusion
@@ -15,8 +18,6 @@ from lambdascape.figures.curves import KINDS, curves_figure, draw_curves
 from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
 from lambdascape.figures.response import draw_response, response_figure
 from lambdascape.figures.sweep import read_sweep
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 
 from .studies import EPOCHS, FakeStudy
 
@@ -35,9 +36,7 @@ STUDIES: dict[str, dict[str, Any]] = {
 def lines(figure: Figure, axes: int = 0) -> dict[str, Any]:
     """Labelled lines of a panel."""
     return {
-        str(line.get_label()): line
-        for line in figure.axes[axes].lines
-        if not str(line.get_label()).startswith("_")
+        str(line.get_label()): line for line in figure.axes[axes].lines if not str(line.get_label()).startswith("_")
     }
 
 
@@ -119,20 +118,14 @@ def test_curves_are_the_means_over_seeds(tmp_path: Path) -> None:
 
 
 def test_published_curves_stand_one_epoch_later_and_only_where_l2_varies(tmp_path: Path) -> None:
-    published = pd.DataFrame(
-        {"figure": ["triplet_loss"] * 2, "l2": 0.1, "epoch": [0, 1], "value": [0.9, 0.8]}
-    )
+    published = pd.DataFrame({"figure": ["triplet_loss"] * 2, "l2": 0.1, "epoch": [0, 1], "value": [0.9, 0.8]})
     study = FakeStudy(tmp_path / "a")
-    drawn = lines(
-        curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "triplet_loss", published)
-    )
+    drawn = lines(curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "triplet_loss", published))
     assert list(drawn["published:0.1"].get_xdata()) == [1, 2]
     assert list(drawn["published:0.1"].get_ydata()) == [0.9, 0.8]
     assert drawn["published:0.1"].get_color() == drawn["train:0.1"].get_color()
     other = FakeStudy(tmp_path / "b", points=({"margin": 0.5}, {"margin": 2.0}))
-    drawn = lines(
-        curves_figure(read_sweep(other.tables["runs"]), other.frame("training"), "triplet_loss", published)
-    )
+    drawn = lines(curves_figure(read_sweep(other.tables["runs"]), other.frame("training"), "triplet_loss", published))
     assert not any(label.startswith("published") for label in drawn)
 
 

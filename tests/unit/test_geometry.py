@@ -3,6 +3,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist, pdist
+
 from lambdascape import geometry
 from lambdascape.errors import InputError
 from lambdascape.files import read_table
@@ -17,7 +19,6 @@ from lambdascape.geometry import (
     uniformity,
     unit_norm,
 )
-from scipy.spatial.distance import cdist, pdist
 
 from .spaces import make_space, write_space
 

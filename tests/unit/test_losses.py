@@ -28,7 +28,7 @@ def test_equal_to_a_plain_loop(margin: float) -> None:
     hinges = hinges_of(points, margin)
     np.testing.assert_allclose(hinges, plain, rtol=1e-5, atol=1e-5)
     pulling = [value for value in plain if value > 0]
-    assert 0 < len(pulling)
+    assert len(pulling) > 0
     assert float(losses.reduce_hinges(hinges, "all")) == pytest.approx(sum(plain) / len(plain), rel=1e-5)
     assert float(losses.reduce_hinges(hinges, "nonzero")) == pytest.approx(sum(pulling) / len(pulling), rel=1e-5)
 

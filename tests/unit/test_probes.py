@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lambdascape.errors import InputError
 from lambdascape.files import read_table
 from lambdascape.probes import (
@@ -151,16 +152,12 @@ def test_converged_scores_come_from_the_confusion_of_the_test_split(fit):
     for unit, items in (("tile", 3 * 2 * 3 * 2 * 2), ("clip", 3 * 2 * 3)):
         part = confusion[confusion["unit"] == unit]
         assert part["count"].sum() == items
-        table = part.pivot_table(
-            index="label", columns="predicted", values="count", aggfunc="sum", fill_value=0
-        )
+        table = part.pivot_table(index="label", columns="predicted", values="count", aggfunc="sum", fill_value=0)
         table = table.reindex(columns=table.index, fill_value=0).to_numpy()
         hits, f1 = np.diag(table), 2 * np.diag(table) / (table.sum(0) + table.sum(1))
         assert value(scores, "test", unit, "accuracy") == pytest.approx(hits.sum() / items)
         assert value(scores, "test", unit, "macro_f1") == pytest.approx(f1.mean())
-        assert [value(scores, "test", unit, "f1", f"class{k}") for k in range(3)] == pytest.approx(
-            f1.tolist()
-        )
+        assert [value(scores, "test", unit, "f1", f"class{k}") for k in range(3)] == pytest.approx(f1.tolist())
     assert {s.split("_")[0] for s in confusion["session"]} == {"s0", "s1", "s2"}
 
 

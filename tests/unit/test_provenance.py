@@ -78,7 +78,9 @@ def test_the_probe_does_not_depend_on_the_training_nor_one_figure_on_another() -
         for script in ("train_model", "fit_converged", "draw_maps", "write_report", "extract_shard")
     }
     assert "training" in reached["train_model"]
-    assert not {"training", "network", "losses"} & (reached["fit_converged"] | reached["draw_maps"] | reached["extract_shard"])
+    assert not {"training", "network", "losses"} & (
+        reached["fit_converged"] | reached["draw_maps"] | reached["extract_shard"]
+    )
     assert not {"figures.curves", "figures.response"} & reached["draw_maps"]
 
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lambdascape.scores import accuracy, confusion_matrix, cross_entropy, f1_per_class, macro_f1
 from sklearn import metrics
+
+from lambdascape.scores import accuracy, confusion_matrix, cross_entropy, f1_per_class, macro_f1
 
 pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
 

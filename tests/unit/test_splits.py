@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lambdascape.errors import InputError
 from lambdascape.splits import LabelledSpace, check_disjoint, draw_validation, in_test_split, read_labelled
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.stats import binom
+
 from lambdascape.scores import accuracy, f1_per_class, macro_f1
 from lambdascape.statistics import session_bootstrap
-from scipy.stats import binom
 
 
 def some_sessions(n=12, seed=0):

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from lambdascape import store
 from lambdascape.files import read_table, read_text_table, write_table
 from lambdascape.probes import fit_by_epoch, fit_converged
@@ -32,9 +33,7 @@ def probe_files(folder, embedding, tiles):
 
 
 def collect(tmp_path, folders):
-    paths = [
-        [folder / f"{name}.tsv" for folder in folders] for name in ("by_epoch", "converged", "confusion")
-    ]
+    paths = [[folder / f"{name}.tsv" for folder in folders] for name in ("by_epoch", "converged", "confusion")]
     outputs = [tmp_path / f"{name}.tsv" for name in ("scores", "probe_epochs", "confusion")]
     collect_probes([folder.name for folder in folders], *paths, STATISTICS, 4, *outputs)
     return (
@@ -115,11 +114,7 @@ def test_intervals_are_those_of_the_session_bootstrap(tmp_path, runs):
 
 def test_other_scores_have_no_interval(tmp_path, runs):
     scores, _, _ = collect(tmp_path, runs)
-    inside = (
-        (scores["probe"] == "converged")
-        & (scores["split"] == "test")
-        & (scores["measure"] != "cross_entropy")
-    )
+    inside = (scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] != "cross_entropy")
     assert scores.loc[inside, ["low", "high"]].notna().all(axis=None)
     assert scores.loc[~inside, ["low", "high"]].isna().all(axis=None)
 
@@ -149,9 +144,7 @@ def test_without_labels_the_probe_tables_have_only_their_headers(tmp_path, runs)
 
 def test_geometry_is_stacked(tmp_path):
     for run, rank in (("a", 2.5), ("b", np.nan)):
-        write_table(
-            pd.DataFrame({"split": ["test"], "measure": ["effective_rank"], "value": [rank]}), tmp_path / run
-        )
+        write_table(pd.DataFrame({"split": ["test"], "measure": ["effective_rank"], "value": [rank]}), tmp_path / run)
     collect_geometry(["a", "b"], [tmp_path / "a", tmp_path / "b"], tmp_path / "geometry.tsv")
     lines = (tmp_path / "geometry.tsv").read_text().splitlines()
     assert lines == [

@@ -135,7 +135,9 @@ def test_a_pure_function_of_seed_epoch_and_split() -> None:
 
 def test_only_the_clips_of_the_split_are_ever_drawn() -> None:
     tiles = layout([28] * 8, list("aabbccdd"), rows=[0, 1, 4, 5])
-    seen = {int(row) for epoch in range(50) for row in sample_triplets(tiles, 20, "other_clip", 3, epoch, "train")[1].flat}
+    seen = {
+        int(row) for epoch in range(50) for row in sample_triplets(tiles, 20, "other_clip", 3, epoch, "train")[1].flat
+    }
     assert seen == {0, 1, 4, 5}
 
 

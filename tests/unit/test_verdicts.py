@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
 from lambdascape.verdicts import (
     all_or_opposite,
     compare,
@@ -10,7 +12,6 @@ from lambdascape.verdicts import (
     nearly_equal,
     rank_correlation,
 )
-from scipy.stats import spearmanr
 
 seeds = st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=6)
 
@@ -59,9 +60,7 @@ def test_nearly_equal_needs_a_small_difference_for_every_seed(first, second, sig
 
 
 def decay(epochs, half_life, noise=0.0, seed=0):
-    return (
-        1 + 0.5 ** (np.arange(epochs) / half_life) + noise * np.random.default_rng(seed).normal(size=epochs)
-    )
+    return 1 + 0.5 ** (np.arange(epochs) / half_life) + noise * np.random.default_rng(seed).normal(size=epochs)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 
 rule report:
     input:
-        page=f"results/{study.name}/report/index.html",
+        page=study.page,
     localrule: True
 
 
@@ -39,3 +39,7 @@ rule write_report:
         "../../envs/analysis.yaml"
     script:
         "../scripts/write_report.py"
+
+
+onsuccess:
+    print(study.closing_words())

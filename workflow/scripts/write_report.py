@@ -3,7 +3,7 @@
 from lambdascape.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from lambdascape.report import write_report
+    from lambdascape.report.page import write_report
 
     write_report(
         snakemake.output.page,
@@ -11,6 +11,11 @@ with job(snakemake.log[0], snakemake.threads):
         tables=dict(snakemake.input.items()),
         figures=dict(zip(snakemake.params.figures, snakemake.input.figures, strict=True)),
         captions=dict(zip(snakemake.params.figures, snakemake.input.captions, strict=True)),
-        sources=(snakemake.input.clips, snakemake.input.features_digest, snakemake.input.scores, snakemake.input.claims),
+        sources=(
+            snakemake.input.clips,
+            snakemake.input.features_digest,
+            snakemake.input.scores,
+            snakemake.input.claims,
+        ),
         **snakemake.params.about,
     )

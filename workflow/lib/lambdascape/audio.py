@@ -32,13 +32,9 @@ def read_mono(path: str | Path, sr: int) -> npt.NDArray[np.float32]:
     except (OSError, TypeError, soundfile.SoundFileError) as error:
         raise InputError(f"{path}: must be audio that libsndfile can decode; {error}") from None
     if len(mono) != frames or TRUNCATED in remarks:
-        raise InputError(
-            f"{path}: must hold the {frames} frames of its header to the end; {len(mono)} were decoded"
-        )
+        raise InputError(f"{path}: must hold the {frames} frames of its header to the end; {len(mono)} were decoded")
     if not np.isfinite(mono).all():
-        raise InputError(
-            f"{path}: every value must be finite; {(~np.isfinite(mono)).sum()} of {len(mono)} are not"
-        )
+        raise InputError(f"{path}: every value must be finite; {(~np.isfinite(mono)).sum()} of {len(mono)} are not")
     return mono if rate == sr else soxr.resample(mono, rate, sr, quality="HQ")
 
 

@@ -88,9 +88,7 @@ def _check_complete(evidence: Evidence, training_path: str | Path) -> None:
     known = training["run"][(training["split"] == "train") & (training["measure"] == "triplet_loss")]
     missing = sorted(set(evidence.runs["run"]) - set(known))
     if missing:
-        raise InputError(
-            f"{training_path}: needs the triplet loss of every trained run; {', '.join(missing)} missing"
-        )
+        raise InputError(f"{training_path}: needs the triplet loss of every trained run; {', '.join(missing)} missing")
 
 
 def _row(claim: Claim, evidence: Evidence) -> tuple[str, str, str, str]:

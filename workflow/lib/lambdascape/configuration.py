@@ -15,8 +15,13 @@ from lambdascape.triplets import seconds_to_frames, tile_frames
 
 YTE = "__use_yte__"
 KINDS = {
-    "number": "a number", "integer": "a whole number", "string": "text", "boolean": "true or false", "array": "a list",
-    "object": "a mapping of keys", "null": "null",
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping of keys",
+    "null": "null",
 }
 
 
@@ -33,7 +38,11 @@ def problems(config: dict[str, Any], schema: dict[str, Any], files: Iterable[str
     """
     found = [*_code_in(files), *_not_finite(config)]
     errors = Draft202012Validator(schema).iter_errors(config)
-    found += [line for error in sorted(errors, key=lambda error: [str(part) for part in error.path]) for line in _explain(error)]
+    found += [
+        line
+        for error in sorted(errors, key=lambda error: [str(part) for part in error.path])
+        for line in _explain(error)
+    ]
     return found or list(_contradictions(_with_defaults(config, schema)))
 
 
@@ -63,7 +72,12 @@ def _explain(error: ValidationError) -> Iterator[str]:
         case "type":
             yield f"{key}: must be {_kinds(rule)}; got {found}{_hint(error.instance, rule)}"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
-            relation = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+            relation = {
+                "minimum": "at least",
+                "exclusiveMinimum": "above",
+                "maximum": "at most",
+                "exclusiveMaximum": "below",
+            }
             yield f"{key}: must be {relation[error.validator]} {rule:g}; got {found}"
         case "enum":
             yield f"{key}: must be one of {', '.join(rule)}; got {found}"

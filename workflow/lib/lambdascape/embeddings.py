@@ -17,7 +17,11 @@ BATCH = 128
 
 
 def embed_trained(
-    features_path: str | Path, clips_path: str | Path, weights_path: str | Path, settings: dict[str, Any], seed: int,
+    features_path: str | Path,
+    clips_path: str | Path,
+    weights_path: str | Path,
+    settings: dict[str, Any],
+    seed: int,
     output: str | Path,
 ) -> None:
     """Embed every tile by the trained network in inference mode.
@@ -55,8 +59,12 @@ def embed_mean_logmel(
 
 
 def _embed_by_network(
-    features_path: str | Path, clips_path: str | Path, weights_path: str | Path | None, settings: dict[str, Any],
-    seed: int, output: str | Path,
+    features_path: str | Path,
+    clips_path: str | Path,
+    weights_path: str | Path | None,
+    settings: dict[str, Any],
+    seed: int,
+    output: str | Path,
 ) -> None:
     from lambdascape.network import build_embedder, load_embedder
 
@@ -81,7 +89,9 @@ def _all_tiles(features: Features, clips_path: str | Path, settings: dict[str, A
     frames, step = tile_frames(tile_s, recipe), seconds_to_frames(tile_s, recipe)
     tiles = lay_tiles(features.clip_start, sessions, np.arange(len(features.clips)), frames, step)
     if not len(tiles.clip):
-        raise InputError(f"embeddings need a clip of at least one tile ({tile_s} s); all {len(features.clips)} are shorter")
+        raise InputError(
+            f"embeddings need a clip of at least one tile ({tile_s} s); all {len(features.clips)} are shorter"
+        )
     return tiles
 
 
@@ -90,9 +100,15 @@ def _batches(starts: npt.NDArray[np.int64]) -> tqdm:
 
 
 def _write(
-    output: str | Path, embedding: npt.NDArray[np.float32], tiles: Tiles, features: Features, clips_path: str | Path,
+    output: str | Path,
+    embedding: npt.NDArray[np.float32],
+    tiles: Tiles,
+    features: Features,
+    clips_path: str | Path,
     about: dict[str, Any],
 ) -> None:
     clips = read_text_table(clips_path)
     table = clips.iloc[tiles.row[tiles.clip]][list(TILE_COLUMNS)].reset_index(drop=True)
-    write_embeddings(output, embedding, pd.DataFrame(table).assign(start_s=tiles.start / features.frames_per_second), about)
+    write_embeddings(
+        output, embedding, pd.DataFrame(table).assign(start_s=tiles.start / features.frames_per_second), about
+    )

@@ -188,9 +188,7 @@ def _check_unchanged(file: Path, content: str) -> None:
     except OSError as error:
         raise InputError(f"{file}: must be readable; {error.strerror}") from None
     if not unchanged:
-        raise InputError(
-            f"{file}: must be the file that the manifest saw; it changed. Make the manifest anew."
-        )
+        raise InputError(f"{file}: must be the file that the manifest saw; it changed. Make the manifest anew.")
 
 
 def _write_index(file: h5py.File, clip_start: Sequence[int], clips: pd.Series) -> None:
@@ -217,8 +215,7 @@ def consolidate(clips_path: str | Path, shards: Sequence[str | Path], output: st
         found = [str(clip) for part in parts for clip in part["clip"].asstr()[:]]
         if found != clips.tolist():
             raise InputError(
-                f"{output}: shards must hold the {len(clips)} clips of {clips_path} in its order; delete "
-                "them and rerun"
+                f"{output}: shards must hold the {len(clips)} clips of {clips_path} in its order; delete them and rerun"
             )
         lengths = np.concatenate([np.diff(part["clip_start"][:]) for part in parts])
         if not lengths.sum():

@@ -90,9 +90,13 @@ def read_table(path: str | Path, text: tuple[str, ...] = ()) -> pd.DataFrame:
     missing = sorted(set(text) - set(header))
     if missing:
         raise InputError(f"{path}: needs the columns {', '.join(text)}; {', '.join(missing)} missing")
-    table = pd.read_csv(path, sep="\t", dtype=dict.fromkeys(text, str), keep_default_na=False, na_values={
-        column: [""] for column in header if column not in text
-    })
+    table = pd.read_csv(
+        path,
+        sep="\t",
+        dtype=dict.fromkeys(text, str),
+        keep_default_na=False,
+        na_values={column: [""] for column in header if column not in text},
+    )
     return table
 
 

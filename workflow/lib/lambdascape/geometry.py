@@ -76,9 +76,7 @@ def draw_tiles(label: Texts, max_tiles: int, seed: int) -> npt.NDArray[np.intp]:
     order = np.random.default_rng([seed]).permutation(len(label))
     shuffled = pd.Series(label[order])
     groups = shuffled.groupby(shuffled)
-    place = (groups.cumcount() + 0.5) / groups.transform(
-        "size"
-    )  # each label's tiles, spread evenly over 0 to 1
+    place = (groups.cumcount() + 0.5) / groups.transform("size")  # each label's tiles, spread evenly over 0 to 1
     return np.sort(order[np.argsort(place.to_numpy(), kind="stable")[:max_tiles]])
 
 

@@ -1,5 +1,6 @@
 """What every job of the workflow does around its work: a log, plain error messages, polite threads."""
 
+import io
 import os
 import sys
 import time
@@ -10,8 +11,12 @@ from contextlib import contextmanager
 from lambdascape.errors import InputError
 
 THREAD_VARIABLES = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
 )
 
 
@@ -34,6 +39,8 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     with open(log, "wb", buffering=0) as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # keeps both descriptors' lines in their order
     started = time.monotonic()
     try:
         yield

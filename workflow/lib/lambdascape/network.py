@@ -71,8 +71,14 @@ def _normalised_convolution(
 ) -> Tensor:
     penalty = keras.regularizers.L2(settings["l2"]) if settings["l2"] else None
     x = layers.Conv2D(
-        filters, size, stride, padding="same", use_bias=settings["conv_biases"],
-        kernel_regularizer=penalty, bias_regularizer=penalty, name=f"{name}_conv",
+        filters,
+        size,
+        stride,
+        padding="same",
+        use_bias=settings["conv_biases"],
+        kernel_regularizer=penalty,
+        bias_regularizer=penalty,
+        name=f"{name}_conv",
     )(x)
     return layers.BatchNormalization(name=f"{name}_norm")(x)
 

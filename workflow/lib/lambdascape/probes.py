@@ -54,16 +54,12 @@ def fit_by_epoch(
     write_table(pd.DataFrame(rows, columns=EPOCH_COLUMNS), output)
 
 
-def _epoch_rows(
-    space: LabelledSpace, settings: dict[str, Any], seed: int
-) -> Iterator[tuple[int, str, float, float]]:
+def _epoch_rows(space: LabelledSpace, settings: dict[str, Any], seed: int) -> Iterator[tuple[int, str, float, float]]:
     inputs = np.column_stack(
         [space.embedding, np.ones(len(space.label))]
     )  # (tile, dim + 1): the last weight is the bias
     double = bool(settings["double_softmax"])
-    weights = train_by_epoch(
-        inputs[~space.test], space.label[~space.test], len(space.classes), settings, seed
-    )
+    weights = train_by_epoch(inputs[~space.test], space.label[~space.test], len(space.classes), settings, seed)
     for epoch, weight in enumerate(weights, start=1):
         for split, rows in (("train", ~space.test), ("test", space.test)):
             logits, label = inputs[rows] @ weight, space.label[rows]

@@ -14,7 +14,18 @@ LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parents[1] / "scripts"
 # These carry out or report work but cannot change a result, so that a better message retrains nothing.
 WITHOUT_EFFECT = frozenset({"errors", "jobs", "provenance"})
-PACKAGES = ("snakemake", "tensorflow", "keras", "numpy", "scipy", "pandas", "h5py", "librosa", "scikit-learn", "seaborn")
+PACKAGES = (
+    "snakemake",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "scipy",
+    "pandas",
+    "h5py",
+    "librosa",
+    "scikit-learn",
+    "seaborn",
+)
 
 
 @cache

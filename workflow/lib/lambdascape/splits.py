@@ -108,9 +108,7 @@ def _check_classes(train: set[str], test: set[str], test_fold: str) -> None:
         raise InputError(f"the test split needs labelled tiles; fold {test_fold!r} has none. {remedy}")
     if len(train) < 2:
         found = f"only {min(train)!r}" if train else "none"
-        raise InputError(
-            f"the training split needs labelled tiles of at least two classes; got {found}. {remedy}"
-        )
+        raise InputError(f"the training split needs labelled tiles of at least two classes; got {found}. {remedy}")
     if not train & test:
         raise InputError(
             "the test split must share a class with the training split; "

@@ -40,9 +40,7 @@ def session_bootstrap(
     if n_sessions < 2:
         missing = np.full(np.shape(statistic(np.zeros((1, n_classes, n_classes))))[1:], np.nan)
         return missing, missing.copy()
-    times = np.random.default_rng([seed]).multinomial(
-        n_sessions, np.full(n_sessions, 1 / n_sessions), size=resamples
-    )
+    times = np.random.default_rng([seed]).multinomial(n_sessions, np.full(n_sessions, 1 / n_sessions), size=resamples)
     pooled = times.astype(np.float64) @ confusions.reshape(n_sessions, -1)  # (resample, class²)
     values = statistic(pooled.reshape(resamples, n_classes, n_classes))
     outside = (1 - confidence) / 2

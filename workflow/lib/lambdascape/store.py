@@ -49,7 +49,9 @@ def open_checked(path: str | Path, schema: str) -> Iterator[h5py.File]:
     with file:
         found = file.attrs.get("schema")
         if found != schema or "complete" not in file.attrs:
-            raise InputError(f"{path}: must be a complete file of kind {schema!r}; its kind is {found!r}. Delete it and rerun.")
+            raise InputError(
+                f"{path}: must be a complete file of kind {schema!r}; its kind is {found!r}. Delete it and rerun."
+            )
         yield file
 
 
@@ -114,7 +116,9 @@ def write_embeddings(
     if len(embedding) != len(tiles):
         raise InputError(f"embeddings need one row per tile; got {len(embedding)} rows for {len(tiles)} tiles")
     if not np.isfinite(embedding).all():
-        raise InputError(f"embeddings must be finite; {path} would hold {(~np.isfinite(embedding)).sum()} values that are not")
+        raise InputError(
+            f"embeddings must be finite; {path} would hold {(~np.isfinite(embedding)).sum()} values that are not"
+        )
     with create(path, "embeddings", attributes) as file:
         file["embedding"] = embedding.astype(np.float32, copy=False)
         for column in TILE_COLUMNS:

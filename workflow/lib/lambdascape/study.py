@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lambdascape import sweep
@@ -19,7 +20,7 @@ class Study:
     Attributes:
         config: the whole config, defaults filled in.
         checkout: the folder of the Snakefile, relative to the working directory so that both can move together.
-        overlays: the config files laid over config.yaml, relative to the checkout.
+        overlays: the config files laid over the default one, relative to the checkout.
     """
 
     config: dict[str, Any]
@@ -151,9 +152,7 @@ class Study:
             {"run": name, "kind": "trained", "seed": run["seed"]} | _flat(run) for name, run in self.runs.items()
         ]
         shaped = {key: value for key, value in _flat(self.reference_settings).items() if key != "l2"}
-        untrained = [
-            {"run": name, "kind": "untrained", "seed": seed} | shaped for name, seed in self.untrained.items()
-        ]
+        untrained = [{"run": name, "kind": "untrained", "seed": seed} | shaped for name, seed in self.untrained.items()]
         return [*trained, *untrained, {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]}]
 
     @property
@@ -163,10 +162,21 @@ class Study:
         return [published] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
 
     @property
+    def page(self) -> str:
+        """The report."""
+        return f"results/{self.name}/report/index.html"
+
+    def closing_words(self) -> str:
+        """What a run that went well ends with."""
+        return f"The report: {self.page}" if Path(self.page).exists() else f"Done. The report is not made yet: {self.page}"
+
+    @property
     def about(self) -> dict[str, Any]:
         """What the report says of the study beside its tables; the only place to which the whole config goes."""
         logs = f"results/benchmarks/{self.name}"
-        stages = {name: f"{logs}/{name}" for name in ("models", "embeddings", "probes", "geometry", "tables", "figures")}
+        stages = {
+            name: f"{logs}/{name}" for name in ("models", "embeddings", "probes", "geometry", "tables", "figures")
+        }
         return {
             "study": self.name,
             "config": self.config,

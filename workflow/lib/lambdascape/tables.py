@@ -107,8 +107,7 @@ def _with_intervals(
     missing = (np.nan, np.nan)
     keys = zip(scores["split"], scores["unit"], scores["measure"], scores["class"], strict=True)
     ends = [
-        found.get((unit, measure, name), missing) if split == "test" else missing
-        for split, unit, measure, name in keys
+        found.get((unit, measure, name), missing) if split == "test" else missing for split, unit, measure, name in keys
     ]
     low, high = np.array(ends, dtype=float).reshape(-1, 2).T
     return scores.assign(run=run, probe="converged", low=low, high=high)
@@ -164,8 +163,7 @@ def collect_geometry(runs: Sequence[str], geometries: Paths, output: str | Path)
         output: table run, split, measure, value.
     """
     tables = [
-        read_table(path, text=("split", "measure")).assign(run=run)
-        for run, path in zip(runs, geometries, strict=True)
+        read_table(path, text=("split", "measure")).assign(run=run) for run, path in zip(runs, geometries, strict=True)
     ]
     _write(tables, GEOMETRY_COLUMNS, output)
 

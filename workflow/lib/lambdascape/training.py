@@ -15,12 +15,27 @@ from lambdascape.errors import InputError
 from lambdascape.files import read_text_table, write_table
 from lambdascape.network import build_embedder, save_embedder
 from lambdascape.store import Features, open_features
-from lambdascape.triplets import STREAMS, Ints, Tiles, gather, lay_tiles, sample_triplets, seconds_to_frames, tile_frames
+from lambdascape.triplets import (
+    STREAMS,
+    Ints,
+    Tiles,
+    gather,
+    lay_tiles,
+    sample_triplets,
+    seconds_to_frames,
+    tile_frames,
+)
 
 Tensor = Any
 MEASURES = (
-    "triplet_loss", "triplet_loss_nonzero", "triplet_loss_all", "active_fraction", "penalty", "total",
-    "d_neighbour", "d_distant",
+    "triplet_loss",
+    "triplet_loss_nonzero",
+    "triplet_loss_all",
+    "active_fraction",
+    "penalty",
+    "total",
+    "d_neighbour",
+    "d_distant",
 )
 
 
@@ -57,7 +72,11 @@ class TripletModel(keras.Model):
         return ops.stack([self.embedder(tiles[:, i, ..., None], training=training) for i in range(3)], axis=1)
 
     def compute_loss(
-        self, x: Tensor = None, y: Tensor = None, y_pred: Tensor = None, sample_weight: Tensor = None,
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
         """Triplet loss plus penalty: Keras adds no penalty by itself where this method is overridden."""
@@ -73,8 +92,10 @@ class TripletModel(keras.Model):
         self._track("penalty", penalty, count)
         self._track("total", triplet_loss + penalty, count)
         for name, values in (
-            ("triplet_loss_all", hinges), ("active_fraction", active),
-            ("d_neighbour", to_neighbour), ("d_distant", to_distant),
+            ("triplet_loss_all", hinges),
+            ("active_fraction", active),
+            ("d_neighbour", to_neighbour),
+            ("d_distant", to_distant),
         ):
             self._track(name, values)
         return triplet_loss + penalty
@@ -147,11 +168,15 @@ def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile
     """
     clips = read_text_table(clips_path)
     if clips["clip"].tolist() != features.clips:
-        raise InputError(f"{clips_path} must list the clips of the feature store in its order; it does not. Remake the features.")
+        raise InputError(
+            f"{clips_path} must list the clips of the feature store in its order; it does not. Remake the features."
+        )
     held_out = (clips["fold"] == test_fold).to_numpy()
     if held_out.all() or not held_out.any():
         folds = ", ".join(sorted(set(clips["fold"])))
-        raise InputError(f"split.test_fold must be one of at least two folds of the data set ({folds}); got {test_fold!r}")
+        raise InputError(
+            f"split.test_fold must be one of at least two folds of the data set ({folds}); got {test_fold!r}"
+        )
     recipe = features.about["recipe"]
     frames, step = tile_frames(tile_s, recipe), seconds_to_frames(tile_s, recipe)
     sessions = clips["session"].tolist()
@@ -162,8 +187,13 @@ def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile
 
 
 def train(
-    features_path: str | Path, clips_path: str | Path, test_fold: str, settings: dict[str, Any], seed: int,
-    weights_path: str | Path, history_path: str | Path,
+    features_path: str | Path,
+    clips_path: str | Path,
+    test_fold: str,
+    settings: dict[str, Any],
+    seed: int,
+    weights_path: str | Path,
+    history_path: str | Path,
 ) -> None:
     """Train one embedder; write its weights and its history.
 
@@ -212,8 +242,14 @@ def _draw(
 
 
 def _run_epoch(
-    model: TripletModel, features: Features, drawn: Ints, held_out: Ints, frames: int, settings: dict[str, Any],
-    seed: int, epoch: int,
+    model: TripletModel,
+    features: Features,
+    drawn: Ints,
+    held_out: Ints,
+    frames: int,
+    settings: dict[str, Any],
+    seed: int,
+    epoch: int,
 ) -> list[dict[str, Any]]:
     """One row of the history for `train`, one for `test`."""
     started = time.monotonic()
@@ -229,8 +265,11 @@ def _run_epoch(
         for split, means in (("train", watch.train_means), ("test", scored))
     ]
     rate, seconds = float(ops.convert_to_numpy(model.optimizer.learning_rate)), time.monotonic() - started
-    print(f"epoch {epoch}: triplet loss {rows[0]['triplet_loss']:.4f}, held out {rows[1]['triplet_loss']:.4f}, "
-          f"penalty {rows[0]['penalty']:.4g}, {seconds:.1f} s", flush=True)
+    print(
+        f"epoch {epoch}: triplet loss {rows[0]['triplet_loss']:.4f}, held out {rows[1]['triplet_loss']:.4f}, "
+        f"penalty {rows[0]['penalty']:.4g}, {seconds:.1f} s",
+        flush=True,
+    )
     return [row | {"learning_rate": rate, "seconds": seconds} for row in rows]
 
 

@@ -148,9 +148,7 @@ def _reach(tiles: Tiles, neighbourhood: int) -> Ints:
     return np.maximum(np.stack([before, after], axis=1), 0)
 
 
-def _draw_neighbours(
-    tiles: Tiles, reach: Ints, anchor: Ints, neighbourhood: int, rng: np.random.Generator
-) -> Ints:
+def _draw_neighbours(tiles: Tiles, reach: Ints, anchor: Ints, neighbourhood: int, rng: np.random.Generator) -> Ints:
     """Start of one neighbour for each anchor, in frames of its clip, shape (triplet,)."""
     before, after = reach[anchor].T
     drawn = rng.integers(before + after)
@@ -167,7 +165,9 @@ def _draw_other_clips(tiles: Tiles, anchor: Ints, distant: str, rng: np.random.G
     candidates = len(tiles.row) - (end - first)
     if (candidates < 1).any():
         outside = {"other_clip": "clip", "other_session": "session"}[distant]
-        raise InputError(f"distant: {distant} needs a second {outside}; all {len(tiles.row)} clips are of one {outside}")
+        raise InputError(
+            f"distant: {distant} needs a second {outside}; all {len(tiles.row)} clips are of one {outside}"
+        )
     drawn = rng.integers(candidates)
     return np.where(drawn < first, drawn, drawn + end - first)
 

@@ -146,9 +146,7 @@ def rank_correlation(first: Floats, second: Floats) -> tuple[float, float]:
         orders = np.array(list(permutations(range(n))))
         known = 0
     else:
-        orders = np.random.default_rng([RANDOM_STREAM]).permuted(
-            np.tile(np.arange(n), (RESAMPLES, 1)), axis=1
-        )
+        orders = np.random.default_rng([RANDOM_STREAM]).permuted(np.tile(np.arange(n), (RESAMPLES, 1)), axis=1)
         known = 1
     as_far = np.abs(a[orders] @ b / scale) >= abs(found) - 1e-12
     return found, float((as_far.sum() + known) / (len(orders) + known))

@@ -29,9 +29,7 @@ def read(root: Path) -> tuple[pd.DataFrame, list[Reject]]:
     """
     base = meta_folder(root)
     if not (base / META).is_file():
-        raise InputError(
-            f"{root}: must hold {META}, or {ARCHIVE}/{META}; neither is there. Unpack the archives there."
-        )
+        raise InputError(f"{root}: must hold {META}, or {ARCHIVE}/{META}; neither is there. Unpack the archives there.")
     meta = _rows(base / META, ["path", "label", "session"])
     meta["path"] = inner_paths(meta["path"], str(base / META))
     meta["fold"] = meta["path"].map(_test_folds(base, meta))
@@ -84,14 +82,11 @@ def _test_folds(base: Path, meta: pd.DataFrame) -> dict[str, str]:
             if path not in known.index:
                 raise InputError(f"{file}: must list clips of {META}; {shown(path)!r} is not in it")
             if folds.setdefault(path, fold) != fold:
-                raise InputError(
-                    f"{file}: every clip must be in one test fold; {path} is in {folds[path]} too"
-                )
+                raise InputError(f"{file}: every clip must be in one test fold; {path} is in {folds[path]} too")
     missing = [path for path in known.index if path not in folds]
     if missing:
         raise InputError(
-            f"{base}: every clip must be in a test fold; {len(missing)} are in none, the first is "
-            f"{missing[0]}"
+            f"{base}: every clip must be in a test fold; {len(missing)} are in none, the first is {missing[0]}"
         )
     for fold in sorted(set(folds.values())):
         _check_fold(base / "evaluation_setup", fold, known, {path for path in folds if folds[path] == fold})
@@ -103,13 +98,9 @@ def _check_fold(setup: Path, fold: str, meta: pd.DataFrame, tested: set[str]) ->
     train = _rows(setup / f"{fold}_train.txt", ["path", "label", "session"]).set_index("path")
     evaluate = _rows(setup / f"{fold}_evaluate.txt", ["path", "label"]).set_index("path")
     sessions = set(meta.loc[sorted(tested), "session"])
-    shared = sorted(
-        sessions & set(meta.loc[~meta.index.isin(tested), "session"]) | sessions & set(train["session"])
-    )
+    shared = sorted(sessions & set(meta.loc[~meta.index.isin(tested), "session"]) | sessions & set(train["session"]))
     if shared:
-        raise InputError(
-            f"{setup}: {fold} must not train on sessions that it tests; it shares {', '.join(shared)}"
-        )
+        raise InputError(f"{setup}: {fold} must not train on sessions that it tests; it shares {', '.join(shared)}")
     for name, listed, expected in (
         ("train", train, set(meta.index) - tested),
         ("evaluate", evaluate, tested),

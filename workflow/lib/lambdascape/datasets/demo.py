@@ -89,9 +89,7 @@ def plan(settings: dict[str, Any]) -> list[Session]:
     classes, count, folds = settings["classes"], settings["sessions_per_class"], settings["folds"]
     unknown = sorted(set(classes) - set(RECIPES))
     if unknown or not classes:
-        raise InputError(
-            f"demo.classes: must be out of {', '.join(RECIPES)}; got {', '.join(unknown) or 'none'}"
-        )
+        raise InputError(f"demo.classes: must be out of {', '.join(RECIPES)}; got {', '.join(unknown) or 'none'}")
     if count < folds:
         raise InputError(
             f"demo.sessions_per_class: must be at least demo.folds, {folds}, so that every fold tests every "
@@ -152,8 +150,7 @@ def session_sound(session: Session, samples: int, settings: dict[str, Any]) -> n
         spectra = [fft.rfft(source * np.exp(drift(walls, samples, 5.0, 0.25)), size) for source in sources]
         for channel in range(settings["channels"]):
             responses = [
-                fft.rfft(room.response(walls, place, node, channel, microphone), size)
-                for place in room.places
+                fft.rfft(room.response(walls, place, node, channel, microphone), size) for place in room.places
             ]
             heard = fft.irfft(sum(s * r for s, r in zip(spectra, responses, strict=True)), size)[:samples]
             heard += room.floor * noise(walls, samples, 40, 7000, -3)

@@ -43,14 +43,11 @@ def _read_csv(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: must be a comma-separated table in UTF-8; {error}") from None
     if "path" not in header or len(set(header)) < len(header):
         raise InputError(
-            f"{path}: needs a column `path`, and no column twice; its columns are "
-            f"{', '.join(header) or 'none'}"
+            f"{path}: needs a column `path`, and no column twice; its columns are {', '.join(header) or 'none'}"
         )
     for line, row in rows:
         if len(row) != len(header):
-            raise InputError(
-                f"{path}, line {line}: must have {len(header)} values like the header; got {len(row)}"
-            )
+            raise InputError(f"{path}, line {line}: must have {len(header)} values like the header; got {len(row)}")
     if not rows:
         raise InputError(f"{path}: must list at least one clip; it has only a header")
     table = pd.DataFrame([row for _, row in rows], columns=header, dtype=str)

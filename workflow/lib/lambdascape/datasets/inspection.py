@@ -69,9 +69,7 @@ def _look(root: Path, row: dict[str, str]) -> Header | Reject:
     except FileNotFoundError:
         return Reject(path, "the file must exist", "nothing at this path", "a file")
     except OSError as error:
-        return Reject(
-            path, "the file must be readable", shown(error.strerror or str(error)), "a file that may be read"
-        )
+        return Reject(path, "the file must be readable", shown(error.strerror or str(error)), "a file that may be read")
 
 
 def _listen(path: str, file: Path) -> Header | Reject:
@@ -82,17 +80,11 @@ def _listen(path: str, file: Path) -> Header | Reject:
             header = Header(sound.samplerate, sound.channels, sound.frames, content)
             truncated = [line.strip() for line in sound.extra_info.splitlines() if TRUNCATED in line]
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        return Reject(
-            path, "it must be audio that libsndfile reads", shown(str(error)), "wav, flac, ogg or mp3"
-        )
+        return Reject(path, "it must be audio that libsndfile reads", shown(str(error)), "wav, flac, ogg or mp3")
     if truncated:
-        return Reject(
-            path, "the file must be as long as its header says", shown(truncated[0]), "the whole file"
-        )
+        return Reject(path, "the file must be as long as its header says", shown(truncated[0]), "the whole file")
     if not 0 < header.frames < MOST_FRAMES:
         return Reject(path, "it must hold sound", f"{header.frames} frames", f"1 to {MOST_FRAMES - 1} frames")
     if not LOWEST_RATE <= header.rate <= HIGHEST_RATE:
-        return Reject(
-            path, "its rate must be plausible", f"{header.rate} Hz", f"{LOWEST_RATE} to {HIGHEST_RATE} Hz"
-        )
+        return Reject(path, "its rate must be plausible", f"{header.rate} Hz", f"{LOWEST_RATE} to {HIGHEST_RATE} Hz")
     return header

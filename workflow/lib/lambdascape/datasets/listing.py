@@ -41,9 +41,7 @@ def inner_paths(paths: Iterable[str], source: str) -> list[str]:
     result = [PurePosixPath(path) for path in paths]
     for path in result:
         if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise InputError(
-                f"{source}: every path must lie inside the data set's folder; got {shown(str(path))!r}"
-            )
+            raise InputError(f"{source}: every path must lie inside the data set's folder; got {shown(str(path))!r}")
     seen: set[PurePosixPath] = set()
     for path in result:
         if path in seen:
@@ -54,9 +52,7 @@ def inner_paths(paths: Iterable[str], source: str) -> list[str]:
 
 def audio_files(root: Path) -> list[str]:
     """Paths of all audio files below `root`, sorted; linked folders are followed, each folder once."""
-    return sorted(
-        str(PurePosixPath(file.relative_to(root))) for file in _walk(root) if file.suffix.lower() in AUDIO
-    )
+    return sorted(str(PurePosixPath(file.relative_to(root))) for file in _walk(root) if file.suffix.lower() in AUDIO)
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -83,6 +79,4 @@ def natural(text: str) -> tuple[object, ...]:
     """Key that sorts `ex2` before `ex10`."""
     parts = re.split("([0-9]+)", text)
     numbers = [part.lstrip("0") for part in parts[1::2]]
-    return tuple(
-        (word, len(number), number) for word, number in zip(parts[::2], [*numbers, ""], strict=True)
-    ), text
+    return tuple((word, len(number), number) for word, number in zip(parts[::2], [*numbers, ""], strict=True)), text

@@ -44,8 +44,7 @@ def list_clips(
     candidates, rejects = ADAPTERS[settings["adapter"]].read(root)
     if candidates.empty:
         raise InputError(
-            f"{root}: must hold audio (wav, flac, ogg or mp3) or a clips.csv; "
-            f"{_reasons(rejects) or 'it holds neither'}"
+            f"{root}: must hold audio (wav, flac, ogg or mp3) or a clips.csv; {_reasons(rejects) or 'it holds neither'}"
         )
     clips, unusable = inspect(root, candidates, threads)
     clips, copies = _without_copies(clips)
@@ -58,9 +57,7 @@ def list_clips(
     _check(root, clips)
     clips = _with_folds(root, clips, settings)
     write_table(clips[COLUMNS], clips_path)
-    rows = sorted(
-        (Reject(*map(shown, reject)) for reject in rejects), key=lambda reject: natural(reject.path)
-    )
+    rows = sorted((Reject(*map(shown, reject)) for reject in rejects), key=lambda reject: natural(reject.path))
     write_table(pd.DataFrame(rows, columns=list(Reject._fields)), rejected_path)
 
 
@@ -97,18 +94,14 @@ def _named(clips: pd.DataFrame) -> pd.DataFrame:
     clips = clips.assign(clip=names)
     for column in ("session", "moment"):
         clips[column] = clips[column].where(clips[column] != "", names)
-    order = sorted(
-        range(len(clips)), key=lambda row: (natural(clips["session"][row]), natural(clips["path"][row]))
-    )
+    order = sorted(range(len(clips)), key=lambda row: (natural(clips["session"][row]), natural(clips["path"][row])))
     return clips.iloc[order].reset_index(drop=True)
 
 
 def _common(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """The leading parts that all have in common."""
     low, high = min(parts), max(parts)
-    same = next(
-        (i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high))
-    )
+    same = next((i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
     return low[:same]
 
 
@@ -129,8 +122,7 @@ def _check(root: Path, clips: pd.DataFrame) -> None:
         kinds = clips.groupby("moment")[column].nunique()
         if (kinds > 1).any():
             raise InputError(
-                f"{root}: clips of one moment must share a {column}; those of moment {kinds.idxmax()!r} do "
-                "not"
+                f"{root}: clips of one moment must share a {column}; those of moment {kinds.idxmax()!r} do not"
             )
 
 

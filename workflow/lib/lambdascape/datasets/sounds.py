@@ -55,9 +55,7 @@ def hum(rng: np.random.Generator, samples: int, pitch: float, partials: int, fal
     phase = np.cumsum(2 * np.pi * pitch / RATE * (1 + drift(rng, samples, 1.0, 0.006)), dtype=np.float64)
     sound = np.zeros(samples, np.float32)
     for k in range(1, partials + 1):
-        sound += np.float32(k**-fall * rng.lognormal(0, 0.5)) * np.sin(
-            (k * phase) % (2 * np.pi), dtype=np.float32
-        )
+        sound += np.float32(k**-fall * rng.lognormal(0, 0.5)) * np.sin((k * phase) % (2 * np.pi), dtype=np.float32)
     return sound
 
 

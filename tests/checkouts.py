@@ -1,0 +1,84 @@
+"""A checkout of the workflow in a folder of its own, as a user has it, and what Snakemake says it would do there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs")
+# Smaller than the default study in every way; the same stages. In the checkout, so that both can move together.
+TINY = """\
+study: tiny
+dataset:
+  name: tiny
+  demo: {classes: [cooking, watching_tv], sessions_per_class: 3, nodes: 2, channels: 2, clip_s: 1.0,
+    shortest_session: 2, longest_session: 3, folds: 3}
+features: {n_mels: 16, n_shards: 2}
+triplets: {tile_s: 0.4, neighbourhood_s: 0.4}
+network: {width: 2, embedding_dim: 4}
+training: {epochs: 2, batch_size: 16}
+sweep:
+  axes: {l2: [1.0, 0.01]}
+  seeds: [1]
+probes:
+  by_epoch: {epochs: 3}
+statistics: {resamples: 100}
+"""
+
+
+class Checkout:
+    """A copy of the workflow's files.
+
+    Args:
+        source: root of the checkout that is tested.
+        folder: where the copy is made.
+    """
+
+    def __init__(self, source: Path, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        for part in PARTS:
+            place = source / part
+            if place.is_dir():
+                shutil.copytree(place, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(place, folder / part)
+        (folder / "tiny.yaml").write_text(TINY)
+
+    def snakemake(self, *words: str, config: str = "tiny.yaml", timeout: int = 600) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake in the checkout with a config laid over the default one; both outputs in `stdout`."""
+        command = [sys.executable, "-m", "snakemake", *words]
+        return subprocess.run(
+            [*command, *(["--configfile", config] if config else [])],
+            cwd=self.folder,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def planned(self, *words: str, config: str = "tiny.yaml") -> dict[str, int]:
+        """The jobs of a dry run: name of the rule to number of its jobs; targets are left out."""
+        run = self.snakemake("--dry-run", *words, config=config)
+        assert run.returncode == 0, run.stdout
+        table = re.search(r"^job +count\n-+ +-+\n((?:.+\n)+?)total", run.stdout, re.MULTILINE)
+        if not table:
+            assert "Nothing to be done" in run.stdout, run.stdout
+            return {}
+        return {name: int(count) for name, count in map(str.split, table[1].splitlines()) if name != "all"}
+
+    @contextmanager
+    def edited(self, file: str, old: str, new: str) -> Iterator[None]:
+        """Replace a text in a file for as long as the block lasts."""
+        path = self.folder / file
+        before = path.read_text()
+        assert old in before, f"{file} has no {old!r}"
+        path.write_text(before.replace(old, new))
+        yield
+        path.write_text(before)

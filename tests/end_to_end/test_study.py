@@ -1,0 +1,201 @@
+"""Tiny configurations of the real thing, from audio to report."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from checkouts import Checkout
+from lambdascape.files import file_digest, read_table, read_text_table
+from lambdascape.store import open_features, read_embeddings
+from lambdascape.study import FIGURES, TABLES
+
+RUNS = ["l2~1_seed~1", "l2~0.01_seed~1"]
+SPACES = [*RUNS, "untrained_seed~1", "mean_logmel"]
+FOLDER = """\
+study: small
+dataset: {{name: small, adapter: folder, path: {path}, title: Small, licence: none, folds: 2}}
+features: {{n_mels: 16, n_shards: 1}}
+triplets: {{tile_s: 0.4, neighbourhood_s: 0.4}}
+network: {{width: 2, embedding_dim: 4}}
+training: {{epochs: 1, batch_size: 16}}
+sweep:
+  axes: {{l2: [0.01]}}
+  seeds: [1]
+statistics: {{resamples: 100}}
+"""
+
+
+def noise(path: Path, seed: int, seconds: float = 1.0, rate: int = 16000) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.random.default_rng(seed).normal(scale=0.1, size=round(seconds * rate))
+    soundfile.write(path, samples, rate)
+
+
+def folder_study(checkout: Checkout, **changes: str) -> str:
+    text = FOLDER.format(path="audio")
+    for old, new in changes.items():
+        text = re.sub(rf"{old}: \S+(?=[,}}])", f"{old}: {new}", text)
+    (checkout.folder / "small.yaml").write_text(text)
+    return "small.yaml"
+
+
+def test_every_product_is_there_under_its_name(finished: Checkout) -> None:
+    results = finished.folder / "results"
+    study = results / "tiny"
+    expected = [
+        results / "datasets/tiny/clips.tsv",
+        results / "datasets/tiny/rejected.tsv",
+        study / "runs.tsv",
+        study / "report/index.html",
+        *(study / f"models/{run}/{name}" for run in RUNS for name in ("embedder.weights.h5", "history.tsv")),
+        *(study / f"embeddings/{space}.h5" for space in SPACES),
+        *(study / f"probes/{space}/{name}.tsv" for space in SPACES for name in ("by_epoch", "converged", "confusion")),
+        *(study / f"geometry/{space}.tsv" for space in SPACES),
+        *(study / f"tables/{table}.tsv" for table in TABLES),
+        *(study / f"figures/{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")),
+    ]
+    assert [str(path) for path in expected if not path.stat().st_size] == []
+    assert len(list((results / "features/tiny").glob("logmel16-*/features.h5"))) == 1
+    left_over = [path for path in results.rglob("*") if path.name.startswith(".") and "timestamp" not in path.name]
+    assert left_over == []
+    assert not list(results.rglob("shards/*.h5"))
+
+
+def test_every_digest_is_that_of_the_file_beside_it(finished: Checkout) -> None:
+    digests = sorted((finished.folder / "results").rglob("*.sha256"))
+    assert len(digests) == 1 + len(RUNS) + len(SPACES)
+    for path in digests:
+        digest, name = path.read_text().split()
+        assert digest == file_digest(path.with_name(name))
+
+
+def test_every_tile_of_every_clip_is_embedded(finished: Checkout) -> None:
+    clips = read_text_table(finished.folder / "results/datasets/tiny/clips.tsv")
+    features = open_features(next((finished.folder / "results/features").rglob("features.h5")))
+    assert features.clips == clips["clip"].tolist()
+    for space in SPACES:
+        embedding, tiles, about = read_embeddings(finished.folder / f"results/tiny/embeddings/{space}.h5")
+        assert tiles.groupby("clip").size().to_dict() == dict.fromkeys(clips["clip"], 2)  # 1 s in tiles of 0.4 s
+        assert len(embedding) == len(tiles)
+        assert about["kind"] == ("trained" if space in RUNS else space.split("_seed")[0])
+
+
+def test_tables_hold_every_run_and_claims_have_verdicts(finished: Checkout) -> None:
+    tables = finished.folder / "results/tiny/tables"
+    scores = read_table(tables / "scores.tsv", text=("run", "probe", "split", "unit", "measure", "class"))
+    assert set(scores["run"]) == set(SPACES)
+    headline = scores[(scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] == "macro_f1")]
+    assert set(headline["unit"]) == {"tile", "clip"}
+    assert (headline["low"] <= headline["high"]).all()
+    claims = read_text_table(tables / "claims.tsv")
+    assert claims["claim"].tolist() == [str(number) for number in range(1, 11)]
+    assert set(claims["verdict"]) <= {"holds", "does not hold", "undecided"}
+
+
+def test_the_report_is_one_file_that_opens_offline_and_says_synthetic(finished: Checkout) -> None:
+    page = (finished.folder / "results/tiny/report/index.html").read_text()
+    assert "synthetic" in page
+    loads = re.findall(r"""(?:src|href)=["']([^"']+)["']""", page)
+    assert [target for target in loads if not target.startswith(("data:", "#", "https://doi.org", "https://arxiv.org"))] == []
+    assert page.count("<img") >= len(FIGURES)
+
+
+def test_snakemakes_own_report_works(finished: Checkout) -> None:
+    run = finished.snakemake("--report", "snakemake.zip")
+    assert run.returncode == 0, run.stdout
+    assert (finished.folder / "snakemake.zip").stat().st_size > 10_000
+    (finished.folder / "snakemake.zip").unlink()
+
+
+def test_a_folder_without_labels_leaves_the_probes_out_and_lists_what_it_rejects(checkout: Checkout) -> None:
+    for number in range(6):
+        noise(checkout.folder / f"audio/{number}.wav", number)
+    noise(checkout.folder / "audio/short.flac", 7, seconds=0.2)
+    (checkout.folder / "audio/broken.wav").write_bytes(b"RIFF and nothing")
+    run = checkout.snakemake("--cores", "2", config=folder_study(checkout))
+    assert run.returncode == 0, run.stdout
+    results = checkout.folder / "results"
+    rejected = read_text_table(results / "datasets/small/rejected.tsv")
+    assert rejected["path"].tolist() == ["broken.wav"]
+    unused = read_text_table(results / "small/tables/unused_clips.tsv")
+    assert unused["clip"].tolist() == ["short"]
+    scores = read_text_table(results / "small/tables/scores.tsv")
+    assert scores.empty
+    page = (results / "small/report/index.html").read_text()
+    assert "broken.wav" in page
+    assert "without labels" in page.lower() or "no labels" in page.lower()
+    assert "synthetic" not in page.split("</header>")[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("files", "table", "message"),
+    [
+        (None, None, "audio"),
+        ([], None, "audio"),
+        (["a.wav", "b.wav"], "path,label,session\na.wav,rain,1\nb.wav,rain,2\n", "class"),
+        (["a.wav", "b.wav"], "path,label,session\na.wav,rain,1\nb.wav,wind,1\n", "session"),
+    ],
+    ids=["missing", "empty", "one class", "one session"],
+)  # fmt: skip
+def test_data_that_cannot_be_studied_are_refused_in_words(
+    checkout: Checkout, files: list[str] | None, table: str | None, message: str
+) -> None:
+    if files is not None:
+        (checkout.folder / "audio").mkdir()
+    for number, name in enumerate(files or []):
+        noise(checkout.folder / "audio" / name, number)
+    if table:
+        (checkout.folder / "audio/clips.csv").write_text(table)
+    run = checkout.snakemake("--cores", "1", config=folder_study(checkout))
+    assert run.returncode != 0
+    error = re.search(r"^error: (.+)$", run.stdout, re.MULTILINE)
+    assert error, run.stdout
+    assert message in error[1]
+    assert "Traceback" not in run.stdout
+
+
+def test_real_clips_go_through_the_same_stages(checkout: Checkout, shared: Path) -> None:
+    """Two clips of each class and fold of ESC-10: Ogg Vorbis at 44.1 kHz."""
+    source = shared / "data/esc10"
+    table = read_clips(source / "clips.csv")
+    table = table.groupby(["label", "fold"]).head(2)
+    for name in table["path"]:
+        (checkout.folder / "audio" / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout.folder / "audio" / name).symlink_to((source / name).resolve())
+    table.to_csv(checkout.folder / "audio/clips.csv", index=False)
+    run = checkout.snakemake("--cores", "2", config=folder_study(checkout, tile_s="1.0", neighbourhood_s="2.0"))
+    assert run.returncode == 0, run.stdout
+    clips = read_text_table(checkout.folder / "results/datasets/small/clips.tsv")
+    rejected = read_text_table(checkout.folder / "results/datasets/small/rejected.tsv")
+    assert len(clips) + len(rejected) == len(table) == 100
+    assert set(clips["rate"]) == {"44100"}
+    assert len(set(clips["label"])) == 10
+
+
+def read_clips(path: Path):  # noqa: ANN201 - a pandas table
+    import pandas as pd
+
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def test_the_published_study_at_full_width_trains_over_the_demo_audio(finished: Checkout, repo: Path) -> None:
+    """Table 1 as published: the same network, tiles and optimiser, over the layout of its data set, for a few steps."""
+    overlay = (repo / "studies/regularisation.yaml").read_text()
+    assert "width: 64" in overlay
+    overlay = overlay.replace("path: ../DCASE2018-task5-dev", "path: results/datasets/tiny/audio")
+    overlay = overlay.replace("epochs: 50}", "epochs: 1}").replace("epochs: 30}", "epochs: 1}")
+    overlay = overlay.replace("n_shards: 64", "n_shards: 1")
+    # The tiny demo's clips last 1 s: two tiles of 0.5 s, as two of 5 s in the published clips of 10 s.
+    overlay = overlay.replace("tile_s: 5.0", "tile_s: 0.5").replace("neighbourhood_s: 5.0", "neighbourhood_s: 0.5")
+    (finished.folder / "published.yaml").write_text(overlay)
+    run = finished.snakemake("--cores", "2", config="published.yaml")
+    assert run.returncode == 0, run.stdout
+    study = finished.folder / "results/regularisation"
+    history = read_table(study / "models/l2~1_seed~1234/history.tsv", text=("split",))
+    # Σw² starts near 4,141 (study facts), and λ = 1.
+    assert 3500 < history["penalty"].iloc[0] < 4200
+    assert np.isfinite(history["triplet_loss"]).all()
+    assert (study / "report/index.html").stat().st_size > 10_000

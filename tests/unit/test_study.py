@@ -1,0 +1,72 @@
+"""The names that follow from a config, and what each job is told."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from lambdascape.study import Study
+
+
+@pytest.fixture
+def config(repo: Path) -> dict[str, Any]:
+    return yaml.safe_load((repo / "config.yaml").read_text())
+
+
+def study(config: dict[str, Any], block: str = "study", **changes: Any) -> Study:
+    changed = config | ({block: config[block] | changes} if changes else {})
+    return Study(changed, ".", [])
+
+
+def test_the_recipe_is_named_by_what_changes_a_number(config: dict[str, Any]) -> None:
+    name = study(config).recipe
+    assert name.startswith("logmel40-")
+    assert study(config, "features", n_shards=9).recipe == name
+    assert study(config, "features", fmax=7000).recipe != name
+
+
+def test_a_job_is_told_its_own_run_and_no_other(config: dict[str, Any]) -> None:
+    few = study(config)
+    more = study(config, "sweep", axes={"l2": [1.0, 0.1, 0.01, 0.001]}, seeds=[1, 2, 3])
+    one = SimpleNamespace(run="l2~0.1_seed~2", space="l2~0.1_seed~2")
+    assert few.settings_of(one) == more.settings_of(one)
+    assert few.settings_of(one)["network"]["l2"] == 0.1
+    assert few.seed_of(one) == more.seed_of(one) == few.space_seed_of(one) == 2
+
+
+def test_references_do_not_depend_on_l2_or_training(config: dict[str, Any]) -> None:
+    plain = study(config).reference_settings
+    assert study(config, "network", l2=5.0).reference_settings == plain
+    assert study(config, "training", epochs=99).reference_settings == plain
+    assert study(config, "network", width=3).reference_settings != plain
+
+
+def test_every_space_has_a_row_and_only_runs_have_an_l2(config: dict[str, Any]) -> None:
+    found = study(config)
+    rows = {row["run"]: row for row in found.run_rows}
+    assert list(rows) == found.spaces
+    assert [name for name, row in rows.items() if "l2" in row] == list(found.runs)
+    assert rows["untrained_seed~2"]["seed"] == 2
+
+
+def test_patterns_match_names_and_nothing_else(config: dict[str, Any]) -> None:
+    import re
+
+    found = study(config)
+    assert all(re.fullmatch(found.space_pattern, name) for name in found.spaces)
+    assert not re.fullmatch(found.run_pattern, "untrained_seed~1")
+    assert not re.fullmatch(found.run_pattern, "l2~0x1_seed~1")
+
+
+def test_only_the_demo_is_synthetic_and_only_the_published_data_have_published_curves(config: dict[str, Any]) -> None:
+    demo = study(config)
+    assert demo.is_synthetic
+    assert demo.made_audio == [demo.audio] == ["results/datasets/demo/audio"]
+    assert demo.curves_behind == []
+    published = study(config, "dataset", adapter="dcase2018_task5", path="../data")
+    assert not published.is_synthetic
+    assert published.audio == "../data"
+    assert published.made_audio == []
+    assert published.curves_behind == ["./workflow/report/published_curves.csv"]

@@ -1,0 +1,158 @@
+"""What must rerun, and what must not (the table of workflow/README.md), by dry runs on a finished tiny study."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from checkouts import TINY, Checkout
+
+REPORT = {"write_report": 1}
+SCORE_TABLES = {"collect_probes": 1, "judge_claims": 1}
+PROBE_FIGURES = {"draw_response": 1, "draw_probe_f1": 1, "draw_probe_cross_entropy": 1, "draw_confusion": 1}
+ALL_FIGURES = PROBE_FIGURES | {"draw_triplet_loss": 1, "draw_maps": 1}
+TABLES = SCORE_TABLES | {"collect_training": 1, "collect_geometry": 1}
+
+
+def judged(spaces: int) -> dict[str, int]:
+    return {"fit_by_epoch": spaces, "fit_converged": spaces, "measure_geometry": spaces}
+
+
+def with_config(finished: Checkout, old: str, new: str) -> dict[str, int]:
+    with finished.edited("tiny.yaml", old, new):
+        return finished.planned()
+
+
+def test_a_finished_study_has_nothing_to_do(finished: Checkout) -> None:
+    assert finished.planned() == {}
+
+
+def test_a_new_l2_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkout) -> None:
+    chain = {"train_model": 1, "embed_trained": 1} | judged(1)
+    assert with_config(finished, "[1.0, 0.01]", "[1.0, 0.1, 0.01]") == (
+        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | REPORT
+    )
+
+
+def test_a_new_seed_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkout) -> None:
+    chain = {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3)
+    assert with_config(finished, "seeds: [1]", "seeds: [1, 2]") == (
+        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | REPORT
+    )
+
+
+def test_a_setting_of_one_probe_repeats_that_probe_and_what_follows(finished: Checkout) -> None:
+    assert with_config(finished, "by_epoch: {epochs: 3}", "by_epoch: {epochs: 4}") == (
+        {"fit_by_epoch": 4} | SCORE_TABLES | PROBE_FIGURES | REPORT
+    )
+
+
+def test_a_setting_of_the_training_repeats_the_models_and_what_follows(finished: Checkout) -> None:
+    chain = {"train_model": 2, "embed_trained": 2} | judged(2)
+    assert with_config(finished, "epochs: 2", "epochs: 3") == (
+        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | REPORT
+    )
+
+
+def test_a_feature_setting_makes_another_store_and_everything_after(finished: Checkout) -> None:
+    stores = sorted((finished.folder / "results/features/tiny").iterdir())
+    planned = with_config(finished, "n_mels: 16", "n_mels: 20")
+    features = {"extract_shard": 2, "consolidate_features": 1}
+    spaces = {"embed_trained": 2, "embed_untrained": 1, "embed_mean_logmel": 1}
+    everything = features | {"train_model": 2} | spaces | judged(4) | TABLES | {"list_unused": 1} | ALL_FIGURES | REPORT
+    assert planned == everything
+    assert sorted((finished.folder / "results/features/tiny").iterdir()) == stores
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "expected"),
+    [
+        ("figures/maps.py", "MAX_TILES = 1500", "MAX_TILES = 1000", {"draw_maps": 1} | REPORT),
+        ("figures/response.py", "def response_figure", "def another_figure", {"draw_response": 1} | REPORT),
+        ("report/verdict.py", "def answer", "def another_answer", REPORT),
+        (
+            "training.py",
+            "class Batches",
+            "class OtherBatches",
+            {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | REPORT,
+        ),
+        ("claims.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
+        ("geometry.py", "def uniformity", "def other_uniformity", {
+            "measure_geometry": 4, "collect_geometry": 1, "draw_maps": 1} | REPORT),
+    ],
+)  # fmt: skip
+def test_changed_code_repeats_what_runs_it(
+    finished: Checkout, module: str, old: str, new: str, expected: dict[str, int]
+) -> None:
+    with finished.edited(f"workflow/lib/lambdascape/{module}", old, new):
+        assert finished.planned() == expected
+
+
+@pytest.mark.parametrize("module", ["training.py", "network.py", "store.py", "features.py", "figures/style.py"])
+def test_comments_docstrings_and_formatting_repeat_nothing(finished: Checkout, module: str) -> None:
+    with finished.edited(f"workflow/lib/lambdascape/{module}", '"""\n', ' More words."""\n\n\n# A comment.\n'):
+        assert finished.planned() == {}
+
+
+def test_touched_files_repeat_nothing(finished: Checkout) -> None:
+    """A `git checkout` gives every file of the code a new date; `touch` does so for results, large ones too."""
+    later = time.time() + 60
+    for path in sorted(finished.folder.rglob("*")):
+        if path.is_file() and ".snakemake" not in path.parts:
+            later += 0.001
+            os.utime(path, (later, later))
+    assert finished.planned() == {}
+
+
+def test_a_large_touched_store_repeats_nothing(finished: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snakemake compares files above a size by date alone; held to 1 byte, every file is such a file."""
+    for path in (finished.folder / "results").rglob("*.h5"):
+        os.utime(path, (time.time() + 60,) * 2)
+    assert finished.planned("--max-checksum-file-size", "1") == {}
+
+
+def test_a_moved_checkout_repeats_nothing(finished: Checkout) -> None:
+    before = finished.folder
+    finished.folder = before.with_name("moved elsewhere")
+    shutil.move(before, finished.folder)
+    try:
+        assert finished.planned() == {}
+    finally:
+        shutil.move(finished.folder, before)
+        finished.folder = before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--cores", "1"),
+        ("--cores", "7", "--set-threads", "train_model=3"),
+        ("--set-resources", "train_model:mem_mb=9000", "--default-resources", "runtime=5"),
+    ],
+)
+def test_threads_and_resources_repeat_nothing(finished: Checkout, words: tuple[str, ...]) -> None:
+    assert finished.planned(*words) == {}
+
+
+def test_hash_seed_and_locale_repeat_nothing(finished: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed, locale in (("1", "C"), ("2", "C.UTF-8")):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        monkeypatch.setenv("LC_ALL", locale)
+        assert finished.planned() == {}
+
+
+def test_another_study_over_the_same_audio_computes_no_feature(finished: Checkout) -> None:
+    (finished.folder / "other.yaml").write_text(TINY.replace("study: tiny", "study: other").replace("width: 2", "width: 3"))
+    planned = finished.planned(config="other.yaml")
+    assert "train_model" in planned
+    assert not {"synthesise_demo", "list_clips", "extract_shard", "consolidate_features"} & set(planned)
+    Path(finished.folder / "other.yaml").unlink()
+
+
+@pytest.mark.parametrize(
+    "target", ["datasets", "features", "models", "embeddings", "probes", "geometry", "tables", "figures", "report"]
+)
+def test_every_stage_is_a_target_and_repeats_its_own_work_when_asked(finished: Checkout, target: str) -> None:
+    assert finished.planned(target) == {}

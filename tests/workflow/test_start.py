@@ -1,0 +1,46 @@
+"""What Snakemake says before any job: lint, dry runs of every study, refused configs."""
+
+from pathlib import Path
+
+import pytest
+
+from checkouts import Checkout
+
+
+def test_lint_finds_nothing(checkout: Checkout) -> None:
+    run = checkout.snakemake("--lint", config="")
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_default_study_plans_every_stage(checkout: Checkout) -> None:
+    planned = checkout.planned(config="")
+    assert planned["train_model"] == 6
+    assert planned["embed_untrained"] == 2
+    assert planned["fit_converged"] == 9
+    assert planned["write_report"] == 1
+
+
+def test_the_published_study_plans_its_three_arms_without_the_data(checkout: Checkout, repo: Path) -> None:
+    run = checkout.snakemake("--dry-run", config=str(repo / "studies/regularisation.yaml"))
+    assert run.returncode == 0, run.stdout
+    for arm in ("l2~1_epochs~50", "l2~0.1_epochs~50", "l2~0.01_epochs~30"):
+        assert f"results/regularisation/models/{arm}_seed~1234/history.tsv" in run.stdout
+    assert "workflow/report/published_curves.csv" in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ("network: {witdh: 8}", "network.witdh: must be a known key; did you mean width?"),
+        ("training: {learning_rate: 1e-5}", "training.learning_rate: must be a number; got the text '1e-5'"),
+        ("sweep: {axes: {l2: [0.1, 1.0e-1]}}", "sweep.axes.l2: must name each value once"),
+        ("__use_yte__: true", "__use_yte__: a config must be plain YAML"),
+    ],
+)
+def test_a_wrong_config_is_refused_before_any_job(checkout: Checkout, overlay: str, message: str) -> None:
+    (checkout.folder / "wrong.yaml").write_text(overlay)
+    run = checkout.snakemake("--cores", "1", config="wrong.yaml")
+    assert run.returncode != 0
+    assert message in run.stdout
+    assert "Traceback" not in run.stdout
+    assert not (checkout.folder / "results").exists()

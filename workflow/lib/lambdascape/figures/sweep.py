@@ -1,0 +1,114 @@
+"""What a study varies, read from its table of runs: the same answer for every figure and for the report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lambdascape.errors import InputError
+from lambdascape.files import read_table
+from lambdascape.hyperparameters import in_words
+
+NOT_SWEPT = ("run", "kind", "seed")
+REFERENCES = {"untrained": "untrained network", "mean_logmel": "mean log-mel"}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The axis of a study and the runs on it.
+
+    Attributes:
+        key: column of runs.tsv that varies between trained runs: `l2` if it does, else the first; '' if none.
+        values: values on the axis, in order of size.
+        others: further columns that vary.
+        trained: one row per trained run: run, seed, setting (its value on the axis), arm (the values
+            of `others` in words).
+        references: one row per reference space: run, kind, seed.
+    """
+
+    key: str
+    values: tuple[Any, ...]
+    others: tuple[str, ...]
+    trained: pd.DataFrame
+    references: pd.DataFrame
+
+    @property
+    def axis(self) -> str:
+        """Label of the axis, with the unit."""
+        if not self.key:
+            return "the one setting of this study"
+        name, unit = in_words(self.key)
+        return f"{name} ({unit})" if unit else name
+
+    @property
+    def symbol(self) -> str:
+        """The short name of what varies, for running text: λ, or the name in words."""
+        return "λ" if self.key == "l2" else in_words(self.key)[0].lower()
+
+    @property
+    def others_in_words(self) -> str:
+        """The further columns that vary, as a list in words."""
+        return " and ".join(in_words(column)[0].lower() for column in self.others)
+
+    def label(self, value: Any) -> str:
+        """A value of the axis as it stands beside a curve, such as `λ = 0.01`."""
+        if not self.key:
+            return "all runs"
+        if self.key == "l2":
+            return f"λ = {text(value)}"
+        name, unit = in_words(self.key)
+        return f"{name.lower()} {text(value)} {unit}".rstrip()
+
+    def seeds(self) -> int:
+        """Number of different seeds of the trained runs."""
+        return int(self.trained["seed"].nunique())
+
+
+def text(value: Any) -> str:
+    """A value in its shortest form: 0.01, 1, nonzero, True."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:g}" if is_number else str(value)
+
+
+def read_sweep(path: str | Path) -> Sweep:
+    """Read a study's table of runs and find what it varies.
+
+    Args:
+        path: runs.tsv, one row per run and reference space: run, kind, seed, then every hyperparameter.
+
+    Raises:
+        InputError: no run in the table is a trained one.
+    """
+    runs = read_table(path, text=("run", "kind"))
+    trained = runs[runs["kind"] == "trained"].reset_index(drop=True)
+    if trained.empty:
+        raise InputError(f"{path}: must list at least one run of kind 'trained'; found {sorted(set(runs['kind']))}")
+    varying = [c for c in runs.columns if c not in NOT_SWEPT and trained[c].nunique(dropna=False) > 1]
+    varying.sort(key=lambda column: column != "l2")
+    key, others = (varying[0], tuple(varying[1:])) if varying else ("", ())
+    value = _plain(trained[key]) if key else [""] * len(trained)
+    arm = (
+        [
+            ", ".join(f"{in_words(c)[0].lower()} {text(v)}" for c, v in zip(others, row, strict=True))
+            for row in zip(*(_plain(trained[c]) for c in others), strict=True)
+        ]
+        if others
+        else [""] * len(trained)
+    )
+    table = pd.DataFrame(
+        {
+            "run": trained["run"],
+            "seed": trained["seed"],
+            "setting": pd.Series(value, dtype=object),
+            "arm": arm,
+        }
+    )
+    values = tuple(sorted(set(value), key=lambda v: (isinstance(v, str), v)))
+    references = runs.loc[runs["kind"].isin(list(REFERENCES)), ["run", "kind", "seed"]].reset_index(drop=True)
+    return Sweep(key, values, others, table, references)
+
+
+def _plain(column: "pd.Series[Any]") -> list[Any]:
+    """Values as plain Python objects; a missing value is the word `none`."""
+    return ["none" if pd.isna(value) else value for value in column.tolist()]

@@ -1,0 +1,118 @@
+"""The hyperparameters of a study in words: name, unit, place in Table 1, value in the published study."""
+
+from dataclasses import dataclass
+from typing import Any
+
+PUBLISHED = "Gröger (2020)"
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One row of Table 1.
+
+    Attributes:
+        key: where its value is in the config, such as `training.margin`.
+        name: the name in words.
+        unit: the unit, empty for a pure number.
+        published: value in the published study, a list for several; None where it does not tell.
+        note: what is done here, for a row of the published table that is no setting here.
+    """
+
+    key: str
+    name: str
+    unit: str = ""
+    published: Any = None
+    note: str = ""
+
+
+# Groups and order of Table 1 in the published study; then what that table leaves out. Values that the table
+# does not print (conv biases, dropout, mel range, reduction, ...) were read from its author's public code.
+TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
+    "Data and model": (
+        Hyperparameter("dataset.title", "Data set", published="DCASE 2018 Task 5"),
+        Hyperparameter("dataset.folds", "Folds made by session, where the data name none"),
+        Hyperparameter("network.architecture", "Model", published="ResNet18", note="ResNet18"),
+        Hyperparameter("network.width", "Width of the network", "filters of the stem", 64),
+        Hyperparameter("network.conv_biases", "Convolutions have biases", published=True),
+        Hyperparameter("network.dropout", "Dropout before the embedding layer", published=0.5),
+        Hyperparameter("network.l2", "L2 regularisation factor λ", published=[1.0, 0.1, 0.01]),
+        Hyperparameter("network.embedding_dim", "Embedding dimension", published=64),
+    ),
+    "Training": (
+        Hyperparameter("training.epochs", "Epochs", published=[50, 30]),
+        Hyperparameter("training.batch_size", "Batch size", "triplets", 128),
+        Hyperparameter("training.optimizer", "Optimizer", published="Adam", note="Adam"),
+        Hyperparameter("training.learning_rate", "Learning rate", published=1e-5),
+        Hyperparameter("training.lr_decay_steps", "Learning rate decays every", "steps", 7500),
+        Hyperparameter("training.lr_decay_rate", "Factor of the decay", published=0.95),
+        Hyperparameter("training.margin", "Margin", published=1.0),
+        Hyperparameter("training.reduction", "Loss is the mean over", published="nonzero"),
+        Hyperparameter("training.passes", "Passes of anchor, neighbour, distant", published="separate"),
+        Hyperparameter("sweep.seeds", "Random seed", published=[1234]),
+        Hyperparameter(
+            "training.shuffle",
+            "Shuffle data set",
+            published="True",
+            note="whole data set, each epoch, from (seed, epoch)",
+        ),
+        Hyperparameter("training.buffer", "Random selection buffer", "clips", 64, "none: the whole data set"),
+        Hyperparameter("training.prefetch", "Prefetch batches", published="automatic (-1)", note="not a setting"),
+    ),
+    "Multithreading": (
+        Hyperparameter("threads.generators", "Number of generators", published=16, note="not a setting"),
+        Hyperparameter("threads.calls", "Number of parallel calls", published=16, note="given by Snakemake"),
+    ),
+    "Audio": (
+        Hyperparameter("features.sr", "Sample rate", "Hz", 16000),
+        Hyperparameter("triplets.tile_s", "Length of a tile", "s", 5),
+        Hyperparameter("triplets.neighbourhood_s", "Range of neighbours", "s", 5),
+        Hyperparameter("triplets.distant", "Distant tile from", published="other_clip"),
+        Hyperparameter("audio.mono", "Convert to mono", published="True", note="True (mean of the channels)"),
+        Hyperparameter("split.test_fold", "Fold held out", published="fold1"),
+    ),
+    "Feature representation": (
+        Hyperparameter("features.extractor", "Feature extractor", published="log-mel", note="log-mel"),
+        Hyperparameter("features.win_length", "Frame length", "samples", 480),
+        Hyperparameter("features.hop_length", "Frame step", "samples", 160),
+        Hyperparameter("features.n_fft", "FFT size", "samples", 1024),
+        Hyperparameter("features.n_mels", "Number of mel bins", published=128),
+        Hyperparameter("features.fmin", "Lowest mel frequency", "Hz", 50),
+        Hyperparameter("features.fmax", "Highest mel frequency", "Hz", 8000),
+        Hyperparameter("features.htk", "HTK's mel scale", published=True),
+        Hyperparameter("features.log_offset", "Added before the logarithm", published=1e-6),
+        Hyperparameter("features.mfcc", "Number of MFCC bins", published=13, note="no MFCCs"),
+    ),
+    "Probes": (
+        Hyperparameter("probes.by_epoch.epochs", "Epochs of the probe", published=20),
+        Hyperparameter("probes.by_epoch.batch_size", "Batch size of the probe", "tiles", 384),
+        Hyperparameter("probes.by_epoch.learning_rate", "Learning rate of the probe", published=1e-5),
+        Hyperparameter("probes.by_epoch.double_softmax", "Softmax applied twice", published=True),
+        Hyperparameter("probes.converged.c_grid", "Converged probe: inverse penalty C among"),
+        Hyperparameter("probes.converged.validation_fraction", "Share of training sessions that choose C"),
+    ),
+    "Judging": (
+        Hyperparameter("geometry.max_tiles", "Tiles that the geometry looks at, at most", "tiles"),
+        Hyperparameter("statistics.resamples", "Resamples of the bootstrap over sessions"),
+        Hyperparameter("statistics.confidence", "Confidence of the intervals"),
+    ),
+}
+
+# In the config, but told elsewhere in the report: names, places, what the sweep's values replace.
+TOLD_ELSEWHERE = (
+    "dataset.name",
+    "dataset.adapter",
+    "dataset.path",
+    "dataset.licence",
+    "sweep.axes",
+    "sweep.arms",
+    "features.n_shards",
+)
+
+
+def in_words(column: str) -> tuple[str, str]:
+    """Name and unit of a column of runs.tsv, such as `margin`; unknown ones keep their name."""
+    for rows in TABLE_1.values():
+        for row in rows:
+            if row.key.rsplit(".", 1)[-1] == column:
+                return row.name, row.unit
+    return column.replace("_", " "), ""

@@ -1,0 +1,92 @@
+"""Table 1 as it was run: every hyperparameter of the config beside that of the published study."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from lambdascape.figures.sweep import Sweep
+from lambdascape.hyperparameters import TABLE_1, TOLD_ELSEWHERE, Hyperparameter
+from lambdascape.report.tables import NOTHING, shown
+
+SAME, DIFFERENT = "same", "different"
+# The blocks of the config that decide numbers.
+BLOCKS = (
+    "dataset",
+    "features",
+    "split",
+    "triplets",
+    "network",
+    "training",
+    "sweep",
+    "probes",
+    "geometry",
+    "statistics",
+)
+Row = dict[str, str]
+
+
+def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[str, list[Row]]:
+    """Rows by group: name, value (with unit), published, and same, different or nothing to compare.
+
+    Args:
+        config: the whole config.
+        runs: runs.tsv; a swept key shows all values of its trained runs.
+        sweep: what varies.
+
+    Returns:
+        Group to rows with the keys name, value, published, compared. Keys of the config that Table 1 does not
+        know stand in a last group, so that none is left out.
+    """
+    values = dict(_leaves({block: config[block] for block in BLOCKS if block in config}))
+    swept = {key: _values(runs, key) for key in (sweep.key, *sweep.others) if key}
+    groups: dict[str, list[Row]] = {}
+    for group, hyperparameters in TABLE_1.items():
+        groups[group] = []
+        for one in hyperparameters:
+            value = swept.get(one.key.rsplit(".", 1)[-1], values.pop(one.key, None))
+            values.pop(one.key, None)
+            groups[group].append(_row(one, value))
+    hidden = TOLD_ELSEWHERE if config["dataset"]["adapter"] == "demo" else (*TOLD_ELSEWHERE, "dataset.demo")
+    rest = {key: value for key, value in values.items() if not key.startswith(hidden)}
+    if rest:
+        groups["Further settings"] = [_row(Hyperparameter(key, key), value) for key, value in rest.items()]
+    return groups
+
+
+def _leaves(block: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in block.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _values(runs: pd.DataFrame, key: str) -> list[Any]:
+    """Values of a swept key in the order in which they were run."""
+    column: Any = runs.loc[runs["kind"] == "trained", key]
+    return [None if pd.isna(value) else value for value in dict.fromkeys(column.tolist())]
+
+
+def _row(one: Hyperparameter, value: Any) -> Row:
+    unit = f" {one.unit}" if one.unit else ""
+    published = NOTHING if one.published is None else shown(one.published) + unit
+    if value is None and one.note:
+        compared = SAME if _equal(one.note, one.published) else ""
+        return {"name": one.name, "value": one.note, "published": published, "compared": compared}
+    compared = SAME if _equal(value, one.published) else DIFFERENT
+    return {
+        "name": one.name,
+        "value": NOTHING if value is None else shown(value) + unit,
+        "published": published,
+        "compared": "" if one.published is None else compared,
+    }
+
+
+def _equal(value: Any, published: Any) -> bool:
+    """Whether both are the same set of values; a text may go on where the published one ends."""
+    if isinstance(value, str) and isinstance(published, str):
+        return value.startswith(published)
+    return set(value if isinstance(value, list) else [value]) == set(
+        published if isinstance(published, list) else [published]
+    )

@@ -1,0 +1,219 @@
+"""The report of a study: one HTML file that opens offline."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from docutils.core import publish_parts
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from lambdascape.errors import InputError
+from lambdascape.figures.sweep import Sweep, read_sweep
+from lambdascape.files import read_table, read_text_table, write_text
+from lambdascape.report import sources as report_sources
+from lambdascape.report import tables as report_tables
+from lambdascape.report.hyperparameters import table_1
+from lambdascape.report.verdict import Answer, answer
+
+LARGEST_SVG = 1_500_000  # bytes; a larger drawing is shown as its PNG
+TEXT_COLUMNS = {
+    "runs": ("run", "kind"),
+    "training": ("run", "split", "measure"),
+    "scores": ("run", "probe", "split", "unit", "measure", "class"),
+    "geometry": ("run", "split", "measure"),
+    "claims": ("claim", "statement", "verdict", "evidence", "rule"),
+}
+TITLES = {
+    "response": "What a probe scores on held-out sessions",
+    "triplet_loss": "Triplet loss by epoch",
+    "probe_f1": "Macro-F1 of the published study's probe by epoch",
+    "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
+    "maps": "Maps of the spaces",
+    "confusion": "Confusion matrices",
+}
+WIDE = ("maps", "confusion")
+MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report: name, address of the image, text in its place, caption, whether wide."""
+
+    name: str
+    source: str
+    alt: str
+    caption: Markup
+    wide: bool
+
+
+def write_report(
+    output: str | Path,
+    *,
+    template: str | Path,
+    study: str,
+    config: dict[str, Any],
+    synthetic: bool,
+    tables: Mapping[str, str | Path],
+    figures: Mapping[str, str | Path],
+    captions: Mapping[str, str | Path],
+    sources: Sequence[str | Path],
+    benchmarks: Mapping[str, str | Path],
+    checkout: str | Path,
+    command: str,
+) -> None:
+    """Write the report of a study.
+
+    Args:
+        output: the HTML file.
+        template: Jinja2 template of the page.
+        study: name of the study.
+        config: the whole config, defaults filled in.
+        synthetic: whether the audio was made by the workflow; the report then says so first.
+        tables: paths of runs, training, scores, geometry, claims, clips, rejected, unused_clips; more may be.
+        figures: name to path of the SVG, its PNG beside it; names that the template does not know come last.
+        captions: name to path of the caption in reStructuredText, for every figure.
+        sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
+        benchmarks: stage to the folder of its benchmark files, in the order of the stages.
+        checkout: folder of the code, for its git state.
+        command: what reproduces the study.
+
+    Raises:
+        InputError: a table has not the columns it needs, a caption is missing, or a caption cannot be read.
+    """
+    read = {name: read_table(tables[name], text=columns) for name, columns in TEXT_COLUMNS.items()}
+    listed = {name: read_text_table(tables[name]) for name in ("clips", "rejected", "unused_clips")}
+    sweep = read_sweep(tables["runs"])
+    found = answer(sweep, read["scores"])
+    pictures = _pictures(figures, captions, found)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(Path(template).read_text(encoding="utf-8")).render(
+        study=study,
+        symbol=sweep.symbol,
+        axis=sweep.axis,
+        swept=bool(sweep.key),
+        synthetic=synthetic,
+        labelled=not read["scores"].empty,
+        answer=found,
+        pictures=pictures,
+        claims=_claims(read["claims"]),
+        tally=_tally(read["claims"]),
+        hyperparameters=table_1(config, read["runs"], sweep),
+        dataset=config["dataset"],
+        test_fold=config["split"]["test_fold"],
+        sources=report_sources.facts(config, checkout),
+        digests=report_sources.digests(sources),
+        times=report_sources.times(benchmarks),
+        command=command,
+        confidence=config["statistics"]["confidence"],
+        resamples=config["statistics"]["resamples"],
+        **_tables(sweep, read, listed, tables, config["split"]["test_fold"]),
+    )
+    write_text(page, output)
+
+
+def _tables(
+    sweep: Sweep,
+    read: Mapping[str, pd.DataFrame],
+    listed: Mapping[str, pd.DataFrame],
+    paths: Mapping[str, str | Path],
+    test_fold: str,
+) -> dict[str, Any]:
+    """The tables of the page, by the name that the template uses."""
+    scores, clips = read["scores"], listed["clips"]
+    return {
+        "score_summary": report_tables.score_summary(sweep, scores),
+        "score_runs": report_tables.score_runs(sweep, scores, read["training"]),
+        "class_scores": report_tables.class_scores(sweep, scores, clips, test_fold),
+        "training_summary": report_tables.training_summary(sweep, read["training"]),
+        "geometry_summary": report_tables.geometry_summary(sweep, read["geometry"]),
+        "clip_facts": report_tables.clip_facts(clips),
+        "clip_tables": report_tables.clip_tables(clips, test_fold),
+        "rejected": report_tables.listing(
+            "Rejected clips",
+            listed["rejected"],
+            ["Path", "Rule", "Found", "Expected"],
+            str(paths["rejected"]),
+        ),
+        "unused": report_tables.listing(
+            "Clips of which some or all is unused",
+            listed["unused_clips"],
+            ["Clip", "Session", "Reason"],
+            str(paths["unused_clips"]),
+        ),
+    }
+
+
+def _claims(claims: pd.DataFrame) -> list[dict[str, str]]:
+    """Claims of the ledger with the mark and the style of their verdict."""
+    return [
+        {str(key): str(value) for key, value in row.items()}
+        | {"mark": MARKS.get(row["verdict"], ""), "style": str(row["verdict"]).replace(" ", "-")}
+        for row in claims.to_dict("records")
+    ]
+
+
+def _tally(claims: pd.DataFrame) -> str:
+    """How many claims hold, in words."""
+    counts = claims["verdict"].value_counts()
+    words = {
+        "holds": ("holds", "hold"),
+        "does not hold": ("does not hold", "do not hold"),
+        "undecided": ("is undecided", "are undecided"),
+    }
+    parts = [f"{counts[v]} {forms[int(counts[v] > 1)]}" for v, forms in words.items() if v in counts]
+    return ", ".join(parts)
+
+
+def _pictures(
+    figures: Mapping[str, str | Path], captions: Mapping[str, str | Path], found: Answer
+) -> dict[str, Picture]:
+    missing = sorted(set(figures) - set(captions))
+    if missing:
+        raise InputError(f"every figure needs a caption; {', '.join(missing)} has none")
+    return {
+        name: Picture(
+            name,
+            _inlined(Path(path)),
+            f"{TITLES.get(name, name)}. {found.numbers if name == 'response' else ''}".strip(),
+            caption_html(captions[name]),
+            name in WIDE,
+        )
+        for name, path in figures.items()
+    }
+
+
+def _inlined(svg: Path) -> str:
+    """A data address that holds the drawing; an image runs no script, whatever its labels say."""
+    if svg.stat().st_size <= LARGEST_SVG:
+        kind, content = "svg+xml", svg.read_bytes()
+    else:
+        kind, content = "png", svg.with_suffix(".png").read_bytes()
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def caption_html(path: str | Path) -> Markup:
+    """A caption in reStructuredText as a piece of HTML; it can include no file and no raw HTML.
+
+    Raises:
+        InputError: the text breaks the rules of reStructuredText.
+    """
+    settings = {
+        "file_insertion_enabled": False,
+        "raw_enabled": False,
+        "_disable_config": True,
+        "report_level": 2,
+        "halt_level": 2,
+        "warning_stream": False,
+        "traceback": True,
+        "doctitle_xform": False,
+        "smart_quotes": False,
+    }
+    try:
+        parts = publish_parts(Path(path).read_text(encoding="utf-8"), writer="html5", settings_overrides=settings)
+    except Exception as error:
+        raise InputError(f"{path}: must be reStructuredText; {error}") from None
+    return Markup(parts["body"])

@@ -1,0 +1,315 @@
+"""The tables of the report, as text ready to be set."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lambdascape.figures.sweep import REFERENCES, Sweep, text
+
+NOTHING = "–"
+MOST_ROWS = 50  # longer lists are cut; their files are named
+MEASURES = {
+    "effective_rank": ("Effective rank", "directions that the space uses; more is richer"),
+    "participation_ratio": ("Participation ratio", "directions among which the variance is shared"),
+    "alignment": ("Alignment", "mean squared distance of neighbouring tiles; lower is closer"),
+    "uniformity": ("Uniformity", "evenness of the cover of the sphere; lower is more even"),
+    "silhouette": ("Silhouette of the classes", "-1 to 1; higher is better separated"),
+    "silhouette_session": ("Silhouette of the sessions", "-1 to 1; higher means that rooms show, a nuisance"),
+    "norm_mean": ("Mean length of an embedding", "1 for trained spaces"),
+    "norm_std": ("Spread of that length", "standard deviation"),
+    "triplet_loss": ("Triplet loss", "as minimised"),
+    "triplet_loss_nonzero": ("Triplet loss, active triplets", "mean over triplets with a loss above 0"),
+    "triplet_loss_all": ("Triplet loss, all triplets", "mean over all triplets"),
+    "active_fraction": ("Active triplets", "share with a loss above 0"),
+    "penalty": ("Penalty", "λ · Σw²"),
+    "total": ("Total", "triplet loss and penalty"),
+    "d_neighbour": ("Distance to the neighbour", "mean squared"),
+    "d_distant": ("Distance to the distant tile", "mean squared"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report; its first column names the rows.
+
+    Attributes:
+        caption: what it shows.
+        header: names of the columns.
+        rows: the cells, as text.
+        words: how many of the first columns are words; the others are numbers.
+        strong: numbers of the rows to set strong.
+        note: what a reader has to know beside it.
+    """
+
+    caption: str
+    header: list[str]
+    rows: list[list[str]]
+    words: int = 1
+    strong: list[int] = field(default_factory=list)
+    note: str = ""
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number with a fixed count of decimals, in scientific form where it is tiny; a dash for none."""
+    if value is None or pd.isna(value):
+        return NOTHING
+    if value != 0 and abs(value) < 10**-digits:
+        return f"{value:.1e}"
+    return f"{value:.{digits}f}"
+
+
+def span(low: Any, high: Any) -> str:
+    """A range, `low to high`."""
+    return NOTHING if pd.isna(low) or pd.isna(high) else f"{number(low)} to {number(high)}"
+
+
+def spaces(sweep: Sweep) -> list[tuple[str, list[str]]]:
+    """Name and runs of every row of a summary: the trained arms in order of the axis, then the references."""
+    arms = [
+        (sweep.label(setting) + (f", {arm}" if arm else ""), [str(run) for run in rows["run"]])
+        for setting in sweep.values
+        for arm, rows in sweep.trained[sweep.trained["setting"] == setting].groupby("arm", sort=False)
+    ]
+    references = [
+        (words, [str(run) for run in sweep.references.loc[sweep.references["kind"] == kind, "run"]])
+        for kind, words in REFERENCES.items()
+    ]
+    return arms + [(words, runs) for words, runs in references if runs]
+
+
+def pick(scores: pd.DataFrame, runs: Iterable[str], **wanted: str) -> pd.DataFrame:
+    """Rows of some runs with the wanted text in the wanted columns; `class` is written `class_`."""
+    kept = scores["run"].isin(list(runs))
+    for column, value in wanted.items():
+        kept &= scores[column.rstrip("_")] == value
+    return scores[kept]
+
+
+def converged(
+    scores: pd.DataFrame, runs: Iterable[str], measure: str, unit: str = "clip", split: str = "test"
+) -> pd.DataFrame:
+    """Rows of one overall score of the converged probe."""
+    return pick(scores, runs, probe="converged", split=split, unit=unit, measure=measure, class_="")
+
+
+def score_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
+    """Scores of the converged probe, a row for each arm and each reference space."""
+    rows = []
+    for name, runs in spaces(sweep):
+        clip = converged(scores, runs, "macro_f1")
+        rows.append(
+            [
+                name,
+                number(clip["value"].mean()),
+                span(clip["value"].min(), clip["value"].max()),
+                span(clip["low"].min(), clip["high"].max()),
+                number(converged(scores, runs, "macro_f1", "tile")["value"].mean()),
+                number(converged(scores, runs, "accuracy")["value"].mean()),
+                number(converged(scores, runs, "cross_entropy")["value"].mean()),
+                number(converged(scores, runs, "macro_f1", split="validation")["value"].mean()),
+            ]
+        )
+    means = [converged(scores, runs, "macro_f1")["value"].mean() for _, runs in spaces(sweep)]
+    return Table(
+        "Scores of the converged probe on held-out sessions, means over seeds",
+        [
+            "Space",
+            "Macro-F1 per clip",
+            "Seeds",
+            "Interval",
+            "Macro-F1 per tile",
+            "Accuracy per clip",
+            "Cross-entropy per clip",
+            "Macro-F1, validation",
+        ],
+        rows,
+        strong=[int(np.nanargmax(means))] if not np.isnan(means).all() else [],
+        note="Seeds: lowest to highest. Interval: lowest to highest end of the seeds' bootstrap intervals "
+        "over sessions. Validation: per clip, on training sessions kept apart to choose the probe's "
+        "penalty. Bold: the highest mean per clip.",
+    )
+
+
+def score_runs(sweep: Sweep, scores: pd.DataFrame, training: pd.DataFrame) -> Table:
+    """Everything that counts about each run, one row per run and reference space."""
+    rows = []
+    for run in [*sweep.trained["run"], *sweep.references["run"]]:
+        clip, tile = converged(scores, [run], "macro_f1"), converged(scores, [run], "macro_f1", "tile")
+        choice = pick(scores, [run], probe="converged", measure="c")
+        by_epoch = pick(scores, [run], probe="by_epoch", split="test", measure="macro_f1")
+        rows.append(
+            [
+                str(run),
+                *(
+                    cell
+                    for part in (clip, tile)
+                    for cell in (number(part["value"].mean()), span(part["low"].min(), part["high"].max()))
+                ),
+                f"{choice['value'].iloc[0]:g}" if len(choice) else NOTHING,
+                number(by_epoch["value"].mean()),
+                number(_last(training, [run], "train", "triplet_loss")),
+                number(_last(training, [run], "test", "triplet_loss")),
+            ]
+        )
+    return Table(
+        "Every run",
+        [
+            "Run",
+            "Macro-F1 per clip",
+            "Interval",
+            "Macro-F1 per tile",
+            "Interval",
+            "C",
+            "By-epoch probe",
+            "Triplet loss, training",
+            "Triplet loss, held-out",
+        ],
+        rows,
+        note="C: the probe's inverse penalty, chosen on validation sessions. By-epoch probe: macro-F1 per "
+        "tile after its last epoch. Triplet loss after the last epoch.",
+    )
+
+
+def _last(table: pd.DataFrame, runs: Iterable[str], split: str, measure: str) -> float:
+    """Mean over runs of a measure after each run's last epoch."""
+    rows = pick(table, runs, split=split, measure=measure)
+    return float(rows.sort_values("epoch").groupby("run")["value"].last().mean()) if len(rows) else float("nan")
+
+
+def training_summary(sweep: Sweep, training: pd.DataFrame) -> Table:
+    """What the training ended with, a column for each arm."""
+    arms = [(name, runs) for name, runs in spaces(sweep) if set(runs) & set(sweep.trained["run"])]
+    rows = []
+    for measure in [m for m in MEASURES if (training["measure"] == m).any()]:
+        for split, words in (("train", "training"), ("test", "held-out")):
+            cells = [number(_last(training, runs, split, measure)) for _, runs in arms]
+            if set(cells) != {NOTHING} and (split == "train" or measure not in ("penalty", "total")):
+                rows.append([MEASURES[measure][0], words, *cells])
+    return Table(
+        "The training after its last epoch, means over seeds",
+        ["Measure", "Triplets", *(n for n, _ in arms)],
+        rows,
+        words=2,
+    )
+
+
+def class_scores(sweep: Sweep, scores: pd.DataFrame, clips: pd.DataFrame, test_fold: str) -> Table:
+    """F1 of each class, a column for each arm and reference space."""
+    shown = spaces(sweep)
+    per_class = pick(
+        scores,
+        [run for _, runs in shown for run in runs],
+        probe="converged",
+        split="test",
+        unit="clip",
+        measure="f1",
+    )
+    held_out = clips[clips["fold"] == test_fold]
+    rows = []
+    for name in sorted(set(per_class["class"])):
+        here = held_out[held_out["label"] == name]
+        rows.append(
+            [
+                name,
+                str(here["moment"].nunique()),
+                str(here["session"].nunique()),
+                *(number(pick(per_class, runs, class_=name)["value"].mean()) for _, runs in shown),
+            ]
+        )
+    return Table(
+        "F1 of each class per held-out clip, means over seeds",
+        ["Class", "Clips", "Sessions", *(name for name, _ in shown)],
+        rows,
+        note="Clips: those of one moment, heard by several nodes, count once. A class with few sessions has "
+        "an uncertain score.",
+    )
+
+
+def geometry_summary(sweep: Sweep, geometry: pd.DataFrame) -> Table:
+    """The shape of the spaces, a column for each arm and reference space."""
+    shown = spaces(sweep)
+    rows = []
+    for measure in dict.fromkeys(geometry["measure"]):
+        name, meaning = MEASURES.get(measure, (measure.replace("_", " "), ""))
+        rows.append(
+            [
+                name,
+                meaning,
+                *(number(pick(geometry, runs, measure=measure)["value"].mean()) for _, runs in shown),
+            ]
+        )
+    return Table(
+        "Geometry of the spaces on held-out tiles, means over seeds",
+        ["Measure", "Meaning", *(name for name, _ in shown)],
+        rows,
+        words=2,
+    )
+
+
+def clip_tables(clips: pd.DataFrame, test_fold: str) -> list[Table]:
+    """The clips that were used, by fold and by class."""
+    hours = clips["frames"].astype(float) / clips["rate"].astype(float) / 3600
+    table = clips.assign(hours=hours, held=np.where(clips["fold"] == test_fold, "held out", "training"))
+    folds = Table(
+        "Folds",
+        ["Fold", "Part", "Clips", "Moments", "Sessions", "Hours"],
+        [[str(fold), str(rows["held"].iloc[0]), *_amounts(rows)] for fold, rows in table.groupby("fold")]
+        + [["all", "", *_amounts(table)]],
+        words=2,
+    )
+    if not clips["label"].ne("").any():
+        return [folds]
+    classes = Table(
+        "Classes",
+        ["Class", "Clips", "Moments", "Sessions", "Hours", "Held-out moments", "Held-out sessions"],
+        [
+            [
+                str(label) or "no label",
+                *_amounts(rows),
+                str(held["moment"].nunique()),
+                str(held["session"].nunique()),
+            ]
+            for label, rows in table.groupby("label")
+            for held in [rows[rows["fold"] == test_fold]]
+        ],
+    )
+    return [folds, classes]
+
+
+def _amounts(rows: pd.DataFrame) -> list[str]:
+    return [
+        f"{len(rows):,}",
+        f"{rows['moment'].nunique():,}",
+        f"{rows['session'].nunique():,}",
+        number(rows["hours"].sum(), 2),
+    ]
+
+
+def clip_facts(clips: pd.DataFrame) -> list[tuple[str, str]]:
+    """Facts about the whole set of clips, in words."""
+    nodes = sorted(set(clips["node"]) - {""})
+    more = ", …" if len(nodes) > 12 else ""
+    forms = (clips["rate"] + " Hz, " + clips["channels"] + " channels").str.replace(" 1 channels", " 1 channel")
+    return [
+        ("Clips", f"{len(clips):,} from {clips['session'].nunique():,} sessions"),
+        ("Nodes", f"{len(nodes)} ({', '.join(nodes[:12])}{more})" if nodes else "none named"),
+        ("Form", "; ".join(f"{count:,} clips of {form}" for form, count in forms.value_counts().items())),
+    ]
+
+
+def listing(caption: str, table: pd.DataFrame, header: list[str], path: str) -> Table | None:
+    """The rows of a table as they are, cut after `MOST_ROWS`; None where there is none."""
+    if table.empty:
+        return None
+    note = f"The first {MOST_ROWS} of {len(table):,}; all are in {path}." if len(table) > MOST_ROWS else ""
+    return Table(caption, header, table.head(MOST_ROWS).to_numpy(str).tolist(), words=len(header), note=note)
+
+
+def shown(value: Any) -> str:
+    """A value of the config as it stands in Table 1."""
+    if isinstance(value, list):
+        return ", ".join(shown(item) for item in value)
+    return NOTHING if value is None else text(value)
