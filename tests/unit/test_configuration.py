@@ -75,7 +75,7 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("network.witdh", 8, "network.witdh: must be a known key; did you mean width?"),
+        ("network.widths", 8, "network.widths: must be a known key; did you mean width?"),
         ("networks", {}, "networks: must be a known key; did you mean network?"),
         ("training.learning_rate", "1e-5",
          "training.learning_rate: must be a number; got the text '1e-5' (YAML reads 1e-5 as text: write 1.0e-05)"),
@@ -98,17 +98,20 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema:
         ("sweep.seeds", [1, 1], "sweep.seeds: must name each value once (0.1 and 1.0e-1 are one value); got [1, 1]"),
         ("sweep.axes.l2", [0.1, 0.1 + 1e-13], "sweep: each run must differ from the others; two are l2~0.1_seed~1"),
         ("study", "features", "study: must not be one of datasets, features, logs, benchmarks, which name folders"),
-        ("study", "../elsewhere", "study: must consist of letters, digits, dots and hyphens; got the text '../elsewhere'"),
+        ("study", "../elsewhere",
+         "study: must consist of letters, digits, dots and hyphens; got the text '../elsewhere'"),
         ("study", "a; touch pwned", "study: must consist of letters, digits, dots and hyphens; got the text"),
         ("study", "", "study: must consist of letters, digits, dots and hyphens; got the text ''"),
         ("study", 2018, "study: must be text; got 2018"),
-        ("dataset.adapter", "folder", "dataset.path: must name the folder of the audio for the adapter folder; got null"),
+        ("dataset.adapter", "folder",
+         "dataset.path: must name the folder of the audio for the adapter folder; got null"),
         ("features.fmax", 9000, "features.fmax: must be at most half of features.sr (8000 Hz); got 9000"),
         ("features.fmin", 8000, "features.fmin: must be below features.fmax (8000 Hz); got 8000"),
         ("features.win_length", 2048, "features.win_length: must be at most features.n_fft (1024); got 2048"),
         ("triplets.neighbourhood_s", 1.0, "triplets.neighbourhood_s: must be at least tile_s (2 s); got 1 (run l2~1"),
         ("triplets.tile_s", 0.01, "triplets: tile_s must hold at least one window of 480 samples; got 0.01 s (run"),
-        ("triplets.tile_s", 1.01, "triplets: tile_s and neighbourhood_s must be whole numbers of hops of 20 ms; got 1.01 s"),
+        ("triplets.tile_s", 1.01,
+         "triplets: tile_s and neighbourhood_s must be whole numbers of hops of 20 ms; got 1.01 s"),
     ],
 )  # fmt: skip
 def test_refused_with_key_rule_and_what_arrived(

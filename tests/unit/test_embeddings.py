@@ -12,6 +12,8 @@ from lambdascape.errors import InputError
 from lambdascape.files import write_table
 from lambdascape.network import build_embedder, save_embedder
 
+pytestmark = pytest.mark.usefixtures("shallow_network")
+
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 SETTINGS = {
     "triplets": {"tile_s": 0.4},

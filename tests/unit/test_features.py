@@ -130,13 +130,6 @@ def test_impossible_settings_are_refused(change: dict[str, Any], message: str) -
         features.log_mel(waveform(1), SEED | change)
 
 
-def test_the_name_of_a_recipe_knows_every_setting_but_the_number_of_shards() -> None:
-    name = features.recipe_name(SEED | {"n_shards": 4})
-    assert name == features.recipe_name(SEED | {"n_shards": 9})
-    assert name.startswith("logmel128-")
-    assert len({features.recipe_name(SEED | change) for change in ({}, {"fmax": 7000.0}, {"htk": False})}) == 3
-
-
 LENGTHS = (8000, 150, 4321, 200, 16000, 199, 0)  # samples; three are shorter than a window
 
 

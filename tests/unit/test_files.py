@@ -1,6 +1,5 @@
 """A file has its name only when it is complete; tables keep labels as they are."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +19,33 @@ from lambdascape.files import (
 )
 
 
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def break_off(path: Path) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "table.tsv"
     write_text("old", path)
-    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        break_off(path)
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["table.tsv"]
+    assert names_in(tmp_path) == ["table.tsv"]
 
 
 def test_a_rename_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(OSError, match="disk full"):
         write_text("new", tmp_path / "a.txt")
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def test_the_temporary_name_keeps_the_suffix_that_keras_asks_for(tmp_path: Path) -> None:
@@ -51,8 +59,8 @@ def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path: Path) -> None:
         with atomic_path(tmp_path / "audio") as temporary:
             temporary.mkdir()
             (temporary / name).touch()
-    assert os.listdir(tmp_path / "audio") == ["second"]
-    assert os.listdir(tmp_path) == ["audio"]
+    assert names_in(tmp_path / "audio") == ["second"]
+    assert names_in(tmp_path) == ["audio"]
 
 
 def test_labels_and_sessions_stay_text(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_without_l2_there_is_no_penalty() -> None:
     assert build_embedder(48, 32, SMALL, 1).losses == []
 
 
+@pytest.mark.usefixtures("shallow_network")
 def test_embeddings_lie_on_the_unit_sphere() -> None:
     tiles = np.random.default_rng(1).normal(size=(3, 48, 32, 1)).astype(np.float32)
     embedding = build_embedder(48, 32, SMALL, 1).predict_on_batch(tiles)
@@ -49,6 +50,7 @@ def test_embeddings_lie_on_the_unit_sphere() -> None:
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("shallow_network")
 def test_initial_weights_follow_from_the_seed_and_not_from_l2() -> None:
     def weights(seed: int, l2: float) -> list[np.ndarray]:
         return build_embedder(48, 32, SMALL | {"l2": l2}, seed).get_weights()
@@ -58,6 +60,7 @@ def test_initial_weights_follow_from_the_seed_and_not_from_l2() -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(first, other_seed, strict=True))
 
 
+@pytest.mark.usefixtures("shallow_network")
 def test_saved_weights_come_back_and_those_of_another_run_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "embedder.weights.h5"
     embedder = build_embedder(48, 32, SMALL, 1)
@@ -69,6 +72,7 @@ def test_saved_weights_come_back_and_those_of_another_run_are_refused(tmp_path: 
         load_embedder(other, {"seed": 2}, path)
 
 
+@pytest.mark.usefixtures("shallow_network")
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "embedder.weights.h5"
     path.write_bytes(b"no weights")

@@ -53,7 +53,7 @@ def test_text_and_numbers_are_written_in_one_way() -> None:
 
 
 def test_values_that_share_a_name_are_refused() -> None:
-    with pytest.raises(InputError, match="each run must differ from the others; two are l2~0.1_seed~1"):
+    with pytest.raises(InputError, match=r"each run must differ from the others; two are l2~0\.1_seed~1"):
         expand({"axes": {"l2": [0.1, 0.1 + 1e-13]}, "seeds": [1]}, BASE)
 
 

@@ -1,4 +1,4 @@
-"""Training: λ really shrinks the weights, the terms are logged apart, passes have their own statistics, all is repeatable."""
+"""Training: λ really shrinks the weights, the terms are logged apart, passes have their own statistics, all repeats."""
 
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape import network, store
+from lambdascape import store
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder, load_embedder
 from lambdascape.training import TripletModel, make_optimiser, train
 
+from .networks import shallow
+
+pytestmark = pytest.mark.usefixtures("shallow_network")
+
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 SETTINGS: dict[str, Any] = {
     "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
-    "network": {"width": 2, "conv_biases": True, "dropout": 0.5, "embedding_dim": 4, "l2": 0.1},
+    "network": {"width": 2, "conv_biases": True, "dropout": 0.5, "embedding_dim": 4, "l2": 0.0},
     "training": {
         "epochs": 2, "batch_size": 16, "margin": 1.0, "reduction": "nonzero", "passes": "separate",
         "learning_rate": 0.003, "lr_decay_steps": 100, "lr_decay_rate": 1.0,
@@ -28,12 +32,6 @@ SETTINGS: dict[str, Any] = {
 
 def changed(**values: Any) -> dict[str, Any]:
     return {block: {key: values.get(key, old) for key, old in keys.items()} for block, keys in SETTINGS.items()}
-
-
-@pytest.fixture(autouse=True)
-def one_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep one stage of the network: what is tested here does not depend on its depth, the seconds of a test do."""
-    monkeypatch.setattr(network, "STAGES", 1)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +50,17 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "features.h5", folder / "clips.tsv"
 
 
-def trained(audio: tuple[Path, Path], folder: Path, settings: dict[str, Any], seed: int = 1) -> pd.DataFrame:
+def trained(audio: tuple[Path, Path], folder: Path, settings: dict[str, Any], seed: int = 1) -> None:
     train(*audio, "b", settings, seed, folder / "embedder.weights.h5", folder / "history.tsv")
-    return read_table(folder / "history.tsv", text=("split",))
+
+
+@pytest.fixture(scope="module")
+def run(audio: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one run by SETTINGS, without a penalty, and seed 1."""
+    folder = tmp_path_factory.mktemp("run")
+    with shallow():
+        trained(audio, folder, SETTINGS)
+    return folder
 
 
 def weights_of(folder: Path, settings: dict[str, Any], seed: int = 1) -> list[np.ndarray]:
@@ -63,12 +69,13 @@ def weights_of(folder: Path, settings: dict[str, Any], seed: int = 1) -> list[np
     return [w for layer in embedder.layers if isinstance(layer, keras.layers.Conv2D) for w in layer.get_weights()]
 
 
-def test_l2_shrinks_the_weights_and_the_terms_add_up(audio: tuple[Path, Path], tmp_path: Path) -> None:
+def test_l2_shrinks_the_weights_and_the_terms_add_up(run: Path, audio: tuple[Path, Path], tmp_path: Path) -> None:
+    trained(audio, tmp_path, changed(l2=10.0))
     norms = []
-    for l2 in (0.0, 10.0):
-        settings = changed(l2=l2)
-        history = trained(audio, tmp_path / str(l2), settings)
-        squares = sum(float(np.sum(np.square(w.astype(np.float64)))) for w in weights_of(tmp_path / str(l2), settings))
+    for l2, folder in ((0.0, run), (10.0, tmp_path)):
+        history = read_table(folder / "history.tsv", text=("split",))
+        weights = weights_of(folder, changed(l2=l2))
+        squares = sum(float(np.sum(np.square(w.astype(np.float64)))) for w in weights)
         norms.append(squares)
         held_out = history[history["split"] == "test"].iloc[-1]
         assert held_out["penalty"] == pytest.approx(l2 * squares, rel=1e-4)
@@ -76,10 +83,8 @@ def test_l2_shrinks_the_weights_and_the_terms_add_up(audio: tuple[Path, Path], t
     assert norms[0] > norms[1]
 
 
-def test_history_has_one_row_per_epoch_and_split_with_means_that_fit_together(
-    audio: tuple[Path, Path], tmp_path: Path
-) -> None:
-    history = trained(audio, tmp_path, SETTINGS)
+def test_history_has_one_row_per_epoch_and_split_with_means_that_fit_together(run: Path) -> None:
+    history = read_table(run / "history.tsv", text=("split",))
     assert list(zip(history["epoch"], history["split"], strict=True)) == [
         (1, "train"), (1, "test"), (2, "train"), (2, "test"),
     ]  # fmt: skip
@@ -89,12 +94,11 @@ def test_history_has_one_row_per_epoch_and_split_with_means_that_fit_together(
     assert (history["d_neighbour"].between(0, 4) & history["d_distant"].between(0, 4)).all()
 
 
-def test_the_same_seed_gives_the_same_weights_to_the_bit(audio: tuple[Path, Path], tmp_path: Path) -> None:
-    for name in ("first", "second"):
-        trained(audio, tmp_path / name, SETTINGS)
+def test_the_same_seed_gives_the_same_weights_to_the_bit(run: Path, audio: tuple[Path, Path], tmp_path: Path) -> None:
+    trained(audio, tmp_path / "again", SETTINGS)
     trained(audio, tmp_path / "other", SETTINGS, seed=2)
-    first, second = (weights_of(tmp_path / name, SETTINGS) for name in ("first", "second"))
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    first, again = weights_of(run, SETTINGS), weights_of(tmp_path / "again", SETTINGS)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     other = weights_of(tmp_path / "other", SETTINGS, 2)
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
@@ -134,7 +138,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_batch(audio: tuple[Path, Path
     with h5py.File(broken, "r+") as file:
         file["frames"][:] = np.inf
     with pytest.raises(InputError, match="it became nan in epoch 1, train batch 1"):
-        trained((broken, audio[1]), tmp_path, SETTINGS)
+        trained((broken, audio[1]), tmp_path, changed(passes="joint"))  # a third of the graph
     assert not (tmp_path / "embedder.weights.h5").exists()
 
 

@@ -10,7 +10,7 @@ from snakemake.utils import validate
 
 library = os.path.join(workflow.basedir, "workflow", "lib")
 sys.path.insert(0, library)
-os.environ["PYTHONPATH"] = library
+os.environ.update(PYTHONPATH=library)
 
 from lambdascape.configuration import problems
 from lambdascape.provenance import fingerprint
@@ -26,7 +26,7 @@ validate(config, schema)
 checkout = os.path.relpath(workflow.basedir)
 overlays = [os.path.relpath(file, workflow.basedir) for file in workflow.overwrite_configfiles]
 study = Study(config, checkout, overlays)
-report_folder = f"{checkout}/workflow/report"
+report_folder = os.path.relpath(os.path.join(workflow.basedir, "workflow", "report"))
 
 
 wildcard_constraints:

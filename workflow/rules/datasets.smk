@@ -14,14 +14,14 @@ rule synthesise_demo:
         "results/logs/datasets/{dataset}/audio.log",
     benchmark:
         "results/benchmarks/datasets/{dataset}/audio.tsv"
-    params:
-        settings=config["dataset"]["demo"],
-        code=fingerprint("synthesise_demo"),
+    conda:
+        "../../envs/features.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/features.yaml"
+    params:
+        settings=config["dataset"]["demo"],
+        code=fingerprint("synthesise_demo"),
     script:
         "../scripts/synthesise_demo.py"
 
@@ -36,16 +36,16 @@ rule list_clips:
         "results/logs/datasets/{dataset}/clips.log",
     benchmark:
         "results/benchmarks/datasets/{dataset}/clips.tsv"
+    conda:
+        "../../envs/features.yaml"
+    threads: 4
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         audio=study.audio,
         settings=study.dataset_settings,
         index=study.index_digest,
         code=fingerprint("list_clips"),
-    threads: 4
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        "../../envs/features.yaml"
     script:
         "../scripts/list_clips.py"

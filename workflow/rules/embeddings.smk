@@ -11,7 +11,7 @@ rule embed_trained:
     input:
         clips=study.clips,
         features=ancient(study.features),
-        features_digest=study.features + ".sha256",
+        features_digest=f"{study.features}.sha256",
         weights=ancient("results/{study}/models/{run}/embedder.weights.h5"),
         weights_digest="results/{study}/models/{run}/embedder.weights.h5.sha256",
     output:
@@ -21,16 +21,16 @@ rule embed_trained:
         "results/logs/{study}/embeddings/{run}.log",
     benchmark:
         "results/benchmarks/{study}/embeddings/{run}.tsv"
-    params:
-        settings=study.settings_of,
-        seed=study.seed_of,
-        code=fingerprint("embed_trained"),
+    conda:
+        "../../envs/models.yaml"
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=1,
-    conda:
-        "../../envs/models.yaml"
+    params:
+        settings=study.settings_of,
+        seed=study.seed_of,
+        code=fingerprint("embed_trained"),
     script:
         "../scripts/embed_trained.py"
 
@@ -39,7 +39,7 @@ rule embed_untrained:
     input:
         clips=study.clips,
         features=ancient(study.features),
-        features_digest=study.features + ".sha256",
+        features_digest=f"{study.features}.sha256",
     output:
         embeddings="results/{study}/embeddings/untrained_seed~{seed}.h5",
         digest="results/{study}/embeddings/untrained_seed~{seed}.h5.sha256",
@@ -47,15 +47,15 @@ rule embed_untrained:
         "results/logs/{study}/embeddings/untrained_seed~{seed}.log",
     benchmark:
         "results/benchmarks/{study}/embeddings/untrained_seed~{seed}.tsv"
-    params:
-        settings=study.reference_settings,
-        code=fingerprint("embed_untrained"),
+    conda:
+        "../../envs/models.yaml"
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=1,
-    conda:
-        "../../envs/models.yaml"
+    params:
+        settings=study.reference_settings,
+        code=fingerprint("embed_untrained"),
     script:
         "../scripts/embed_untrained.py"
 
@@ -64,7 +64,7 @@ rule embed_mean_logmel:
     input:
         clips=study.clips,
         features=ancient(study.features),
-        features_digest=study.features + ".sha256",
+        features_digest=f"{study.features}.sha256",
     output:
         embeddings="results/{study}/embeddings/mean_logmel.h5",
         digest="results/{study}/embeddings/mean_logmel.h5.sha256",
@@ -72,13 +72,13 @@ rule embed_mean_logmel:
         "results/logs/{study}/embeddings/mean_logmel.log",
     benchmark:
         "results/benchmarks/{study}/embeddings/mean_logmel.tsv"
-    params:
-        settings=study.tile_settings,
-        code=fingerprint("embed_mean_logmel"),
+    conda:
+        "../../envs/features.yaml"
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../../envs/features.yaml"
+    params:
+        settings=study.tile_settings,
+        code=fingerprint("embed_mean_logmel"),
     script:
         "../scripts/embed_mean_logmel.py"

@@ -17,16 +17,16 @@ rule extract_shard:
         "results/logs/features/{dataset}/{recipe}/shards/{shard}.log",
     benchmark:
         "results/benchmarks/features/{dataset}/{recipe}/shards/{shard}.tsv"
+    conda:
+        "../../envs/features.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
     params:
         audio=study.audio,
         settings=study.recipe_settings,
         n_shards=len(study.shards),
         code=fingerprint("extract_shard"),
-    resources:
-        mem_mb=2000,
-        runtime=120,
-    conda:
-        "../../envs/features.yaml"
     script:
         "../scripts/extract_shard.py"
 
@@ -42,12 +42,12 @@ rule consolidate_features:
         "results/logs/features/{dataset}/{recipe}/features.log",
     benchmark:
         "results/benchmarks/features/{dataset}/{recipe}/features.tsv"
-    params:
-        code=fingerprint("consolidate_features"),
+    conda:
+        "../../envs/features.yaml"
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../../envs/features.yaml"
+    params:
+        code=fingerprint("consolidate_features"),
     script:
         "../scripts/consolidate_features.py"

@@ -3,9 +3,7 @@
 
 rule figures:
     input:
-        figures=expand(
-            "results/{study}/figures/{figure}.{kind}", study=study.name, figure=FIGURES, kind=["svg", "png"]
-        ),
+        figures=expand("results/{study}/figures/{figure}.{kind}", study=study.name, figure=FIGURES, kind=["svg", "png"]),
     localrule: True
 
 
@@ -20,14 +18,14 @@ rule draw_response:
         "results/logs/{study}/figures/response.log",
     benchmark:
         "results/benchmarks/{study}/figures/response.tsv"
-    params:
-        synthetic=study.is_synthetic,
-        code=fingerprint("draw_response"),
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        synthetic=study.is_synthetic,
+        code=fingerprint("draw_response"),
     script:
         "../scripts/draw_response.py"
 
@@ -44,15 +42,15 @@ rule draw_triplet_loss:
         "results/logs/{study}/figures/triplet_loss.log",
     benchmark:
         "results/benchmarks/{study}/figures/triplet_loss.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         measure="triplet_loss",
         synthetic=study.is_synthetic,
         code=fingerprint("draw_curves"),
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../scripts/draw_curves.py"
 
@@ -105,16 +103,16 @@ rule draw_maps:
         "results/logs/{study}/figures/maps.log",
     benchmark:
         "results/benchmarks/{study}/figures/maps.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
     params:
         spaces=study.spaces,
         test_fold=config["split"]["test_fold"],
         synthetic=study.is_synthetic,
         code=fingerprint("draw_maps"),
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../scripts/draw_maps.py"
 
@@ -130,13 +128,13 @@ rule draw_confusion:
         "results/logs/{study}/figures/confusion.log",
     benchmark:
         "results/benchmarks/{study}/figures/confusion.tsv"
-    params:
-        synthetic=study.is_synthetic,
-        code=fingerprint("draw_confusion"),
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        synthetic=study.is_synthetic,
+        code=fingerprint("draw_confusion"),
     script:
         "../scripts/draw_confusion.py"

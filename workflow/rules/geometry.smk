@@ -17,15 +17,15 @@ rule measure_geometry:
         "results/logs/{study}/geometry/{space}.log",
     benchmark:
         "results/benchmarks/{study}/geometry/{space}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         settings=config["geometry"],
         seed=config["sweep"]["seeds"][0],
         test_fold=config["split"]["test_fold"],
         code=fingerprint("measure_geometry"),
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../scripts/measure_geometry.py"

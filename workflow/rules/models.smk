@@ -11,7 +11,7 @@ rule train_model:
     input:
         clips=study.clips,
         features=ancient(study.features),
-        digest=study.features + ".sha256",
+        digest=f"{study.features}.sha256",
     output:
         weights="results/{study}/models/{run}/embedder.weights.h5",
         digest="results/{study}/models/{run}/embedder.weights.h5.sha256",
@@ -20,16 +20,16 @@ rule train_model:
         "results/logs/{study}/models/{run}.log",
     benchmark:
         "results/benchmarks/{study}/models/{run}.tsv"
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+        gpu=1,
     params:
         settings=study.settings_of,
         seed=study.seed_of,
         test_fold=config["split"]["test_fold"],
         code=fingerprint("train_model"),
-    resources:
-        mem_mb=4000,
-        runtime=1440,
-        gpu=1,
-    conda:
-        "../../envs/models.yaml"
     script:
         "../scripts/train_model.py"

@@ -18,16 +18,16 @@ rule fit_by_epoch:
         "results/logs/{study}/probes/{space}/by_epoch.log",
     benchmark:
         "results/benchmarks/{study}/probes/{space}/by_epoch.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         settings=config["probes"]["by_epoch"],
         seed=study.space_seed_of,
         test_fold=config["split"]["test_fold"],
         code=fingerprint("fit_by_epoch"),
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../scripts/fit_by_epoch.py"
 
@@ -43,15 +43,15 @@ rule fit_converged:
         "results/logs/{study}/probes/{space}/converged.log",
     benchmark:
         "results/benchmarks/{study}/probes/{space}/converged.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         settings=config["probes"]["converged"],
         seed=study.space_seed_of,
         test_fold=config["split"]["test_fold"],
         code=fingerprint("fit_converged"),
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../scripts/fit_converged.py"

@@ -21,22 +21,22 @@ rule write_report:
         geometry="results/{study}/tables/geometry.tsv",
         unused_clips="results/{study}/tables/unused_clips.tsv",
         claims="results/{study}/tables/claims.tsv",
-        features_digest=study.features + ".sha256",
+        features_digest=f"{study.features}.sha256",
     output:
         page="results/{study}/report/index.html",
     log:
         "results/logs/{study}/report.log",
     benchmark:
         "results/benchmarks/{study}/report.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
     params:
         figures=list(FIGURES),
         about=study.about,
         code=fingerprint("write_report"),
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../scripts/write_report.py"
 

@@ -15,12 +15,12 @@ rule write_runs:
         "results/logs/{study}/runs.log",
     benchmark:
         "results/benchmarks/{study}/runs.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
     params:
         rows=study.run_rows,
         code=fingerprint("write_runs"),
-    conda:
-        "../../envs/analysis.yaml"
-    localrule: True
     script:
         "../scripts/write_runs.py"
 
@@ -34,14 +34,14 @@ rule collect_training:
         "results/logs/{study}/tables/training.log",
     benchmark:
         "results/benchmarks/{study}/tables/training.tsv"
-    params:
-        runs=list(study.runs),
-        code=fingerprint("collect_training"),
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        runs=list(study.runs),
+        code=fingerprint("collect_training"),
     script:
         "../scripts/collect_training.py"
 
@@ -59,16 +59,16 @@ rule collect_probes:
         "results/logs/{study}/tables/probes.log",
     benchmark:
         "results/benchmarks/{study}/tables/probes.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         spaces=study.spaces,
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
         code=fingerprint("collect_probes"),
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    conda:
-        "../../envs/analysis.yaml"
     script:
         "../scripts/collect_probes.py"
 
@@ -82,14 +82,14 @@ rule collect_geometry:
         "results/logs/{study}/tables/geometry.log",
     benchmark:
         "results/benchmarks/{study}/tables/geometry.tsv"
-    params:
-        spaces=study.spaces,
-        code=fingerprint("collect_geometry"),
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        spaces=study.spaces,
+        code=fingerprint("collect_geometry"),
     script:
         "../scripts/collect_geometry.py"
 
@@ -98,21 +98,21 @@ rule list_unused:
     input:
         clips=study.clips,
         features=ancient(study.features),
-        digest=study.features + ".sha256",
+        digest=f"{study.features}.sha256",
     output:
         unused="results/{study}/tables/unused_clips.tsv",
     log:
         "results/logs/{study}/tables/unused_clips.log",
     benchmark:
         "results/benchmarks/{study}/tables/unused_clips.tsv"
-    params:
-        tile_s=config["triplets"]["tile_s"],
-        code=fingerprint("list_unused"),
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        tile_s=config["triplets"]["tile_s"],
+        code=fingerprint("list_unused"),
     script:
         "../scripts/list_unused.py"
 
@@ -129,12 +129,12 @@ rule judge_claims:
         "results/logs/{study}/tables/claims.log",
     benchmark:
         "results/benchmarks/{study}/tables/claims.tsv"
-    params:
-        code=fingerprint("judge_claims"),
+    conda:
+        "../../envs/analysis.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../envs/analysis.yaml"
+    params:
+        code=fingerprint("judge_claims"),
     script:
         "../scripts/judge_claims.py"

@@ -11,11 +11,6 @@ with job(snakemake.log[0], snakemake.threads):
         tables=dict(snakemake.input.items()),
         figures=dict(zip(snakemake.params.figures, snakemake.input.figures, strict=True)),
         captions=dict(zip(snakemake.params.figures, snakemake.input.captions, strict=True)),
-        sources=(
-            snakemake.input.clips,
-            snakemake.input.features_digest,
-            snakemake.input.scores,
-            snakemake.input.claims,
-        ),
+        sources=snakemake.input.sources,
         **snakemake.params.about,
     )

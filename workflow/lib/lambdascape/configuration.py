@@ -65,7 +65,8 @@ def _not_finite(value: Any, key: str = "") -> Iterator[str]:
 def _explain(error: ValidationError) -> Iterator[str]:
     """Say what the schema found in the words of the reader of a config."""
     key = ".".join(str(part) for part in error.absolute_path) or "config"
-    rule, found = error.validator_value, _shown(error.instance)
+    rule: Any = error.validator_value  # jsonschema types it as a value that may be unset
+    found = _shown(error.instance)
     match error.validator:
         case "additionalProperties":
             yield from _unknown_keys(error)
@@ -88,14 +89,17 @@ def _explain(error: ValidationError) -> Iterator[str]:
         case "pattern":
             yield f"{key}: must consist of letters, digits, dots and hyphens; got {found}"
         case "not":
-            yield f"{key}: must not be one of {', '.join(rule['enum'])}, which name folders of the workflow; got {found}"
+            taken = ", ".join(rule["enum"])
+            yield f"{key}: must not be one of {taken}, which name folders of the workflow; got {found}"
         case _:
             yield f"{key}: {error.message}"
 
 
 def _unknown_keys(error: ValidationError) -> Iterator[str]:
-    known = list(error.schema["properties"])
-    for name in error.instance:
+    schema: Any = error.schema
+    instance: Any = error.instance
+    known = list(schema["properties"])
+    for name in instance:
         if name not in known:
             key = ".".join([*(str(part) for part in error.absolute_path), str(name)])
             close = difflib.get_close_matches(str(name), known, 1)
@@ -143,15 +147,16 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     features, dataset = config["features"], config["dataset"]
     if features["win_length"] > features["n_fft"]:
         yield f"features.win_length: must be at most features.n_fft ({features['n_fft']}); got {features['win_length']}"
-    if features["fmax"] > features["sr"] / 2:
-        yield f"features.fmax: must be at most half of features.sr ({features['sr'] / 2:g} Hz); got {features['fmax']:g}"
+    highest = features["sr"] / 2
+    if features["fmax"] > highest:
+        yield f"features.fmax: must be at most half of features.sr ({highest:g} Hz); got {features['fmax']:g}"
     if features["fmin"] >= features["fmax"]:
         yield f"features.fmin: must be below features.fmax ({features['fmax']:g} Hz); got {features['fmin']:g}"
     demo = dataset["demo"]
     if demo["sessions_per_class"] < demo["folds"]:
         yield (
-            f"dataset.demo.sessions_per_class: must be at least dataset.demo.folds ({demo['folds']}), so that every fold "
-            f"tests every class; got {demo['sessions_per_class']}"
+            f"dataset.demo.sessions_per_class: must be at least dataset.demo.folds ({demo['folds']}), so that every "
+            f"fold tests every class; got {demo['sessions_per_class']}"
         )
     if dataset["adapter"] != "demo" and dataset["path"] is None:
         yield f"dataset.path: must name the folder of the audio for the adapter {dataset['adapter']}; got null"

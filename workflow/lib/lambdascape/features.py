@@ -21,7 +21,6 @@ from lambdascape import store
 from lambdascape.audio import read_mono
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, read_text_table
-from lambdascape.provenance import settings_digest
 
 BLOCK = 8192  # frames transformed or copied at once: bounds the memory whatever a clip's length
 Settings = dict[str, Any]
@@ -30,11 +29,6 @@ Settings = dict[str, Any]
 def recipe_of(settings: Settings) -> Settings:
     """The settings that change the numbers: all but the number of shards."""
     return {key: value for key, value in settings.items() if key != "n_shards"}
-
-
-def recipe_name(settings: Settings) -> str:
-    """Name of the recipe in paths, for instance `logmel128-1a2b3c4d`: its mel bands and its digest."""
-    return f"logmel{settings['n_mels']}-{settings_digest(recipe_of(settings))[:8]}"
 
 
 def mel_matrix(settings: Settings) -> npt.NDArray[np.float32]:

@@ -37,7 +37,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             _replace_folder(temporary, path)
         else:
             _sync(temporary)
-            os.replace(temporary, path)
+            temporary.replace(path)
         _sync(path.parent)
     finally:
         if temporary.is_dir():
@@ -50,7 +50,7 @@ def _replace_folder(temporary: Path, path: Path) -> None:
     """Rename a folder over another; only an empty folder can be replaced by a rename, so the old one goes first."""
     if path.exists():
         shutil.rmtree(path)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def _sync(path: Path) -> None:
@@ -90,14 +90,13 @@ def read_table(path: str | Path, text: tuple[str, ...] = ()) -> pd.DataFrame:
     missing = sorted(set(text) - set(header))
     if missing:
         raise InputError(f"{path}: needs the columns {', '.join(text)}; {', '.join(missing)} missing")
-    table = pd.read_csv(
+    return pd.read_csv(
         path,
         sep="\t",
         dtype=dict.fromkeys(text, str),
         keep_default_na=False,
         na_values={column: [""] for column in header if column not in text},
     )
-    return table
 
 
 def read_text_table(path: str | Path) -> pd.DataFrame:

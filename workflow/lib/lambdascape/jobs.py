@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from lambdascape.errors import InputError
 
@@ -36,7 +37,7 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    with open(log, "wb", buffering=0) as stream:
+    with Path(log).open("wb", buffering=0) as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -1,7 +1,7 @@
 """ResNet18 as functions of tensors, and the embedder: tiles of log-mel frames in, points on the unit sphere out.
 
-He et al. 2016 (arXiv 1512.03385), basic blocks [2, 2, 2, 2], in the form of the published study: convolutions with biases
-where asked, batch normalisation with the defaults of Keras, 1×1 projections where the shape changes.
+He et al. 2016 (arXiv 1512.03385), basic blocks [2, 2, 2, 2], in the form of the published study: convolutions with
+biases where asked, batch normalisation with the defaults of Keras, 1×1 projections where the shape changes.
 """
 
 import json
@@ -30,8 +30,8 @@ def build_embedder(frames: int, mels: int, settings: dict[str, Any], seed: int) 
     Args:
         frames: frames of a tile.
         mels: mel bands.
-        settings: `width` (filters of the stem; 64 is ResNet18), `conv_biases`, `dropout` (0 to 1), `embedding_dim`, `l2`
-            (λ: the penalty is λ·Σw² over the kernels and biases of every convolution, nothing else).
+        settings: `width` (filters of the stem; 64 is ResNet18), `conv_biases`, `dropout` (0 to 1), `embedding_dim`,
+            `l2` (λ: the penalty is λ·Σw² over the kernels and biases of every convolution, nothing else).
         seed: of the initial weights and of dropout; the weights do not depend on `l2`.
 
     Returns:

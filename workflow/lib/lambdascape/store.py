@@ -107,7 +107,8 @@ def write_embeddings(
     Args:
         path: the HDF5 file.
         embedding: shape (tile, dim), float32.
-        tiles: one row per tile: the text columns of `TILE_COLUMNS` and `start_s`, the tile's start in its clip in seconds.
+        tiles: one row per tile: the text columns of `TILE_COLUMNS` and `start_s`, the tile's start in its clip in
+            seconds.
         attributes: plain values: which space it is and its settings.
 
     Raises:

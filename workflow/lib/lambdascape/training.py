@@ -132,10 +132,12 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         self.train_means: dict[str, float] = {}
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Keep the means since the start of the epoch; check the loss."""
         self.train_means = dict(logs or {})
         self._check("train", batch, logs)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Check the loss."""
         self._check("test", batch, logs)
 
     def _check(self, split: str, batch: int, logs: dict[str, float] | None) -> None:

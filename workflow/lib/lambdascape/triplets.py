@@ -102,11 +102,11 @@ def sample_triplets(
 ) -> tuple[Ints, Ints]:
     """Draw the triplets of one epoch, in the order in which they are learned: a pure function of its arguments.
 
-    Every tile that has a neighbour is an anchor once. Its neighbour is a tile of the same clip that does not overlap it,
-    with its start at most `neighbourhood` frames away, drawn evenly over the possible starts. Its distant tile is drawn
-    evenly over the other clips (`other_clip`, the rule of the published study, which may pick the anchor's own session
-    and even the same moment on another node) or over the clips of other sessions (`other_session`), then evenly over the
-    tiles of that clip.
+    Every tile that has a neighbour is an anchor once. Its neighbour is a tile of the same clip that does not overlap
+    it, with its start at most `neighbourhood` frames away, drawn evenly over the possible starts. Its distant tile is
+    drawn evenly over the other clips (`other_clip`, the rule of the published study, which may pick the anchor's own
+    session and even the same moment on another node) or over the clips of other sessions (`other_session`), then
+    evenly over the tiles of that clip.
 
     Args:
         tiles: see `lay_tiles`.
@@ -117,8 +117,8 @@ def sample_triplets(
         split: `train` or `test`: each has its own stream of random numbers.
 
     Returns:
-        First frame in the store of each tile, shape (triplet, 3): anchor, neighbour, distant; and the clips' rows in the
-        manifest, shape (triplet, 3).
+        First frame in the store of each tile, shape (triplet, 3): anchor, neighbour, distant; and the clips' rows in
+        the manifest, shape (triplet, 3).
 
     Raises:
         InputError: no tile has a neighbour, or an anchor has no clip to draw its distant tile from.
