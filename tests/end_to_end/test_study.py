@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
@@ -87,7 +88,9 @@ def test_tables_hold_every_run_and_claims_have_verdicts(finished: Checkout) -> N
     tables = finished.folder / "results/tiny/tables"
     scores = read_table(tables / "scores.tsv", text=("run", "probe", "split", "unit", "measure", "class"))
     assert set(scores["run"]) == set(SPACES)
-    headline = scores[(scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] == "macro_f1")]
+    headline = scores[
+        (scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] == "macro_f1")
+    ]
     assert set(headline["unit"]) == {"tile", "clip"}
     assert (headline["low"] <= headline["high"]).all()
     claims = read_text_table(tables / "claims.tsv")
@@ -99,7 +102,9 @@ def test_the_report_is_one_file_that_opens_offline_and_says_synthetic(finished: 
     page = (finished.folder / "results/tiny/report/index.html").read_text()
     assert "synthetic" in page
     loads = re.findall(r"""(?:src|href)=["']([^"']+)["']""", page)
-    assert [target for target in loads if not target.startswith(("data:", "#", "https://doi.org", "https://arxiv.org"))] == []
+    assert [
+        target for target in loads if not target.startswith(("data:", "#", "https://doi.org", "https://arxiv.org"))
+    ] == []
     assert page.count("<img") >= len(FIGURES)
 
 
@@ -160,7 +165,7 @@ def test_data_that_cannot_be_studied_are_refused_in_words(
 def test_real_clips_go_through_the_same_stages(checkout: Checkout, shared: Path) -> None:
     """Two clips of each class and fold of ESC-10: Ogg Vorbis at 44.1 kHz."""
     source = shared / "data/esc10"
-    table = read_clips(source / "clips.csv")
+    table = pd.read_csv(source / "clips.csv", dtype=str, keep_default_na=False)
     table = table.groupby(["label", "fold"]).head(2)
     for name in table["path"]:
         (checkout.folder / "audio" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +180,7 @@ def test_real_clips_go_through_the_same_stages(checkout: Checkout, shared: Path)
     assert len(set(clips["label"])) == 10
 
 
-def read_clips(path: Path):  # noqa: ANN201 - a pandas table
+def read_clips(path: Path):
     import pandas as pd
 
     return pd.read_csv(path, dtype=str, keep_default_na=False)

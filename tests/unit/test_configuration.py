@@ -1,5 +1,6 @@
 """A config is refused with the key, the rule and what arrived; the one in the repository and its schema agree."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,19 @@ from lambdascape.configuration import problems
 Config = dict[str, Any]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def schema(repo: Path) -> Config:
     return yaml.safe_load((repo / "workflow/schemas/config.schema.yaml").read_text())
 
 
-@pytest.fixture
-def config(repo: Path) -> Config:
+@pytest.fixture(scope="module")
+def default_study(repo: Path) -> Config:
     return yaml.safe_load((repo / "config.yaml").read_text())
+
+
+@pytest.fixture
+def config(default_study: Config) -> Config:
+    return copy.deepcopy(default_study)
 
 
 def with_value(config: Config, key: str, value: Any) -> Config:

@@ -144,7 +144,9 @@ def test_hash_seed_and_locale_repeat_nothing(finished: Checkout, monkeypatch: py
 
 
 def test_another_study_over_the_same_audio_computes_no_feature(finished: Checkout) -> None:
-    (finished.folder / "other.yaml").write_text(TINY.replace("study: tiny", "study: other").replace("width: 2", "width: 3"))
+    (finished.folder / "other.yaml").write_text(
+        TINY.replace("study: tiny", "study: other").replace("width: 2", "width: 3")
+    )
     planned = finished.planned(config="other.yaml")
     assert "train_model" in planned
     assert not {"synthesise_demo", "list_clips", "extract_shard", "consolidate_features"} & set(planned)

@@ -28,7 +28,7 @@ rule synthesise_demo:
 
 rule list_clips:
     input:
-        audio=study.made_audio,
+        audio=branch(study.is_synthetic, then="results/datasets/{dataset}/audio"),
     output:
         clips="results/datasets/{dataset}/clips.tsv",
         rejected="results/datasets/{dataset}/rejected.tsv",
@@ -43,7 +43,7 @@ rule list_clips:
         mem_mb=2000,
         runtime=60,
     params:
-        audio=study.audio,
+        audio=study.audio_of,
         settings=study.dataset_settings,
         index=study.index_digest,
         code=fingerprint("list_clips"),

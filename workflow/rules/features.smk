@@ -10,7 +10,7 @@ rule features:
 rule extract_shard:
     input:
         clips="results/datasets/{dataset}/clips.tsv",
-        audio=ancient(study.made_audio),
+        audio=ancient(branch(study.is_synthetic, then="results/datasets/{dataset}/audio")),
     output:
         shard=temp("results/features/{dataset}/{recipe}/shards/{shard}.h5"),
     log:
@@ -23,7 +23,7 @@ rule extract_shard:
         mem_mb=2000,
         runtime=120,
     params:
-        audio=study.audio,
+        audio=study.audio_of,
         settings=study.recipe_settings,
         n_shards=len(study.shards),
         code=fingerprint("extract_shard"),

@@ -1,4 +1,7 @@
-"""The names that follow from a config: paths, runs and the settings of each job. Light, for it is read at every start."""
+"""The names that follow from a config: paths, runs and the settings of each job.
+
+Light, for it is read at every start.
+"""
 
 import re
 from dataclasses import dataclass
@@ -42,15 +45,9 @@ class Study:
         """Whether the audio was made by the workflow; every figure then says so."""
         return bool(self.config["dataset"]["adapter"] == "demo")
 
-    @property
-    def made_audio(self) -> list[str]:
-        """The folder of audio that the workflow has to make first, if any."""
-        return [f"results/datasets/{self.dataset}/audio"] if self.is_synthetic else []
-
-    @property
-    def audio(self) -> str:
-        """The folder in which the data set lies."""
-        return str((self.made_audio or [self.config["dataset"]["path"]])[0])
+    def audio_of(self, wildcards: Any, input: Any) -> str:
+        """The folder in which the data set lies: the one that the workflow made, or the one that the config names."""
+        return str(input.audio if self.is_synthetic else self.config["dataset"]["path"])
 
     @property
     def dataset_settings(self) -> dict[str, Any]:
@@ -64,7 +61,7 @@ class Study:
             return settings_digest(self.config["dataset"]["demo"])
         from lambdascape.datasets.index import source_digest
 
-        return source_digest(self.audio, self.dataset_settings)
+        return source_digest(self.config["dataset"]["path"], self.dataset_settings)
 
     @property
     def recipe_settings(self) -> dict[str, Any]:
@@ -168,7 +165,8 @@ class Study:
 
     def closing_words(self) -> str:
         """What a run that went well ends with."""
-        return f"The report: {self.page}" if Path(self.page).exists() else f"Done. The report is not made yet: {self.page}"
+        made = Path(self.page).exists()
+        return f"The report: {self.page}" if made else f"Done. The report is not made yet: {self.page}"
 
     @property
     def about(self) -> dict[str, Any]:
