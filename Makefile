@@ -24,7 +24,7 @@ py := $(VENV)/bin/python -m
 # `python` in a rule's shell command is the environment's, too.
 snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
-study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile $(STUDY))
+study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
 .PHONY: help run dryrun report test lint format lock env dev-env clean-env
 
@@ -33,13 +33,18 @@ help: ## list these commands
 	@echo
 	@echo "Settings: STUDY=studies/x.yaml  TARGET=all  CORES=all  PYTHON=python3.11  PYTEST_ARGS='-k store'"
 
-run: env ## run a study from audio to report (STUDY=, TARGET=, CORES=)
+.PHONY: study-exists
+study-exists:
+	@test -z "$(STUDY)" || test -f "$(STUDY)" || { \
+	  echo "STUDY: must name a config file, such as $$(echo studies/*.yaml); there is none at $(STUDY)"; exit 2; }
+
+run: study-exists env ## run a study from audio to report (STUDY=, TARGET=, CORES=)
 	@$(snakemake) $(TARGET) --cores $(CORES) $(study)
 
-dryrun: env ## list the jobs that `make run` would start, and why
+dryrun: study-exists env ## list the jobs that `make run` would start, and why
 	@$(snakemake) $(TARGET) --cores $(CORES) --dry-run $(study)
 
-report: env ## write Snakemake's own report, with run times and provenance, beside the results
+report: study-exists env ## write Snakemake's own report, with run times and provenance, beside the results
 	@mkdir -p results
 	@$(snakemake) $(TARGET) --cores 1 --report results/snakemake-report.zip $(study)
 	@echo "Snakemake's report: results/snakemake-report.zip"

@@ -80,5 +80,7 @@ class Checkout:
         before = path.read_text()
         assert old in before, f"{file} has no {old!r}"
         path.write_text(before.replace(old, new))
-        yield
-        path.write_text(before)
+        try:
+            yield
+        finally:
+            path.write_text(before)

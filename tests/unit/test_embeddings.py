@@ -9,7 +9,7 @@ import pytest
 from lambdascape import store
 from lambdascape.embeddings import embed_mean_logmel, embed_trained, embed_untrained
 from lambdascape.errors import InputError
-from lambdascape.files import write_table
+from lambdascape.files import read_text_table, write_table
 from lambdascape.network import build_embedder, save_embedder
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
@@ -76,3 +76,10 @@ def test_trained_and_untrained_spaces_are_the_network_in_inference_mode(
 def test_clips_that_are_all_too_short_are_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"at least one tile \(2.0 s\); all 4 are shorter"):
         embed_mean_logmel(*audio, {"triplets": {"tile_s": 2.0}}, tmp_path / "space.h5")
+
+
+def test_a_manifest_in_another_order_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:
+    other = tmp_path / "other.tsv"
+    write_table(read_text_table(audio[1]).iloc[::-1], other)
+    with pytest.raises(InputError, match="must list the clips of the feature store in its order"):
+        embed_mean_logmel(audio[0], other, SETTINGS, tmp_path / "space.h5")

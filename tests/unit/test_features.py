@@ -148,7 +148,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(dataset: Path, folder: Path, n_shards: int) -> Path:
     shards = [folder / f"{shard}.h5" for shard in range(n_shards)]
     for shard, path in enumerate(shards):
-        features.extract_shard(dataset / "clips.tsv", dataset, SMALL | {"n_shards": n_shards}, shard, n_shards, path)
+        features.extract_shard(dataset / "clips.tsv", dataset, SMALL, shard, n_shards, path)
     features.consolidate(dataset / "clips.tsv", shards, folder / "features.h5")
     return folder / "features.h5"
 

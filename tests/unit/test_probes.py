@@ -95,8 +95,9 @@ def test_training_agrees_with_a_plain_loop_over_weights():
     weight[3] = 0
     m, v, t = np.zeros((4, 2)), np.zeros((4, 2)), 0
     for epoch in (1, 2, 3):
-        order = np.random.default_rng([11, epoch]).permutation(10)
-        for batch in (order[:4], order[4:8], order[8:]):
+        rng = np.random.default_rng([11, epoch])
+        order = [n for _ in range(3) for n in rng.permutation(10)]  # each tile three times
+        for batch in (order[start : start + 4] for start in range(0, 30, 4)):
             t += 1
             before = weight.copy()
             for i in range(4):

@@ -63,9 +63,9 @@ def test_patterns_match_names_and_nothing_else(config: dict[str, Any]) -> None:
 def test_only_the_demo_is_synthetic_and_only_the_published_data_have_published_curves(config: dict[str, Any]) -> None:
     demo = study(config)
     assert demo.is_synthetic
-    assert demo.audio_of(None, SimpleNamespace(audio="results/datasets/demo/audio")) == "results/datasets/demo/audio"
+    assert demo.audio_of(SimpleNamespace(dataset="demo")) == "results/datasets/demo/audio"
     assert demo.curves_behind == []
     published = study(config, "dataset", adapter="dcase2018_task5", path="../data")
     assert not published.is_synthetic
-    assert published.audio_of(None, SimpleNamespace(audio=[])) == "../data"
-    assert published.curves_behind == ["./workflow/report/published_curves.csv"]
+    assert published.audio_of(SimpleNamespace(dataset="demo")) == "../data"
+    assert published.curves_behind == ["workflow/report/published_curves.csv"]

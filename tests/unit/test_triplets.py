@@ -150,7 +150,9 @@ def test_only_the_clips_of_the_split_are_ever_drawn() -> None:
 
 
 def test_one_session_has_no_distant_tile_in_another() -> None:
-    with pytest.raises(InputError, match="other_session needs a second session; all 2 clips are of one session"):
+    with pytest.raises(
+        InputError, match="other_session needs a second session in the train split; its 2 clips are of one"
+    ):
         sample_triplets(layout([28, 28], ["a", "a"]), 20, "other_session", 1, 1, "train")
 
 

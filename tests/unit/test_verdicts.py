@@ -70,7 +70,8 @@ def decay(epochs, half_life, noise=0.0, seed=0):
         (decay(20, 10), "falling"),
         (np.linspace(2, 1, 8), "falling"),
         (np.linspace(2, 1, 7), "unclear"),  # too short
-        (np.linspace(1, 2, 20), "converged"),  # it rises: it is not falling
+        (np.linspace(1, 2, 20), "rising"),
+        (np.array([2, 1.9, 1.8, 1.9, 2.1, 2.4, 2.8, 3.2, 3.6, 4.0]), "rising"),  # it overfits
         (np.full(20, 0.3), "converged"),
         (np.append(decay(19, 1), np.nan), "unclear"),
         (
@@ -104,6 +105,7 @@ def test_convergence_epoch_is_the_first_from_which_the_curve_stays_near_its_end(
     assert convergence_epoch(curve) == 5
     assert convergence_epoch(decay(20, 10)) == 21
     assert np.isnan(convergence_epoch(np.linspace(2, 1, 5)))
+    assert np.isnan(convergence_epoch(np.linspace(1, 2, 20)))
     assert convergence_epoch(np.full(10, 0.3)) == 1
 
 

@@ -106,7 +106,7 @@ def test_touched_files_repeat_nothing(finished: Checkout) -> None:
     assert finished.planned() == {}
 
 
-def test_a_large_touched_store_repeats_nothing(finished: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_touched_store_repeats_nothing(finished: Checkout) -> None:
     """Snakemake compares files above a size by date alone; held to 1 byte, every file is such a file."""
     for path in (finished.folder / "results").rglob("*.h5"):
         os.utime(path, (time.time() + 60,) * 2)

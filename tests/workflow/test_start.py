@@ -31,7 +31,7 @@ def test_the_published_study_plans_its_three_arms_without_the_data(checkout: Che
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        ("network: {widht: 8}", "network.widht: must be a known key; did you mean width?"),
+        ("network: {widths: 8}", "network.widths: must be a known key; did you mean width?"),
         ("training: {learning_rate: 1e-5}", "training.learning_rate: must be a number; got the text '1e-5'"),
         ("sweep: {axes: {l2: [0.1, 1.0e-1]}}", "sweep.axes.l2: must name each value once"),
         ("__use_yte__: true", "__use_yte__: a config must be plain YAML"),

@@ -152,7 +152,7 @@ CLAIMS = (
     Claim(
         "The probe's cross-entropy converges with {largest} before it does with the others.",
         judges.converges_first,
-        f"A curve has converged when {END_LINE} falls by at most {LITTLE:.0%} of the whole fall: at the "
+        f"A curve has converged when {END_LINE} changes by at most {LITTLE:.0%} of the whole fall: at the "
         "epoch from which on it stays that near its final level, and after the last epoch if it is still "
         f"falling. It holds when the largest λ converges before each other λ {BEYOND_NOISE}; {OPPOSITE}",
     ),

@@ -14,6 +14,11 @@ from lambdascape.errors import InputError
 from lambdascape.triplets import seconds_to_frames, tile_frames
 
 YTE = "__use_yte__"
+DEMO_NAMES = (
+    "demo",
+    "Synthetic rooms in the layout of DCASE 2018 Task 5",
+    "made by this workflow, free to use",
+)
 KINDS = {
     "number": "a number",
     "integer": "a whole number",
@@ -112,12 +117,16 @@ def _kinds(rule: str | list[str]) -> str:
 
 
 def _hint(value: Any, rule: str | list[str]) -> str:
-    if isinstance(value, str) and "number" in rule:
-        try:
-            return f" (YAML reads {value} as text: write {_with_point(float(value))})"
-        except ValueError:
-            pass
-    return ""
+    """What to do where a text arrived that means a number."""
+    try:
+        number = float(value) if isinstance(value, str) and rule != "string" else None
+    except ValueError:
+        return ""
+    if number is None:
+        return ""
+    if "e" in value.lower():
+        return f" (YAML reads {value} as text: write {_with_point(number)})"
+    return " (values nested in --config arrive as text: write them in a file and give it by --configfile)"
 
 
 def _with_point(value: float) -> str:
@@ -153,6 +162,11 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     if features["fmin"] >= features["fmax"]:
         yield f"features.fmin: must be below features.fmax ({features['fmax']:g} Hz); got {features['fmin']:g}"
     demo = dataset["demo"]
+    if demo["shortest_session"] > demo["longest_session"]:
+        yield (
+            f"dataset.demo.shortest_session: must be at most dataset.demo.longest_session ({demo['longest_session']}); "
+            f"got {demo['shortest_session']}"
+        )
     if demo["sessions_per_class"] < demo["folds"]:
         yield (
             f"dataset.demo.sessions_per_class: must be at least dataset.demo.folds ({demo['folds']}), so that every "
@@ -160,6 +174,7 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
         )
     if dataset["adapter"] != "demo" and dataset["path"] is None:
         yield f"dataset.path: must name the folder of the audio for the adapter {dataset['adapter']}; got null"
+    yield from _borrowed_names(config)
     if config["sweep"]["arms"] is None and not any(config["sweep"]["axes"].values()):
         yield "sweep.axes: must have at least one axis with values; got none"
         return
@@ -169,6 +184,17 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
             yield from (f"{line} (run {slug})" for line in _contradictions_of(run["triplets"], features))
     except InputError as error:
         yield str(error)
+
+
+def _borrowed_names(config: dict[str, Any]) -> Iterator[str]:
+    """Other audio must not appear under the demo's names: its results would stand in the demo's place."""
+    dataset = config["dataset"]
+    if dataset["adapter"] == "demo":
+        return
+    names = {"study": config["study"]} | {f"dataset.{key}": dataset[key] for key in ("name", "title", "licence")}
+    for key, value in names.items():
+        if value in DEMO_NAMES:
+            yield f"{key}: must be your own for the adapter {dataset['adapter']}; got the demo's, {value!r}"
 
 
 def _contradictions_of(triplets: dict[str, Any], recipe: dict[str, Any]) -> Iterator[str]:

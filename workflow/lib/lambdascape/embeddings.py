@@ -4,13 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from tqdm import tqdm
 
 from lambdascape.errors import InputError
-from lambdascape.files import read_text_table
-from lambdascape.store import TILE_COLUMNS, Features, open_features, write_embeddings
+from lambdascape.store import TILE_COLUMNS, Features, open_features, read_manifest, write_embeddings
 from lambdascape.triplets import Tiles, gather, lay_tiles, seconds_to_frames, tile_frames
 
 BATCH = 128
@@ -52,10 +50,9 @@ def embed_mean_logmel(
 ) -> None:
     """Take the mean log-mel frame of each tile as its embedding, shape (tile, mel): the reference without a network."""
     features = open_features(features_path)
-    tiles = _all_tiles(features, clips_path, settings)
-    starts = tiles.offset[tiles.clip] + tiles.start
-    parts = [gather(features.frames, batch, tiles.frames).mean(axis=-2) for batch in _batches(starts)]
-    _write(output, np.concatenate(parts), tiles, features, clips_path, {"kind": "mean_logmel"})
+    tiles, table = _all_tiles(features, clips_path, settings)
+    parts = [gather(features.frames, starts, tiles.frames).mean(axis=-2) for starts in _batches(tiles)]
+    write_embeddings(output, np.concatenate(parts), table, {"kind": "mean_logmel"})
 
 
 def _embed_by_network(
@@ -69,46 +66,31 @@ def _embed_by_network(
     from lambdascape.network import build_embedder, load_embedder
 
     features = open_features(features_path)
-    tiles = _all_tiles(features, clips_path, settings)
+    tiles, table = _all_tiles(features, clips_path, settings)
     embedder = build_embedder(tiles.frames, features.frames.shape[1], settings["network"], seed)
     if weights_path:
         load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
-    starts = tiles.offset[tiles.clip] + tiles.start
     parts = [
-        np.asarray(embedder.predict_on_batch(gather(features.frames, batch, tiles.frames)[..., None]))
-        for batch in _batches(starts)
+        np.asarray(embedder.predict_on_batch(gather(features.frames, starts, tiles.frames)[..., None]))
+        for starts in _batches(tiles)
     ]
     kind = "trained" if weights_path else "untrained"
-    about = {"kind": kind, "settings": settings, "seed": seed}
-    _write(output, np.concatenate(parts), tiles, features, clips_path, about)
+    write_embeddings(output, np.concatenate(parts), table, {"kind": kind, "settings": settings, "seed": seed})
 
 
-def _all_tiles(features: Features, clips_path: str | Path, settings: dict[str, Any]) -> Tiles:
+def _all_tiles(features: Features, clips_path: str | Path, settings: dict[str, Any]) -> tuple[Tiles, pd.DataFrame]:
+    """Every tile of every clip, and what the manifest says of each."""
+    clips = read_manifest(clips_path, features)
     recipe, tile_s = features.about["recipe"], settings["triplets"]["tile_s"]
-    sessions = read_text_table(clips_path)["session"].tolist()
     frames, step = tile_frames(tile_s, recipe), seconds_to_frames(tile_s, recipe)
-    tiles = lay_tiles(features.clip_start, sessions, np.arange(len(features.clips)), frames, step)
+    tiles = lay_tiles(features.clip_start, clips["session"].tolist(), np.arange(len(clips)), frames, step)
     if not len(tiles.clip):
-        raise InputError(
-            f"embeddings need a clip of at least one tile ({tile_s} s); all {len(features.clips)} are shorter"
-        )
-    return tiles
+        raise InputError(f"embeddings need a clip of at least one tile ({tile_s} s); all {len(clips)} are shorter")
+    table = clips[list(TILE_COLUMNS)].iloc[tiles.row[tiles.clip]].reset_index(drop=True)
+    return tiles, table.assign(start_s=tiles.start / features.frames_per_second)
 
 
-def _batches(starts: npt.NDArray[np.int64]) -> tqdm:
+def _batches(tiles: Tiles) -> tqdm:
+    """First frames in the store, in batches, with a progress bar on a terminal."""
+    starts = tiles.offset[tiles.clip] + tiles.start
     return tqdm(np.split(starts, range(BATCH, len(starts), BATCH)), desc="embedding", disable=None)
-
-
-def _write(
-    output: str | Path,
-    embedding: npt.NDArray[np.float32],
-    tiles: Tiles,
-    features: Features,
-    clips_path: str | Path,
-    about: dict[str, Any],
-) -> None:
-    clips = read_text_table(clips_path)
-    table = clips.iloc[tiles.row[tiles.clip]][list(TILE_COLUMNS)].reset_index(drop=True)
-    write_embeddings(
-        output, embedding, pd.DataFrame(table).assign(start_s=tiles.start / features.frames_per_second), about
-    )

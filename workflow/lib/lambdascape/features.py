@@ -26,11 +26,6 @@ BLOCK = 8192  # frames transformed or copied at once: bounds the memory whatever
 Settings = dict[str, Any]
 
 
-def recipe_of(settings: Settings) -> Settings:
-    """The settings that change the numbers: all but the number of shards."""
-    return {key: value for key, value in settings.items() if key != "n_shards"}
-
-
 def mel_matrix(settings: Settings) -> npt.NDArray[np.float32]:
     """Triangular mel filters of height 1, as `tf.signal.linear_to_mel_weight_matrix` makes them.
 
@@ -148,7 +143,7 @@ def extract_shard(
     clips = read_text_table(clips_path)
     share = clips.iloc[shard * len(clips) // n_shards : (shard + 1) * len(clips) // n_shards]
     mel = mel_matrix(settings)
-    with store.create(output, "features", {"recipe": recipe_of(settings), "shard": shard}) as file:
+    with store.create(output, "features", {"recipe": settings, "shard": shard}) as file:
         frames = file.create_dataset(
             "frames",
             (0, mel.shape[1]),

@@ -84,7 +84,7 @@ def read_table(path: str | Path, text: tuple[str, ...] = ()) -> pd.DataFrame:
         The table; in the other columns an empty cell is a missing value.
 
     Raises:
-        InputError: the file has none of its own header's columns named in `text`.
+        InputError: a column named in `text` is missing.
     """
     header = pd.read_csv(path, sep="\t", nrows=0).columns
     missing = sorted(set(text) - set(header))

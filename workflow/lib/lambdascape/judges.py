@@ -173,6 +173,7 @@ def _end_in_words(curve: Floats) -> str:
     state = {
         "falling": f"still falling at epoch {len(curve)}",
         "converged": f"converged at epoch {convergence_epoch(curve):.0f}",
+        "rising": f"rising at epoch {len(curve)}",
         "unclear": f"unclear at epoch {len(curve)}",
     }[end_of_curve(curve)]
     return f"{state} ({curve[0]:.4g} → {curve[-1]:.4g})"

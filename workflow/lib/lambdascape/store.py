@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lambdascape.errors import InputError
-from lambdascape.files import atomic_path
+from lambdascape.files import atomic_path, read_text_table
 
 TEXT = h5py.string_dtype("utf-8")
 TILE_COLUMNS = ("clip", "moment", "session", "node", "fold", "label")
@@ -97,6 +97,20 @@ def open_features(path: str | Path) -> Features:
         values = about(file)
     mapped: Any = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
     return Features(mapped, clip_start, clips, values)
+
+
+def read_manifest(path: str | Path, features: Features) -> pd.DataFrame:
+    """Read the manifest of the clips in a feature store: row i of the table is clip i of the store.
+
+    Raises:
+        InputError: the manifest lists other clips than the store holds, or in another order.
+    """
+    clips = read_text_table(path)
+    if clips["clip"].tolist() != features.clips:
+        raise InputError(
+            f"{path} must list the clips of the feature store in its order; it does not. Remake the features."
+        )
+    return clips
 
 
 def write_embeddings(

@@ -3,6 +3,7 @@
 Light, for it is read at every start.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +46,10 @@ class Study:
         """Whether the audio was made by the workflow; every figure then says so."""
         return bool(self.config["dataset"]["adapter"] == "demo")
 
-    def audio_of(self, wildcards: Any, input: Any) -> str:
+    def audio_of(self, wildcards: Any) -> str:
         """The folder in which the data set lies: the one that the workflow made, or the one that the config names."""
-        return str(input.audio if self.is_synthetic else self.config["dataset"]["path"])
+        made = f"results/datasets/{wildcards.dataset}/audio"
+        return made if self.is_synthetic else str(self.config["dataset"]["path"])
 
     @property
     def dataset_settings(self) -> dict[str, Any]:
@@ -155,7 +157,7 @@ class Study:
     @property
     def curves_behind(self) -> list[str]:
         """The published curves where the data set is the published one, to stand behind the study's own."""
-        published = f"{self.checkout}/workflow/report/published_curves.csv"
+        published = os.path.normpath(f"{self.checkout}/workflow/report/published_curves.csv")
         return [published] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
 
     @property
@@ -185,7 +187,9 @@ class Study:
             }
             | stages,
             "checkout": self.checkout,
-            "command": " ".join(["make run", *(f"STUDY={overlay}" for overlay in self.overlays)]),
+            "command": " ".join(["snakemake --cores all --configfile", *self.overlays])
+            if self.overlays
+            else "make run",
         }
 
 

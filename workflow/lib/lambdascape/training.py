@@ -12,9 +12,9 @@ from keras import ops
 
 from lambdascape import losses
 from lambdascape.errors import InputError
-from lambdascape.files import read_text_table, write_table
+from lambdascape.files import write_table
 from lambdascape.network import build_embedder, save_embedder
-from lambdascape.store import Features, open_features
+from lambdascape.store import Features, open_features, read_manifest
 from lambdascape.triplets import (
     STREAMS,
     Ints,
@@ -168,11 +168,7 @@ def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile
     Raises:
         InputError: the manifest and the store disagree, or no clip lies in the test fold or none outside it.
     """
-    clips = read_text_table(clips_path)
-    if clips["clip"].tolist() != features.clips:
-        raise InputError(
-            f"{clips_path} must list the clips of the feature store in its order; it does not. Remake the features."
-        )
+    clips = read_manifest(clips_path, features)
     held_out = (clips["fold"] == test_fold).to_numpy()
     if held_out.all() or not held_out.any():
         folds = ", ".join(sorted(set(clips["fold"])))

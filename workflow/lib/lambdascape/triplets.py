@@ -132,7 +132,7 @@ def sample_triplets(
             f"none of the {len(tiles.row)} clips of the {split} split does (a tile has {tiles.frames} frames)"
         )
     neighbour_start = _draw_neighbours(tiles, reach, anchor, neighbourhood, rng)
-    other = _draw_other_clips(tiles, anchor, distant, rng)
+    other = _draw_other_clips(tiles, anchor, distant, split, rng)
     distant_tile = tiles.first_tile[other] + rng.integers(np.diff(tiles.first_tile)[other])
     own = tiles.clip[anchor]
     rows = np.stack([tiles.row[own], tiles.row[own], tiles.row[other]], axis=1)
@@ -157,7 +157,7 @@ def _draw_neighbours(tiles: Tiles, reach: Ints, anchor: Ints, neighbourhood: int
     return np.where(drawn < before, earliest + drawn, start + tiles.step + drawn - before)
 
 
-def _draw_other_clips(tiles: Tiles, anchor: Ints, distant: str, rng: np.random.Generator) -> Ints:
+def _draw_other_clips(tiles: Tiles, anchor: Ints, distant: str, split: str, rng: np.random.Generator) -> Ints:
     """One clip outside the anchor's own block of clips (itself, or its session) for each anchor, shape (triplet,)."""
     own = tiles.clip[anchor]
     block = np.stack([own, own + 1], axis=1) if distant == "other_clip" else tiles.session_block[own]
@@ -166,7 +166,8 @@ def _draw_other_clips(tiles: Tiles, anchor: Ints, distant: str, rng: np.random.G
     if (candidates < 1).any():
         outside = {"other_clip": "clip", "other_session": "session"}[distant]
         raise InputError(
-            f"distant: {distant} needs a second {outside}; all {len(tiles.row)} clips are of one {outside}"
+            f"distant: {distant} needs a second {outside} in the {split} split; its {len(tiles.row)} clips are of one. "
+            "Take another split.test_fold, or fewer and so larger folds"
         )
     drawn = rng.integers(candidates)
     return np.where(drawn < first, drawn, drawn + end - first)

@@ -10,8 +10,9 @@ from scipy.stats import rankdata, t
 
 Floats = npt.NDArray[np.float64]
 Verdict = Literal["holds", "does not hold", "undecided"]
-State = Literal["falling", "converged", "unclear"]
+State = Literal["falling", "rising", "converged", "unclear"]
 
+ROUNDING = 1e-9  # share of a value that is no change
 LITTLE = 0.05  # share of a whole below which a difference or a fall counts as little
 CONFIDENCE = 0.95  # of the slope of a curve's end
 SHORTEST_END = 4  # fewest epochs through which the end of a curve is judged
@@ -85,8 +86,9 @@ def end_of_curve(values: Floats) -> State:
         values: shape (epoch,).
 
     Returns:
-        `falling` when the whole interval is above that, `converged` when it is below or the curve never fell,
-        `unclear` when it is on both sides, a value is missing, or there are fewer than eight epochs.
+        `falling` when the whole interval is above that, `rising` when it is below the same rise, `converged` when
+        it lies between them or the curve is flat, `unclear` when it is on both sides, a value is missing, or there
+        are fewer than eight epochs.
     """
     if len(values) < SHORTEST_CURVE or not np.isfinite(values).all():
         return "unclear"
@@ -97,10 +99,12 @@ def end_of_curve(values: Floats) -> State:
     error = np.sqrt((rest**2).sum() / (len(end) - 2) / (time**2).sum())
     error *= t.ppf((1 + CONFIDENCE) / 2, len(end) - 2)
     low, high = (-slope - error) * (len(end) - 1), (-slope + error) * (len(end) - 1)
-    whole = values[0] - values.min()
-    if low > LITTLE * whole:
+    little = max(LITTLE * (values[0] - values.min()), ROUNDING * np.abs(values).max())
+    if low > little:
         return "falling"
-    return "converged" if high <= LITTLE * whole or whole == 0 else "unclear"
+    if high < -little:
+        return "rising"
+    return "converged" if -little <= low and high <= little else "unclear"
 
 
 def convergence_epoch(values: Floats) -> float:
@@ -113,7 +117,7 @@ def convergence_epoch(values: Floats) -> float:
 
     Returns:
         1 to the number of epochs; one more than that for a curve that is still falling; NaN when
-        `end_of_curve` is unclear.
+        `end_of_curve` is rising or unclear.
     """
     state = end_of_curve(values)
     if state != "converged":

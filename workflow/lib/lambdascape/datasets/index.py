@@ -36,8 +36,8 @@ def index_files(root: str | Path, adapter: str) -> list[Path]:
 def source_digest(root: str | Path, settings: dict[str, Any]) -> str:
     """A quick fingerprint of what a data set lists, for the params of the rule that makes its manifest.
 
-    Over the index files, or over the names and sizes of the audio files of a folder that has none. The same
-    wherever the folder lies.
+    Over the index files and, for a folder, over the names and sizes of its audio files, so that a file that was
+    missing or broken is looked at again. The same wherever the folder lies.
 
     Args:
         root: the data set's folder.
@@ -50,8 +50,8 @@ def source_digest(root: str | Path, settings: dict[str, Any]) -> str:
     try:
         files = index_files(root, settings["adapter"])
         parts = [f"{file.relative_to(root)}\n".encode() + file.read_bytes() for file in files]
-        if not files:
-            parts = [
+        if settings["adapter"] == "folder":
+            parts += [
                 f"{name}\n{(root / name).lstat().st_size}\n".encode("utf-8", "surrogateescape")
                 for name in audio_files(root)
             ]
