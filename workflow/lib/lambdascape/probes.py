@@ -85,8 +85,8 @@ def train_by_epoch(
         Weights of shape (dim + 1, class).
 
     An epoch takes every tile three times, in three random orders: the published probe sees each tile as anchor, as
-    neighbour and, on average, once as distant tile. The update is Adam's (Kingma & Ba 1412.6980, section 2, last paragraph), as
-    Keras computes it.
+    neighbour and, on average, once as distant tile. The update is
+    Adam's (Kingma & Ba 1412.6980, section 2, last paragraph), as Keras computes it.
     """
     dim = inputs.shape[1] - 1
     limit = np.sqrt(6 / (dim + n_classes))  # Glorot & Bengio 2010, eq. 16
