@@ -121,3 +121,11 @@ def test_lambda_is_never_an_identifier() -> None:
     for path in MODULES:
         names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
         assert not [name for name in names if "lambda" in name.lower() and name != "lambdascape"], path.name
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "workflow/README.md"])
+def test_pages_link_to_what_is_there_and_have_no_gaps(name: str) -> None:
+    text = (REPO / name).read_text()
+    targets = [target for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
+    assert [target for target in targets if not (REPO / name).parent.joinpath(target).exists()] == []
+    assert not re.search(r"@[A-Z]+@|TODO|FIXME", text)
