@@ -2,7 +2,7 @@
 #
 # results/datasets/<dataset>/clips.tsv                    one row per clip that can be used
 # results/datasets/<dataset>/rejected.tsv                 one row per clip that cannot, and why
-# results/datasets/<dataset>/audio/                       made here for the demo data set only
+# results/datasets/<dataset>/audio/                       made here for the demo data set only, with audio.sha256
 # results/features/<dataset>/<recipe>/shards/<k>.h5       temporary
 # results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once
 # results/<study>/runs.tsv                                one row per space: its name and every hyperparameter

@@ -91,3 +91,12 @@ def test_the_digest_is_the_one_that_sha256sum_checks(tmp_path: Path) -> None:
     known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert file_digest(tmp_path / "a.h5") == known
     assert (tmp_path / "a.h5.sha256").read_text() == f"{known}  a.h5\n"
+
+
+def test_the_digest_of_a_folder_names_each_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "audio/inner").mkdir(parents=True)
+    for name in ("b", "inner/a"):
+        (tmp_path / "audio" / name).write_text(name)
+    write_digest(tmp_path / "audio", tmp_path / "audio.sha256")
+    names = [line.split("  ")[1] for line in (tmp_path / "audio.sha256").read_text().splitlines()]
+    assert names == ["audio/b", "audio/inner/a"]

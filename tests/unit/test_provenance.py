@@ -10,7 +10,7 @@ SCRIPT = "from lambdascape.b import f\n\nf(1)\n"
 MODULES = {
     "__init__": "",
     "b": '"""Doc."""\nimport lambdascape.c\nfrom lambdascape import d\n\ndef f(x):\n    """Doc."""\n    return x + 1\n',
-    "c": "from lambdascape.inner.e import g\n",
+    "c": 'from lambdascape.inner.e import g\n\nh = 1\n"""What h is."""\n',
     "d": "def late():\n    from lambdascape.errors import InputError\n",
     "errors": "class InputError(ValueError): pass\n",
     "unused": "x = 1\n",
@@ -58,6 +58,7 @@ def test_changed_by_the_script_and_every_module_that_it_reaches(package: Path, f
         ("job.py", "f(1)", "f(  1  )  # comment"),
         ("lambdascape/b.py", "Doc.", "Another sentence."),
         ("lambdascape/b.py", "x + 1", "(x\n        + 1)"),
+        ("lambdascape/c.py", "What h is", "What it is"),
         ("lambdascape/unused.py", "1", "2"),
         ("lambdascape/errors.py", "ValueError", "Exception"),
     ],

@@ -1,8 +1,6 @@
 """What must rerun, and what must not (the table of workflow/README.md), by dry runs on a finished tiny study."""
 
-import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -97,20 +95,15 @@ def test_comments_docstrings_and_formatting_repeat_nothing(finished: Checkout, m
 
 
 def test_touched_files_repeat_nothing(finished: Checkout) -> None:
-    """A `git checkout` gives every file of the code a new date; `touch` does so for results, large ones too."""
-    later = time.time() + 60
-    for path in sorted(finished.folder.rglob("*")):
-        if path.is_file() and ".snakemake" not in path.parts:
-            later += 0.001
-            os.utime(path, (later, later))
-    assert finished.planned() == {}
+    """A `git checkout` gives every file of the code a new date; `touch` does so for results."""
+    with finished.touched("*"):
+        assert finished.planned() == {}
 
 
-def test_a_large_touched_store_repeats_nothing(finished: Checkout) -> None:
-    """Snakemake compares files above a size by date alone; held to 1 byte, every file is such a file."""
-    for path in (finished.folder / "results").rglob("*.h5"):
-        os.utime(path, (time.time() + 60,) * 2)
-    assert finished.planned("--max-checksum-file-size", "1") == {}
+def test_a_touched_store_too_large_to_be_compared_by_content_repeats_nothing(finished: Checkout) -> None:
+    """Snakemake compares files above a size by date alone; held to 15 kB, the HDF5 files are such files."""
+    with finished.touched("*.h5"):
+        assert finished.planned("--max-checksum-file-size", "15000") == {}
 
 
 def test_a_moved_checkout_repeats_nothing(finished: Checkout) -> None:

@@ -10,6 +10,7 @@ rule datasets:
 rule synthesise_demo:
     output:
         audio=directory("results/datasets/{dataset}/audio"),
+        digest="results/datasets/{dataset}/audio.sha256",
     log:
         "results/logs/datasets/{dataset}/audio.log",
     benchmark:
@@ -28,7 +29,8 @@ rule synthesise_demo:
 
 rule list_clips:
     input:
-        audio=branch(study.is_synthetic, then="results/datasets/{dataset}/audio"),
+        audio=ancient(branch(study.is_synthetic, then="results/datasets/{dataset}/audio")),
+        digest=branch(study.is_synthetic, then="results/datasets/{dataset}/audio.sha256"),
     output:
         clips="results/datasets/{dataset}/clips.tsv",
         rejected="results/datasets/{dataset}/rejected.tsv",

@@ -4,5 +4,7 @@ from lambdascape.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
     from lambdascape.datasets.demo import synthesise
+    from lambdascape.files import write_digest
 
     synthesise(snakemake.output.audio, snakemake.params.settings)
+    write_digest(snakemake.output.audio, snakemake.output.digest)

@@ -116,5 +116,7 @@ def file_digest(path: str | Path) -> str:
 
 
 def write_digest(path: str | Path, output: str | Path) -> None:
-    """Write the digest of a file beside it, in the form that `sha256sum --check` reads in the file's folder."""
-    write_text(f"{file_digest(path)}  {Path(path).name}\n", output)
+    """Write the digest of a file, or of each file in a folder, in the form that `sha256sum --check` reads beside it."""
+    path = Path(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    write_text("".join(f"{file_digest(file)}  {file.relative_to(path.parent)}\n" for file in files), output)

@@ -80,12 +80,16 @@ def _path(name: str) -> Path:
 
 @cache
 def _code(path: Path) -> str:
-    """The code of a file in one normal form, without comments and docstrings."""
+    """The code of a file in one normal form, without comments, docstrings and other texts that stand alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, DOCUMENTED):
+            node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
 
 
 def settings_digest(settings: Any) -> str:
