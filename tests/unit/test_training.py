@@ -13,7 +13,7 @@ from lambdascape import store
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder, load_embedder
-from lambdascape.training import TripletModel, make_optimiser, train
+from lambdascape.training import PARTS, TripletModel, make_optimiser, train
 
 from .networks import shallow
 
@@ -106,10 +106,10 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(run: Path, audio: tuple
 @pytest.mark.parametrize("passes", ["separate", "joint"])
 def test_batch_statistics_follow_from_the_passes(passes: str) -> None:
     """With two roles alike and one far off, the stem's moving mean tells which tiles were normalised together."""
-    embedder = build_embedder(39, 16, SETTINGS["network"] | {"dropout": 0.0}, 1)
+    embedder = build_embedder(39, 16, SETTINGS["network"] | {"dropout": 0.0}, 1, PARTS[passes])
     stem = keras.Model(embedder.input, embedder.get_layer("stem_conv").output)
     tiles = np.random.default_rng(4).normal(size=(8, 3, 39, 16)).astype(np.float32) * [[[[1]], [[1]], [[9]]]]
-    model = TripletModel(embedder, 1.0, "nonzero", passes)
+    model = TripletModel(embedder, 1.0, "nonzero")
     outputs = np.asarray(model(tiles.astype(np.float32), training=True))
     maps = np.stack([np.asarray(stem(tiles[:, role, ..., None])) for role in range(3)])  # (role, triplet, ...)
     mean, variance = np.zeros(2), np.ones(2)
@@ -138,7 +138,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_batch(audio: tuple[Path, Path
     with h5py.File(broken, "r+") as file:
         file["frames"][:] = np.inf
     with pytest.raises(InputError, match="it became nan in epoch 1, train batch 1"):
-        trained((broken, audio[1]), tmp_path, changed(passes="joint"))  # a third of the graph
+        trained((broken, audio[1]), tmp_path, SETTINGS)
     assert not (tmp_path / "embedder.weights.h5").exists()
 
 

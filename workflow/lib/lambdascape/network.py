@@ -18,13 +18,14 @@ from keras import layers
 
 from lambdascape.errors import InputError
 from lambdascape.files import atomic_path
+from lambdascape.normalisation import PartwiseNormalization
 
 Tensor = Any
 STAGES = 4
 BLOCKS_PER_STAGE = 2
 
 
-def build_embedder(frames: int, mels: int, settings: dict[str, Any], seed: int) -> keras.Model:
+def build_embedder(frames: int, mels: int, settings: dict[str, Any], seed: int, parts: int = 1) -> keras.Model:
     """Build the embedder with fresh weights.
 
     Args:
@@ -33,41 +34,43 @@ def build_embedder(frames: int, mels: int, settings: dict[str, Any], seed: int) 
         settings: `width` (filters of the stem; 64 is ResNet18), `conv_biases`, `dropout` (0 to 1), `embedding_dim`,
             `l2` (λ: the penalty is λ·Σw² over the kernels and biases of every convolution, nothing else).
         seed: of the initial weights and of dropout; the weights do not depend on `l2`.
+        parts: equal parts of a training batch that are normalised each for itself, see `PartwiseNormalization`.
 
     Returns:
         Model from shape (tile, frame, mel, 1) to shape (tile, dim), rows of length 1.
     """
     keras.utils.set_random_seed(seed)
     tiles = keras.Input((frames, mels, 1), name="tiles")
-    pooled = layers.GlobalAveragePooling2D(name="pool")(_backbone(tiles, settings))
+    pooled = layers.GlobalAveragePooling2D(name="pool")(_backbone(tiles, settings, parts))
     dropped = layers.Dropout(settings["dropout"], seed=seed, name="dropout")(pooled)
     embedding = layers.Dense(settings["embedding_dim"], name="embedding")(dropped)
     return keras.Model(tiles, layers.UnitNormalization(name="unit_norm")(embedding), name="embedder")
 
 
-def _backbone(tiles: Tensor, settings: dict[str, Any]) -> Tensor:
-    x = _normalised_convolution(tiles, settings["width"], 7, 2, settings, "stem")
+def _backbone(tiles: Tensor, settings: dict[str, Any], parts: int) -> Tensor:
+    x = _normalised_convolution(tiles, settings["width"], 7, 2, settings, parts, "stem")
     x = layers.ReLU(name="stem_relu")(x)
     x = layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
     for stage in range(STAGES):
         for block in range(BLOCKS_PER_STAGE):
             stride = 2 if stage > 0 and block == 0 else 1
-            x = _basic_block(x, settings["width"] * 2**stage, stride, settings, f"stage{stage + 1}_block{block + 1}")
+            filters, name = settings["width"] * 2**stage, f"stage{stage + 1}_block{block + 1}"
+            x = _basic_block(x, filters, stride, settings, parts, name)
     return x
 
 
-def _basic_block(x: Tensor, filters: int, stride: int, settings: dict[str, Any], name: str) -> Tensor:
+def _basic_block(x: Tensor, filters: int, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
     shortcut = x
     if stride != 1 or x.shape[-1] != filters:
-        shortcut = _normalised_convolution(x, filters, 1, stride, settings, f"{name}_shortcut")
-    y = _normalised_convolution(x, filters, 3, stride, settings, f"{name}_first")
+        shortcut = _normalised_convolution(x, filters, 1, stride, settings, parts, f"{name}_shortcut")
+    y = _normalised_convolution(x, filters, 3, stride, settings, parts, f"{name}_first")
     y = layers.ReLU(name=f"{name}_first_relu")(y)
-    y = _normalised_convolution(y, filters, 3, 1, settings, f"{name}_second")
+    y = _normalised_convolution(y, filters, 3, 1, settings, parts, f"{name}_second")
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, shortcut]))
 
 
 def _normalised_convolution(
-    x: Tensor, filters: int, size: int, stride: int, settings: dict[str, Any], name: str
+    x: Tensor, filters: int, size: int, stride: int, settings: dict[str, Any], parts: int, name: str
 ) -> Tensor:
     penalty = keras.regularizers.L2(settings["l2"]) if settings["l2"] else None
     x = layers.Conv2D(
@@ -80,7 +83,7 @@ def _normalised_convolution(
         bias_regularizer=penalty,
         name=f"{name}_conv",
     )(x)
-    return layers.BatchNormalization(name=f"{name}_norm")(x)
+    return PartwiseNormalization(parts, name=f"{name}_norm")(x)
 
 
 def save_embedder(embedder: keras.Model, about: dict[str, Any], path: str | Path) -> None:

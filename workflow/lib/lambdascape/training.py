@@ -27,6 +27,9 @@ from lambdascape.triplets import (
 )
 
 Tensor = Any
+# `separate` normalises anchors, neighbours and distant tiles by their own batch statistics, as three passes through
+# the network do in the published study; `joint` normalises them together.
+PARTS = {"separate": 3, "joint": 1}
 MEASURES = (
     "triplet_loss",
     "triplet_loss_nonzero",
@@ -46,16 +49,13 @@ class TripletModel(keras.Model):
         embedder: see `network.build_embedder`.
         margin: of the hinge, above 0.
         reduction: `nonzero` or `all`, see `losses.reduce_hinges`.
-        passes: `separate` embeds anchors, neighbours and distant tiles one after the other, each with its own batch
-            statistics, as the published study does; `joint` embeds all of them in one pass.
     """
 
-    def __init__(self, embedder: keras.Model, margin: float, reduction: str, passes: str) -> None:
+    def __init__(self, embedder: keras.Model, margin: float, reduction: str) -> None:
         super().__init__(name="triplets")
         self.embedder = embedder
         self.margin = margin
         self.reduction = reduction
-        self.passes = passes
         self.trackers = {name: keras.metrics.Mean(name=name) for name in MEASURES}
 
     @property
@@ -65,11 +65,10 @@ class TripletModel(keras.Model):
 
     def call(self, tiles: Tensor, training: bool = False) -> Tensor:
         """Embed triplets: shape (triplet, 3, frame, mel) to shape (triplet, 3, dim)."""
-        if self.passes == "joint":
-            _, roles, frames, mels = tiles.shape
-            flat = self.embedder(ops.reshape(tiles, (-1, frames, mels, 1)), training=training)
-            return ops.reshape(flat, (-1, roles, flat.shape[-1]))
-        return ops.stack([self.embedder(tiles[:, i, ..., None], training=training) for i in range(3)], axis=1)
+        _, roles, frames, mels = tiles.shape
+        by_role = ops.reshape(ops.swapaxes(tiles, 0, 1), (-1, frames, mels, 1))
+        embedded = self.embedder(by_role, training=training)
+        return ops.swapaxes(ops.reshape(embedded, (roles, -1, embedded.shape[-1])), 0, 1)
 
     def compute_loss(
         self,
@@ -222,8 +221,8 @@ def train(
 
 def _compiled_model(frames: int, mels: int, settings: dict[str, Any], seed: int) -> TripletModel:
     options = settings["training"]
-    embedder = build_embedder(frames, mels, settings["network"], seed)
-    model = TripletModel(embedder, options["margin"], options["reduction"], options["passes"])
+    embedder = build_embedder(frames, mels, settings["network"], seed, PARTS[options["passes"]])
+    model = TripletModel(embedder, options["margin"], options["reduction"])
     # XLA is slower than TensorFlow's own convolutions on CPUs, and Keras' "auto" does not know.
     model.compile(optimizer=make_optimiser(options), jit_compile=False)
     # With its variables made first, TensorFlow traces the step once instead of twice.

@@ -1,0 +1,61 @@
+"""Batch normalisation whose batch is made of parts, such as the roles of triplets, each with its own statistics."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+Tensor = Any
+
+
+class PartwiseNormalization(keras.layers.BatchNormalization):
+    """Ioffe and Szegedy 2015 (arXiv 1502.03167), in training over each of `parts` equal parts of the batch alone.
+
+    Gives the numbers of as many passes of `keras.layers.BatchNormalization` one after the other, moving averages
+    included, so that everything around it runs once on the whole batch. On TensorFlow it is one fused kernel per
+    part: the layer of Keras took 45 % of a training step on a CPU.
+
+    Args:
+        parts: the size of a batch must be a multiple of it in training.
+        options: see `keras.layers.BatchNormalization`.
+    """
+
+    def __init__(self, parts: int = 1, **options: Any) -> None:
+        super().__init__(**options)
+        self.parts = parts
+
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
+        """Normalise: shape (part · item, height, width, channel) to the same shape."""
+        if not training:
+            return super().call(inputs, training=False, mask=mask)
+        normalise = _fused if keras.backend.backend() == "tensorflow" else _plain
+        outputs, means, variances = zip(
+            *(normalise(part, self.gamma, self.beta, self.epsilon) for part in ops.split(inputs, self.parts)),
+            strict=True,
+        )
+        self._average(self.moving_mean, means)
+        self._average(self.moving_variance, variances)
+        return ops.concatenate(outputs)
+
+    def _average(self, moving: keras.Variable, found: tuple[Tensor, ...]) -> None:
+        """Take the parts into the moving average, one after the other."""
+        share = (1 - self.momentum) * self.momentum ** np.arange(self.parts - 1, -1, -1)
+        moving.assign(moving * self.momentum**self.parts + ops.sum(ops.stack(found) * share[:, None], axis=0))
+
+
+def _fused(part: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """TensorFlow's kernel; it gives the variance of a sample (n - 1), Keras averages that of the batch (n)."""
+    import tensorflow as tf
+
+    found = tf.raw_ops.FusedBatchNormV3(
+        x=part, scale=gamma, offset=beta, mean=[], variance=[], epsilon=epsilon, is_training=True
+    )
+    count = ops.cast(ops.size(part) / part.shape[-1], "float32")
+    return found.y, found.batch_mean, found.batch_variance * ((count - 1) / count)
+
+
+def _plain(part: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    mean, variance = ops.moments(ops.cast(part, "float32"), axes=(0, 1, 2))
+    scale = gamma * ops.rsqrt(variance + epsilon)
+    return ops.cast(part * scale + (beta - mean * scale), part.dtype), mean, variance
