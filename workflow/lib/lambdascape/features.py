@@ -131,7 +131,7 @@ def extract_shard(
     Args:
         clips_path: the manifest.
         root: the data set's folder, to which the manifest's paths are relative.
-        settings: the recipe; `n_shards` in it is not used.
+        settings: the recipe.
         shard: 0 to n_shards - 1.
         n_shards: number of shares.
         output: HDF5 file with `frames` (frame, mel) float16, `clip_start` (clip + 1,) int64 and `clip`; a
