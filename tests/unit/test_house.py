@@ -13,7 +13,7 @@ SCRIPTS = sorted((REPO / "workflow/scripts").glob("*.py"))
 MODULES = sorted(LIBRARY.rglob("*.py"))
 STAGES = ["common", "datasets", "features", "models", "embeddings", "probes", "geometry", "tables", "figures", "report"]
 # TensorFlow costs seconds in every job that imports it.
-WITH_TENSORFLOW = {"network", "losses", "training"}
+WITH_TENSORFLOW = {"network", "normalisation", "losses", "training"}
 
 
 def name_of(path: Path) -> str:
