@@ -8,6 +8,10 @@ from lambdascape import audio
 from lambdascape.errors import InputError
 
 
+def read_whole(path: Path) -> np.ndarray:
+    return np.concatenate(list(audio.read_mono(path, 16000)))
+
+
 def noise(frames: int, channels: int) -> np.ndarray:
     return np.random.default_rng([5, frames]).uniform(-0.5, 0.5, (frames, channels))
 
@@ -16,23 +20,30 @@ def noise(frames: int, channels: int) -> np.ndarray:
 def test_mono_is_the_mean_of_the_channels(tmp_path: Path, channels: int) -> None:
     sound = noise(1000, channels).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
-    mono = audio.read_mono(tmp_path / "a.wav", 16000)
+    mono = read_whole(tmp_path / "a.wav")
     assert mono.dtype == np.float32
     np.testing.assert_allclose(mono, [sum(map(float, row)) / channels for row in sound], atol=1e-7)
 
 
-def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    soundfile.write(tmp_path / "a.wav", noise(1001, 2), 16000)
-    whole = audio.read_mono(tmp_path / "a.wav", 16000)
-    monkeypatch.setattr(audio, "BLOCK", 100)
-    np.testing.assert_array_equal(audio.read_mono(tmp_path / "a.wav", 16000), whole)
+def test_values_of_16_bits_are_read_as_they_are_stored(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(1000, 4), 16000, subtype="PCM_16")
+    decoded, _ = soundfile.read(tmp_path / "a.wav", dtype="float64")
+    np.testing.assert_allclose(read_whole(tmp_path / "a.wav"), decoded.mean(axis=1), atol=1e-7)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(5001, 2), rate)
+    whole = read_whole(tmp_path / "a.wav")
+    monkeypatch.setattr(audio, "VALUES", 200)
+    np.testing.assert_allclose(read_whole(tmp_path / "a.wav"), whole, atol=1e-6)
 
 
 def test_another_rate_is_resampled(tmp_path: Path) -> None:
     """A tone at 44.1 kHz becomes the same tone at 16 kHz, away from the ends."""
     tone = [np.sin(2 * np.pi * 1000 * np.arange(2 * rate) / rate) / 2 for rate in (44100, 16000)]
     soundfile.write(tmp_path / "a.wav", tone[0], 44100, subtype="FLOAT")
-    mono = audio.read_mono(tmp_path / "a.wav", 16000)
+    mono = read_whole(tmp_path / "a.wav")
     assert mono.shape == (32000,)
     np.testing.assert_allclose(mono[1000:-1000], tone[1][1000:-1000], atol=1e-4)
 
@@ -40,7 +51,7 @@ def test_another_rate_is_resampled(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3"])
 def test_compressed_formats_are_read_whole(tmp_path: Path, suffix: str) -> None:
     soundfile.write(tmp_path / f"a.{suffix}", noise(20000, 2), 16000)
-    mono = audio.read_mono(tmp_path / f"a.{suffix}", 16000)
+    mono = read_whole(tmp_path / f"a.{suffix}")
     assert 20000 <= len(mono) < 20000 + 2 * 1152  # MP3 rounds up to its own frames
     assert np.abs(mono).max() > 0.1
 
@@ -70,5 +81,5 @@ def bad_file(folder: Path, kind: str) -> Path:
 def test_a_bad_file_is_named(tmp_path: Path, kind: str, message: str) -> None:
     path = bad_file(tmp_path, kind)
     with pytest.raises(InputError, match=message) as error:
-        audio.read_mono(path, 16000)
+        read_whole(path)
     assert str(path) in str(error.value)
