@@ -163,11 +163,12 @@ def _frames_of_clips(
     root: Path, clips: pd.DataFrame, mel: npt.NDArray[np.float32], settings: Settings
 ) -> Iterator[npt.NDArray[np.float16]]:
     """The frames of each clip in turn, shape (frame, mel)."""
-    rows = zip(clips["path"], clips["content"], strict=True)
-    for path, content in tqdm(rows, total=len(clips), desc="features", unit="clip", disable=None):
+    rows = zip(clips["path"], clips["content"], clips["channel"], strict=True)
+    for path, content, number in tqdm(rows, total=len(clips), desc="features", unit="clip", disable=None):
         file = root / path
         _check_unchanged(file, content)
-        yield _log_mel(read_mono(file, settings["sr"]), mel, settings).astype(np.float16)
+        channel = int(number) if number else None
+        yield _log_mel(read_mono(file, settings["sr"], channel), mel, settings).astype(np.float16)
 
 
 def _check_unchanged(file: Path, content: str) -> None:
