@@ -15,8 +15,8 @@ from lambdascape.datasets import demo, index, listing, manifest
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, read_text_table
 
-FOLDER = {"adapter": "folder", "folds": 2}
-DCASE = {"adapter": "dcase2018_task5", "folds": 4}
+FOLDER = {"adapter": "folder", "folds": 2, "channels": "mean"}
+DCASE = {"adapter": "dcase2018_task5", "folds": 4, "channels": "mean"}
 ESC10 = Path(__file__).parents[3] / "shared" / "data" / "esc10"
 
 
@@ -365,9 +365,10 @@ def test_more_folds_than_sessions_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("adapter", ["folder", "dcase2018_task5", "demo"])
 def test_a_missing_or_empty_folder_is_refused(tmp_path: Path, adapter: str) -> None:
-    refused(tmp_path / "data", {"adapter": adapter, "folds": 2}, "there is none at")
+    settings = FOLDER | {"adapter": adapter}
+    refused(tmp_path / "data", settings, "there is none at")
     (tmp_path / "data").mkdir()
-    refused(tmp_path / "data", {"adapter": adapter, "folds": 2}, "it holds neither|neither is there")
+    refused(tmp_path / "data", settings, "it holds neither|neither is there")
 
 
 # --- files ------------------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for number, samples in enumerate(LENGTHS):
         soundfile.write(root / f"{number}.wav", waveform(2)[::-1][:samples], 16000)
-        rows.append({"clip": f"é {number}", "path": f"{number}.wav", "content": file_digest(root / f"{number}.wav")})
+        content = file_digest(root / f"{number}.wav")
+        rows.append({"clip": f"é {number}", "path": f"{number}.wav", "channel": "", "content": content})
     write_table(pd.DataFrame(rows), root / "clips.tsv")
     return root
 

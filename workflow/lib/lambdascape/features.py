@@ -61,11 +61,12 @@ def _frames_of_clips(
     root: Path, clips: pd.DataFrame, to_log_mel: LogMel
 ) -> Iterator[Iterator[npt.NDArray[np.float32]]]:
     """The frames of each clip in turn, in blocks of shape (frame, mel)."""
-    rows = zip(clips["path"], clips["content"], strict=True)
-    for path, content in tqdm(rows, total=len(clips), desc="features", unit="clip", disable=None):
+    rows = zip(clips["path"], clips["content"], clips["channel"], strict=True)
+    for path, content, number in tqdm(rows, total=len(clips), desc="features", unit="clip", disable=None):
         file = root / path
         _check_unchanged(file, content)
-        yield to_log_mel.stream(read_mono(file, to_log_mel.settings["sr"]))
+        channel = int(number) if number else None
+        yield to_log_mel.stream(read_mono(file, to_log_mel.settings["sr"], channel))
 
 
 def _check_unchanged(file: Path, content: str) -> None:

@@ -67,7 +67,7 @@ TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
         Hyperparameter("triplets.tile_s", "Length of a tile", "s", 5),
         Hyperparameter("triplets.neighbourhood_s", "Range of neighbours", "s", 5),
         Hyperparameter("triplets.distant", "Distant tile from", published="other_clip"),
-        Hyperparameter("audio.mono", "Convert to mono", published="True", note="True (mean of the channels)"),
+        Hyperparameter("dataset.channels", "Channels heard: the mean, the first, or each by itself", published="mean"),
         Hyperparameter("split.test_fold", "Fold held out", published="fold1"),
     ),
     "Feature representation": (

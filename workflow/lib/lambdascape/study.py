@@ -54,7 +54,7 @@ class Study:
     @property
     def dataset_settings(self) -> dict[str, Any]:
         """What decides how the folder of audio is read."""
-        return {key: self.config["dataset"][key] for key in ("adapter", "folds")}
+        return {key: self.config["dataset"][key] for key in ("adapter", "folds", "channels")}
 
     @property
     def index_digest(self) -> str:

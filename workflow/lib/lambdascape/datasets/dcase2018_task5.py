@@ -1,52 +1,90 @@
-"""DCASE 2018 Task 5, development set, as it lies in its archives; the demo data set has the same layout."""
+"""DCASE 2018 Task 5, development or evaluation set, as they lie in their archives.
+
+The demo data set has the layout of the development set.
+"""
 
 import re
 from pathlib import Path
 
 import pandas as pd
 
-from lambdascape.datasets.index import ARCHIVE, META, meta_folder
+from lambdascape.datasets.index import MAP, META
 from lambdascape.datasets.listing import CANDIDATE, Reject, inner_paths, natural, shown, unlisted
 from lambdascape.errors import InputError
 
-NAME = re.compile(r"DevNode(?P<node>[0-9]+)_(?P<moment>ex[0-9]+_[0-9]+)\.wav")
+NAME = re.compile(r"[A-Za-z]*Node(?P<node>[0-9]+)_(?P<moment>ex(?P<session>[0-9]+)_[0-9]+)\.wav")
+LABELS = ("evaluation_setup/evaluate.txt", "evaluation_setup/evaluation.txt")  # of the evaluation set
 
 
-def read(root: Path) -> tuple[pd.DataFrame, list[Reject]]:
-    """The clips that the data set offers.
+def read(base: Path) -> tuple[pd.DataFrame, list[Reject]]:
+    """The clips that the data set offers; moments are `ex<session>_<segment>`.
+
+    The development set has `meta.txt`, and file names that give node, session and segment. The evaluation set
+    has `evaluation_setup/map.txt`: its files have mere numbers, and the map gives the name that each had before.
+    It brings no folds, and labels only where `evaluate.txt` (or `evaluation.txt`) lies beside the map.
 
     Args:
-        root: the folder that holds `meta.txt`, or the one above it.
+        base: the folder that holds either file.
 
     Returns:
-        A table with the columns `CANDIDATE`; moments are `ex<session>_<segment>`. And rejected rows: of names
-        without node and segment, and of audio files that `meta.txt` does not list.
+        A table with the columns `CANDIDATE`. And rejected rows: of names without node, session and segment, and
+        of audio files that the set does not list.
 
     Raises:
-        InputError: `meta.txt` or a fold's file is absent or malformed; a clip is not in exactly one test
-            fold; a fold trains on clips or sessions that it tests; the labels of a fold's files are not those
-            of `meta.txt`.
+        InputError: a list is absent or malformed; two lists that must name the same clips do not; a clip is not
+            in exactly one test fold; a fold trains on clips or sessions that it tests; the labels of a fold's
+            files are not those of `meta.txt`.
     """
-    base = meta_folder(root)
-    if not (base / META).is_file():
-        raise InputError(f"{root}: must hold {META}, or {ARCHIVE}/{META}; neither is there. Unpack the archives there.")
+    return _evaluation_set(base) if (base / MAP).is_file() else _development_set(base)
+
+
+def _development_set(base: Path) -> tuple[pd.DataFrame, list[Reject]]:
     meta = _rows(base / META, ["path", "label", "session"])
     meta["path"] = inner_paths(meta["path"], str(base / META))
     meta["fold"] = meta["path"].map(_test_folds(base, meta))
-    parts = meta["path"].str.rsplit("/", n=1).str[-1].str.extract(f"^{NAME.pattern}$")
-    clips = meta.join(parts).reindex(columns=list(CANDIDATE))
-    misnamed = clips["node"].isna()
+    clips, misnamed = _with_nodes(meta, meta["path"])
+    return clips, [*misnamed, *unlisted(base, meta["path"], META)]
+
+
+def _evaluation_set(base: Path) -> tuple[pd.DataFrame, list[Reject]]:
+    listed = _rows(base / MAP, ["original", "path"])
+    listed["path"] = inner_paths(listed["path"], str(base / MAP))
+    labels = _evaluation_labels(base, set(listed["path"]))
+    listed["label"] = [labels.get(path, "") for path in listed["path"]]
+    sessions = "s" + listed["original"].str.extract(NAME.pattern)["session"]
+    clips, misnamed = _with_nodes(listed.assign(session=sessions, fold=""), listed["original"])
+    return clips, [*misnamed, *unlisted(base, listed["path"], MAP)]
+
+
+def _evaluation_labels(base: Path, paths: set[str]) -> dict[str, str]:
+    """Label of each clip of the evaluation set; none where the set was published without them."""
+    file = next((base / name for name in LABELS if (base / name).is_file()), None)
+    if file is None:
+        return {}
+    rows = _rows(file, ["path", "label"], more=True)
+    labels = dict(zip(inner_paths(rows["path"], str(file)), rows["label"], strict=True))
+    odd = sorted(set(labels) ^ paths)
+    if odd:
+        raise InputError(
+            f"{file}: must list the clips of {MAP}; they differ in {len(odd)}, the first is {shown(odd[0])}"
+        )
+    return labels
+
+
+def _with_nodes(clips: pd.DataFrame, names: pd.Series) -> tuple[pd.DataFrame, list[Reject]]:
+    """The clips with node and moment as their names tell; those whose names do not are rejected."""
+    stems = names.str.rsplit("/", n=1).str[-1]
+    clips = clips.join(stems.str.extract(f"^{NAME.pattern}$")[["node", "moment"]]).reindex(columns=list(CANDIDATE))
+    bad = clips["node"].isna()
     rule, expected = "the name must give node, session and segment", "DevNode<n>_ex<session>_<segment>.wav"
-    rejects = [Reject(path, rule, Path(path).name, expected) for path in clips.loc[misnamed, "path"]]
-    rejects += unlisted(base, clips["path"], META)
-    prefix = base.relative_to(root).as_posix()
-    clips["path"] = [str(Path(prefix, path)) for path in clips["path"]]
-    rejects = [reject._replace(path=str(Path(prefix, reject.path))) for reject in rejects]
-    return clips[~misnamed].reset_index(drop=True), rejects
+    rejects = [
+        Reject(path, rule, name, expected) for path, name in zip(clips.loc[bad, "path"], stems[bad], strict=True)
+    ]
+    return clips[~bad].reset_index(drop=True), rejects
 
 
-def _rows(path: Path, columns: list[str]) -> pd.DataFrame:
-    """A tab-separated list without header; line ends, trailing tabs and blank lines do not count."""
+def _rows(path: Path, columns: list[str], more: bool = False) -> pd.DataFrame:
+    """A tab-separated list without header; line ends, trailing tabs, blank lines, `more` columns do not count."""
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -55,12 +93,12 @@ def _rows(path: Path, columns: list[str]) -> pd.DataFrame:
     for number, line in enumerate(lines, start=1):
         values = line.rstrip("\r\t ").split("\t")
         if values != [""]:
-            if len(values) != len(columns):
+            if len(values) < len(columns) or (len(values) > len(columns) and not more):
                 raise InputError(
                     f"{path}, line {number}: must hold {', '.join(columns)}, tab-separated; got "
                     f"{len(values)} values: {shown(line)!r}"
                 )
-            rows.append(values)
+            rows.append(values[: len(columns)])
     if not rows:
         raise InputError(f"{path}: must list at least one clip; it is empty")
     return pd.DataFrame(rows, columns=columns, dtype=str)

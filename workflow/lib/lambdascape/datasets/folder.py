@@ -1,13 +1,11 @@
 """A folder of audio with a `clips.csv` (path; label, session, fold, node, moment), or without."""
 
-import csv
 from pathlib import Path
 
 import pandas as pd
 
 from lambdascape.datasets.index import TABLE
-from lambdascape.datasets.listing import CANDIDATE, Reject, audio_files, inner_paths, unlisted
-from lambdascape.errors import InputError
+from lambdascape.datasets.listing import CANDIDATE, Reject, audio_files, inner_paths, read_csv, unlisted
 
 
 def read(root: Path) -> tuple[pd.DataFrame, list[Reject]]:
@@ -27,31 +25,8 @@ def read(root: Path) -> tuple[pd.DataFrame, list[Reject]]:
     if not (root / TABLE).is_file():
         paths = audio_files(root)
         return pd.DataFrame({"path": paths}, dtype=str).reindex(columns=list(CANDIDATE), fill_value=""), []
-    table = _read_csv(root / TABLE)
+    table = pd.DataFrame(read_csv(root / TABLE, ["path"]), dtype=str).reindex(columns=list(CANDIDATE), fill_value="")
     table["path"] = inner_paths(table["path"], str(root / TABLE))
-    return table, unlisted(root, table["path"], TABLE)
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """The known columns of a comma-separated table as text; spaces around values but paths do not count."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            rows = [(reader.line_num, row) for row in reader if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: must be a comma-separated table in UTF-8; {error}") from None
-    if "path" not in header or len(set(header)) < len(header):
-        raise InputError(
-            f"{path}: needs a column `path`, and no column twice; its columns are {', '.join(header) or 'none'}"
-        )
-    for line, row in rows:
-        if len(row) != len(header):
-            raise InputError(f"{path}, line {line}: must have {len(header)} values like the header; got {len(row)}")
-    if not rows:
-        raise InputError(f"{path}: must list at least one clip; it has only a header")
-    table = pd.DataFrame([row for _, row in rows], columns=header, dtype=str)
-    table = table.reindex(columns=list(CANDIDATE), fill_value="")
     others = [column for column in CANDIDATE if column != "path"]
     table[others] = table[others].apply(lambda column: column.str.strip())
-    return table
+    return table, unlisted(root, table["path"], TABLE)

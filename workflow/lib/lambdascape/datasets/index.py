@@ -2,19 +2,66 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambdascape.datasets.listing import audio_files, natural
+from lambdascape.errors import InputError
 
 TABLE = "clips.csv"  # of a folder
-META = "meta.txt"  # of DCASE 2018 Task 5
-ARCHIVE = "DCASE2018-task5-dev"  # the folder that its archives make
+META, MAP = "meta.txt", "evaluation_setup/map.txt"  # of DCASE 2018 Task 5, development and evaluation set
+TAU_META = "meta.csv"
+ESC50_META = "meta/esc50.csv"
+URBANSOUND8K_META = "metadata/UrbanSound8K.csv"
 
 
-def meta_folder(root: Path) -> Path:
-    """The folder of `meta.txt`: `root`, or the archives' own folder in it."""
-    inner = root / ARCHIVE
-    return inner if (inner / META).is_file() and not (root / META).is_file() else root
+class Layout(NamedTuple):
+    """Where a data set's index lies.
+
+    Attributes:
+        archives: the folders that its archives make, as patterns.
+        main: the index files of its editions, of which one must be there.
+        lists: pattern of further index files.
+    """
+
+    archives: tuple[str, ...]
+    main: tuple[str, ...]
+    lists: str = ""
+
+
+_DCASE = Layout(("DCASE2018-task5-dev", "DCASE2018-task5-eval"), (META, MAP), "evaluation_setup/*.txt")
+_FOLD_LISTS = "evaluation_setup/fold1_*.csv"
+LAYOUTS = {
+    "demo": _DCASE,
+    "dcase2018_task5": _DCASE,
+    "tau2019": Layout(("TAU-urban-acoustic-scenes-2019-development",), (TAU_META,), _FOLD_LISTS),
+    "tau2020": Layout(("TAU-urban-acoustic-scenes-2020-mobile-development",), (TAU_META,), _FOLD_LISTS),
+    "tau2022": Layout(("TAU-urban-acoustic-scenes-2022-mobile-development",), (TAU_META,), _FOLD_LISTS),
+    "esc50": Layout(("ESC-50-*",), (ESC50_META,)),
+    "urbansound8k": Layout(("UrbanSound8K",), (URBANSOUND8K_META,)),
+}
+
+
+def data_folder(root: Path, adapter: str) -> Path:
+    """The folder to which a data set's own paths are relative: `root`, or the folder in it that its archives make.
+
+    Args:
+        root: the data set's folder.
+        adapter: folder, whose index is optional, or one of `LAYOUTS`.
+
+    Raises:
+        InputError: no index is there.
+    """
+    if adapter == "folder":
+        return root
+    layout = LAYOUTS[adapter]
+    inner = [folder for pattern in layout.archives for folder in sorted(root.glob(pattern))]
+    for base in (root, *inner):
+        if any((base / file).is_file() for file in layout.main):
+            return base
+    raise InputError(
+        f"{root}: must hold {' or '.join(layout.main)}, or a folder {' or '.join(layout.archives)} with it; neither "
+        "is there. Unpack the archives there."
+    )
 
 
 def index_files(root: str | Path, adapter: str) -> list[Path]:
@@ -22,14 +69,18 @@ def index_files(root: str | Path, adapter: str) -> list[Path]:
 
     Args:
         root: the data set's folder.
-        adapter: demo, dcase2018_task5 or folder.
+        adapter: see `data_folder`.
     """
+    root = Path(root)
     if adapter == "folder":
-        files = [Path(root) / TABLE]
-    else:
-        base = meta_folder(Path(root))
-        folds = sorted(base.glob("evaluation_setup/fold*.txt"), key=lambda path: natural(path.name))
-        files = [base / META, *folds]
+        return [file for file in [root / TABLE] if file.is_file()]
+    try:
+        base = data_folder(root, adapter)
+    except InputError:
+        return []
+    layout = LAYOUTS[adapter]
+    lists = sorted(base.glob(layout.lists), key=lambda path: natural(path.name)) if layout.lists else []
+    files = dict.fromkeys([*(base / file for file in layout.main), *lists])
     return [file for file in files if file.is_file()]
 
 

@@ -1,8 +1,9 @@
 """What every adapter needs to turn an index into candidates: paths, audio files, rejected rows."""
 
+import csv
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -73,6 +74,39 @@ def unlisted(root: Path, listed: Iterable[str], index: str) -> list[Reject]:
         Reject(path, f"the file must be listed in {index}", "not listed", "a row of its own")
         for path in sorted(set(audio_files(root)) - set(listed))
     ]
+
+
+def read_csv(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[dict[str, str]]:
+    """The rows of a table with a header, every value as the text that it is.
+
+    Args:
+        path: the table, in UTF-8.
+        needed: columns that it must have; it may have others.
+        delimiter: what stands between two values.
+
+    Raises:
+        InputError: the table is unreadable or has no row, a needed column is missing, a column is doubled, or a
+            row has more or fewer values than the header.
+    """
+    kind = "tab" if delimiter == "\t" else "comma"
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, delimiter=delimiter, strict=True)
+            header = [name.strip() for name in next(reader, [])]
+            rows = [(reader.line_num, row) for row in reader if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: must be a {kind}-separated table in UTF-8; {error}") from None
+    if not set(needed) <= set(header) or len(set(header)) < len(header):
+        columns = ", ".join(f"`{name}`" for name in needed)
+        raise InputError(
+            f"{path}: needs a column {columns}, and no column twice; its columns are {', '.join(header) or 'none'}"
+        )
+    for line, row in rows:
+        if len(row) != len(header):
+            raise InputError(f"{path}, line {line}: must have {len(header)} values like the header; got {len(row)}")
+    if not rows:
+        raise InputError(f"{path}: must list at least one clip; it has only a header")
+    return [dict(zip(header, row, strict=True)) for _, row in rows]
 
 
 def natural(text: str) -> tuple[object, ...]:

@@ -6,14 +6,24 @@ from typing import Any
 
 import pandas as pd
 
-from lambdascape.datasets import dcase2018_task5, folder
+from lambdascape.datasets import dcase2018_task5, esc50, folder, tau, urbansound8k
+from lambdascape.datasets.index import data_folder
 from lambdascape.datasets.inspection import Header, inspect
 from lambdascape.datasets.listing import CANDIDATE, Reject, natural, shown
 from lambdascape.errors import InputError
 from lambdascape.files import write_table
 
-ADAPTERS = {"demo": dcase2018_task5, "dcase2018_task5": dcase2018_task5, "folder": folder}
-COLUMNS = ["clip", *CANDIDATE, *Header._fields]
+ADAPTERS = {
+    "demo": dcase2018_task5,
+    "dcase2018_task5": dcase2018_task5,
+    "tau2019": tau,
+    "tau2020": tau,
+    "tau2022": tau,
+    "esc50": esc50,
+    "urbansound8k": urbansound8k,
+    "folder": folder,
+}
+COLUMNS = ["clip", *CANDIDATE, "channel", *Header._fields]
 
 
 def list_clips(
@@ -27,8 +37,9 @@ def list_clips(
 
     Args:
         root: the data set's folder.
-        settings: `adapter`; `folds`: number of folds to make where the data set brings none.
-        clips_path: table with the columns `COLUMNS`.
+        settings: `adapter`; `folds`: number of folds to make where the data set brings none; `channels`: `mean`,
+            `first`, or `each` for a row per microphone.
+        clips_path: table with the columns `COLUMNS`; `channel` counts from 1 and is empty for the mean.
         rejected_path: table with path, rule, found, expected.
         threads: files looked at in parallel.
 
@@ -41,7 +52,7 @@ def list_clips(
         raise InputError(
             f"dataset.path: must be a folder; there is none at {root}. Put the audio there, or mend the path."
         )
-    candidates, rejects = ADAPTERS[settings["adapter"]].read(root)
+    candidates, rejects = _candidates(root, settings["adapter"])
     if candidates.empty:
         raise InputError(
             f"{root}: must hold audio (wav, flac, ogg or mp3) or a clips.csv; {_reasons(rejects) or 'it holds neither'}"
@@ -55,10 +66,19 @@ def list_clips(
         )
     clips = _named(clips)
     _check(root, clips)
-    clips = _with_folds(root, clips, settings)
+    clips = _by_channel(_with_folds(root, clips, settings), settings["channels"])
     write_table(clips[COLUMNS], clips_path)
     rows = sorted((Reject(*map(shown, reject)) for reject in rejects), key=lambda reject: natural(reject.path))
     write_table(pd.DataFrame(rows, columns=list(Reject._fields)), rejected_path)
+
+
+def _candidates(root: Path, adapter: str) -> tuple[pd.DataFrame, list[Reject]]:
+    """What the adapter offers and rejects, its paths made relative to `root`."""
+    base = data_folder(root, adapter)
+    clips, rejects = ADAPTERS[adapter].read(base)
+    prefix = PurePosixPath(base.relative_to(root))
+    rejects = [reject._replace(path=str(prefix / reject.path)) for reject in rejects]
+    return clips.assign(path=[str(prefix / path) for path in clips["path"]]), rejects
 
 
 def _reasons(rejects: Sequence[Reject]) -> str:
@@ -146,6 +166,15 @@ def _with_folds(root: Path, clips: pd.DataFrame, settings: dict[str, Any]) -> pd
             "column fold out."
         )
     return clips
+
+
+def _by_channel(clips: pd.DataFrame, channels: str) -> pd.DataFrame:
+    """The clips with the channel that is heard; for `each`, as many rows as the file has microphones."""
+    if channels != "each":
+        return clips.assign(channel="1" if channels == "first" else "")
+    rows = clips.loc[clips.index.repeat(clips["channels"])]
+    channel = (rows.groupby(level=0).cumcount() + 1).astype(str)
+    return rows.assign(channel=channel, clip=rows["clip"] + "#" + channel).reset_index(drop=True)
 
 
 def _made_folds(root: Path, clips: pd.DataFrame, count: int) -> list[str]:
