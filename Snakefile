@@ -3,6 +3,8 @@
 # results/datasets/<dataset>/clips.tsv                    one row per clip that can be used
 # results/datasets/<dataset>/rejected.tsv                 one row per clip that cannot, and why
 # results/datasets/<dataset>/audio/                       made here for the demo data set only, with audio.sha256
+# results/datasets/<dataset>/download/                    where the config says so: archives/ with <archive>.md5,
+#                                                         unpacked/<archive>.tsv, and audio/, all of them unpacked
 # results/features/<dataset>/<recipe>/shards/<k>.h5       temporary
 # results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once
 # results/<study>/runs.tsv                                one row per space: its name and every hyperparameter
@@ -30,6 +32,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/downloads.smk"
 include: "workflow/rules/datasets.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/models.smk"

@@ -114,6 +114,8 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema:
         ("training.epochs", "2", "training.epochs: must be a whole number; got the text '2' (values nested in"),
         ("dataset.adapter", "folder",
          "dataset.path: must name the folder of the audio for the adapter folder; got null"),
+        ("dataset.download", True, "dataset.download: must be false for the adapter demo, of which no archives with a"),
+        ("dataset.archives", "x", "dataset.archives: must be null where dataset.download is false; got 'x'"),
         ("features.fmax", 9000, "features.fmax: must be at most half of features.sr (8000 Hz); got 9000"),
         ("features.fmin", 8000, "features.fmin: must be below features.fmax (8000 Hz); got 8000"),
         ("features.win_length", 2048, "features.win_length: must be at most features.n_fft (1024); got 2048"),
@@ -128,6 +130,14 @@ def test_refused_with_key_rule_and_what_arrived(
 ) -> None:
     found = problems(with_value(config, key, value), schema)
     assert any(line.startswith(message) for line in found), found
+
+
+def test_downloaded_audio_needs_no_path_and_has_no_other(config: Config, schema: Config) -> None:
+    own = {"name": "own", "adapter": "dcase2018_task5", "title": "own", "licence": "own", "download": True}
+    config |= {"study": "own", "dataset": config["dataset"] | own}
+    assert problems(config, schema) == []
+    (found,) = problems(with_value(config, "dataset.path", "../audio"), schema)
+    assert found.startswith("dataset.path: must be null where dataset.download is true")
 
 
 def test_all_problems_are_told_at_once(config: Config, schema: Config) -> None:

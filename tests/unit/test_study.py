@@ -69,3 +69,18 @@ def test_only_the_demo_is_synthetic_and_only_the_published_data_have_published_c
     assert not published.is_synthetic
     assert published.audio_of(SimpleNamespace(dataset="demo")) == "../data"
     assert published.curves_behind == ["workflow/report/published_curves.csv"]
+
+
+def test_downloaded_audio_is_read_where_its_archives_are_unpacked(config: dict[str, Any]) -> None:
+    there = study(config, "dataset", adapter="dcase2018_task5", path="../data")
+    assert (there.archives, there.unpacked) == ({}, [])
+    loaded = study(config, "dataset", name="rooms", adapter="dcase2018_task5", download=True)
+    assert loaded.audio_of(SimpleNamespace(dataset="rooms")) == "results/datasets/rooms/download/audio"
+    name = "DCASE2018-task5-dev.meta.zip"
+    assert f"results/datasets/rooms/download/unpacked/{name}.tsv" in loaded.unpacked
+    assert len(loaded.unpacked) == 25
+    assert loaded.archive_of(SimpleNamespace(archive=name)) == {
+        "url": f"https://zenodo.org/records/1247102/files/{name}",
+        "md5": "8fd269986c168db5562e7509e6dc033a",
+    }
+    assert loaded.index_digest != ""

@@ -32,6 +32,7 @@ report_folder = os.path.relpath(os.path.join(workflow.basedir, "workflow", "repo
 wildcard_constraints:
     study=re.escape(study.name),
     dataset=re.escape(study.dataset),
+    archive=study.archive_pattern,
     recipe=re.escape(study.recipe),
     run=study.run_pattern,
     space=study.space_pattern,

@@ -31,6 +31,7 @@ rule list_clips:
     input:
         audio=ancient(branch(study.is_synthetic, then="results/datasets/{dataset}/audio")),
         digest=branch(study.is_synthetic, then="results/datasets/{dataset}/audio.sha256"),
+        unpacked=study.unpacked,
     output:
         clips="results/datasets/{dataset}/clips.tsv",
         rejected="results/datasets/{dataset}/rejected.tsv",

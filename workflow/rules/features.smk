@@ -11,6 +11,7 @@ rule extract_shard:
     input:
         clips="results/datasets/{dataset}/clips.tsv",
         audio=ancient(branch(study.is_synthetic, then="results/datasets/{dataset}/audio")),
+        unpacked=ancient(study.unpacked),
     output:
         shard=temp("results/features/{dataset}/{recipe}/shards/{shard}.h5"),
     log:

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from lambdascape import sweep
+from lambdascape.datasets.archives import archives_of, downloadable
 from lambdascape.errors import InputError
 from lambdascape.triplets import seconds_to_frames, tile_frames
 
@@ -172,8 +173,7 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
             f"dataset.demo.sessions_per_class: must be at least dataset.demo.folds ({demo['folds']}), so that every "
             f"fold tests every class; got {demo['sessions_per_class']}"
         )
-    if dataset["adapter"] != "demo" and dataset["path"] is None:
-        yield f"dataset.path: must name the folder of the audio for the adapter {dataset['adapter']}; got null"
+    yield from _contradictions_of_source(dataset)
     yield from _borrowed_names(config)
     if config["sweep"]["arms"] is None and not any(config["sweep"]["axes"].values()):
         yield "sweep.axes: must have at least one axis with values; got none"
@@ -184,6 +184,22 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
             yield from (f"{line} (run {slug})" for line in _contradictions_of(run["triplets"], features))
     except InputError as error:
         yield str(error)
+
+
+def _contradictions_of_source(dataset: dict[str, Any]) -> Iterator[str]:
+    """Rules about where the audio comes from: made here, downloaded, or there already."""
+    adapter, path = dataset["adapter"], dataset["path"]
+    if dataset["download"] and not archives_of(adapter):
+        yield (
+            f"dataset.download: must be false for the adapter {adapter}, of which no archives with a known digest are "
+            f"listed (they are for {', '.join(downloadable())}); got true. Name the folder of the audio in dataset.path"
+        )
+    elif dataset["download"] and path is not None:
+        yield f"dataset.path: must be null where dataset.download is true, which unpacks under results/; got {path!r}"
+    elif not dataset["download"] and adapter != "demo" and path is None:
+        yield f"dataset.path: must name the folder of the audio for the adapter {adapter}; got null"
+    if dataset["archives"] is not None and not dataset["download"]:
+        yield f"dataset.archives: must be null where dataset.download is false; got {dataset['archives']!r}"
 
 
 def _borrowed_names(config: dict[str, Any]) -> Iterator[str]:

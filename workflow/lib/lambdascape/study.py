@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lambdascape import sweep
+from lambdascape.datasets.archives import Archive, archives_of
 from lambdascape.provenance import settings_digest
 
 MEAN_LOGMEL = "mean_logmel"
@@ -48,8 +49,36 @@ class Study:
 
     def audio_of(self, wildcards: Any) -> str:
         """The folder in which the data set lies: the one that the workflow made, or the one that the config names."""
-        made = f"results/datasets/{wildcards.dataset}/audio"
-        return made if self.is_synthetic else str(self.config["dataset"]["path"])
+        if self.is_synthetic:
+            return f"results/datasets/{wildcards.dataset}/audio"
+        if self.archives:
+            return f"results/datasets/{wildcards.dataset}/download/audio"
+        return str(self.config["dataset"]["path"])
+
+    @property
+    def archive_set(self) -> str:
+        """Name by which the table of archives knows the data set."""
+        return str(self.config["dataset"]["adapter"])
+
+    @property
+    def archives(self) -> dict[str, Archive]:
+        """File name to address and md5 of each archive that is downloaded; empty where the audio is there already."""
+        return archives_of(self.archive_set) if self.config["dataset"]["download"] else {}
+
+    @property
+    def archive_pattern(self) -> str:
+        """Regular expression of the names of the archives."""
+        return "|".join(map(re.escape, self.archives))
+
+    @property
+    def unpacked(self) -> list[str]:
+        """Lists of the files in each downloaded archive; there when the archive is unpacked."""
+        return [f"results/datasets/{self.dataset}/download/unpacked/{name}.tsv" for name in self.archives]
+
+    def archive_of(self, wildcards: Any) -> dict[str, str]:
+        """Where one archive is and what its md5 must be."""
+        archive = self.archives[wildcards.archive]
+        return {"url": archive.url, "md5": archive.md5}
 
     @property
     def dataset_settings(self) -> dict[str, Any]:
@@ -61,6 +90,8 @@ class Study:
         """Fingerprint of the files that say which clips there are, so that an edit of them is seen."""
         if self.is_synthetic:
             return settings_digest(self.config["dataset"]["demo"])
+        if self.archives:
+            return settings_digest({name: archive.md5 for name, archive in self.archives.items()})
         from lambdascape.datasets.index import source_digest
 
         return source_digest(self.config["dataset"]["path"], self.dataset_settings)

@@ -1,0 +1,80 @@
+"""A data set is downloaded, checked, unpacked and listed by the rules, from a server of this machine."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from checkouts import Checkout
+from lambdascape.datasets import demo
+from servers import serving
+
+SETTINGS = {
+    "seed": 3, "classes": ["absence", "cooking"], "sessions_per_class": 3, "nodes": 2, "channels": 1, "clip_s": 0.05,
+    "shortest_session": 1, "longest_session": 2, "folds": 3,
+}  # fmt: skip
+STUDY = """\
+study: loaded
+dataset: {name: loaded, adapter: dcase2018_task5, download: true, title: a replica, licence: none}
+"""
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The demo's data set as six archives that share one folder."""
+    root = tmp_path_factory.mktemp("replica") / "data"
+    demo.synthesise(root, SETTINGS)
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    made = {}
+    for number in range(6):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for file in files[number::6]:
+                archive.write(file, Path("DCASE2018-task5-dev", file.relative_to(root)))
+        made[f"part.{number}.zip"] = stream.getvalue()
+    return made
+
+
+def write_table(checkout: Checkout, archives: dict[str, bytes], address: str) -> None:
+    rows = [
+        ["dcase2018_task5", address + name, name, str(len(content)), hashlib.md5(content).hexdigest(), "audio"]
+        for name, content in archives.items()
+    ]
+    header = ["dataset", "url", "filename", "bytes_nominal", "md5", "part"]
+    table = checkout.folder / "workflow/lib/lambdascape/datasets/archives.tsv"
+    table.write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
+
+
+@pytest.mark.slow
+def test_a_data_set_is_loaded_two_archives_at_a_time_and_only_once(
+    checkout: Checkout, archives: dict[str, bytes]
+) -> None:
+    (checkout.folder / "loaded.yaml").write_text(STUDY)
+    with serving(archives) as server:
+        server.pause_s = 1.0
+        server.faults = [{"send": 100}]
+        write_table(checkout, archives, server.url(""))
+        run = checkout.snakemake("datasets", "--cores", "6", config="loaded.yaml")
+        assert run.returncode == 0, run.stdout
+        assert len(server.requests) == len(archives) + 1
+        assert server.most == 2
+    results = checkout.folder / "results/datasets/loaded"
+    clips = (results / "clips.tsv").read_text().splitlines()
+    assert len(clips) - 1 == len(list((results / "download/audio").rglob("*.wav"))) > 0
+    assert checkout.planned("datasets", config="loaded.yaml") == {}
+    with checkout.touched("*.zip*"):
+        assert checkout.planned("datasets", config="loaded.yaml") == {}
+
+
+@pytest.mark.slow
+def test_archives_that_are_there_need_no_server(checkout: Checkout, archives: dict[str, bytes]) -> None:
+    (checkout.folder / "loaded.yaml").write_text(STUDY.replace("download: true", "download: true, archives: mine"))
+    (checkout.folder / "mine").mkdir()
+    for name, content in archives.items():
+        (checkout.folder / "mine" / name).write_bytes(content)
+    write_table(checkout, archives, "http://127.0.0.1:9/")
+    run = checkout.snakemake("datasets", "--cores", "2", config="loaded.yaml")
+    assert run.returncode == 0, run.stdout
+    assert (checkout.folder / "results/datasets/loaded/clips.tsv").exists()

@@ -1,0 +1,103 @@
+"""The archives of the data sets that can be downloaded; quick to import: it runs when the workflow is read."""
+
+import contextlib
+import csv
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from lambdascape.errors import InputError
+
+TABLE = Path(__file__).with_name("archives.tsv")
+# 10 s of 4 channels at 16 kHz and 16 bit unpack to twice their size; other audio to less.
+UNPACKED_PER_BYTE = 2.1
+
+
+class Archive(NamedTuple):
+    """One archive: where it is, its md5 in hexadecimal, and its size in bytes, rounded, 0 where it is not known."""
+
+    url: str
+    md5: str
+    bytes_nominal: int
+
+
+def archives_of(dataset: str) -> dict[str, Archive]:
+    """The archives of a data set by file name, in the order of the table.
+
+    Args:
+        dataset: as in the column of `archives.tsv`: the name of the adapter that reads it.
+
+    Returns:
+        Empty where the table does not know the data set.
+    """
+    return {
+        row["filename"]: Archive(row["url"], row["md5"], int(row["bytes_nominal"] or 0))
+        for row in _rows()
+        if row["dataset"] == dataset
+    }
+
+
+def downloadable() -> list[str]:
+    """Names of the data sets in the table."""
+    return list(dict.fromkeys(row["dataset"] for row in _rows()))
+
+
+def _rows() -> list[dict[str, str]]:
+    with TABLE.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def require_space(folder: str | Path, needed: float, what: str) -> None:
+    """Stop where a disk has too little room.
+
+    Args:
+        folder: on the disk in question; it exists.
+        needed: bytes.
+        what: what needs them, for the message.
+
+    Raises:
+        InputError: less than `needed` is free.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"disk full at {folder}: {what} needs {shown_bytes(needed)} more, free are {shown_bytes(free)}"
+        )
+
+
+def require_space_for_all(dataset: str, folder: str | Path, given: str | Path | None) -> None:
+    """Stop where the disk cannot take what is still to come of a data set: its archives and the audio in them.
+
+    Args:
+        dataset: as for `archives_of`.
+        folder: where archives and audio are put; what lies there already is not needed again.
+        given: folder of archives that the user has, or None.
+
+    Raises:
+        InputError: less is free than is needed.
+    """
+    archives = archives_of(dataset)
+    sizes = {name: archive.bytes_nominal for name, archive in archives.items()}
+    to_load = sum(size for name, size in sizes.items() if not (given and Path(given, name).is_file()))
+    needed = to_load + UNPACKED_PER_BYTE * sum(sizes.values()) - _bytes_in(Path(folder))
+    require_space(folder, needed, f"{dataset}, archives and unpacked audio,")
+
+
+def _bytes_in(folder: Path) -> int:
+    """Sizes of all files below a folder, in which other jobs may be at work; links count for nothing."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += Path(place, name).lstat().st_size
+    return total
+
+
+def shown_bytes(count: float) -> str:
+    """A number of bytes as people read it, such as 1.3 GB."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,13 @@
+"""Download one archive of a data set, unless it is there already, and check it."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from lambdascape.datasets.downloads import download_archive
+
+    download_archive(
+        snakemake.params.archive,
+        snakemake.params.set,
+        snakemake.params.given,
+        snakemake.output.checked,
+    )
