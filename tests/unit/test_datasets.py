@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lambdascape.datasets import demo, index, listing, manifest
 from lambdascape.errors import InputError
-from lambdascape.files import file_digest, read_text_table
+from lambdascape.files import content_digest, read_text_table
 
 FOLDER = {"adapter": "folder", "folds": 2, "channels": "mean"}
 DCASE = {"adapter": "dcase2018_task5", "folds": 4, "channels": "mean"}
@@ -97,7 +97,7 @@ def test_dcase_is_listed_whole(dcase: Path) -> None:
         assert meta[row["path"]] == f"{row['label']}\t{row['session']}"
         assert row["moment"].startswith(f"ex{row['session'][1:]}_")
         assert (row["rate"], row["channels"], row["frames"]) == ("16000", "2", "800")
-        assert row["content"] == file_digest(dcase / row["path"])
+        assert row["content"] == content_digest(dcase / row["path"])
         assert (
             f"{row['path']}\t{row['label']}\n"
             in (dcase / "evaluation_setup" / f"{row['fold']}_evaluate.txt").read_text()

@@ -9,7 +9,7 @@ import soundfile
 from lambdascape import features, store
 from lambdascape.audio import read_mono
 from lambdascape.errors import InputError
-from lambdascape.files import file_digest, write_table
+from lambdascape.files import content_digest, write_table
 from lambdascape.logmel import frames_of, log_mel
 
 from .test_logmel import SMALL, waveform
@@ -24,7 +24,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = []
     for number, samples in enumerate(LENGTHS):
         soundfile.write(root / f"{number}.wav", waveform(2)[::-1][:samples], 16000)
-        content = file_digest(root / f"{number}.wav")
+        content = content_digest(root / f"{number}.wav")
         rows.append({"clip": f"é {number}", "path": f"{number}.wav", "channel": "", "content": content})
     write_table(pd.DataFrame(rows), root / "clips.tsv")
     return root

@@ -8,7 +8,9 @@ import pytest
 
 from lambdascape.errors import InputError
 from lambdascape.files import (
+    PART,
     atomic_path,
+    content_digest,
     file_digest,
     read_table,
     read_text_table,
@@ -100,3 +102,25 @@ def test_the_digest_of_a_folder_names_each_of_its_files(tmp_path: Path) -> None:
     write_digest(tmp_path / "audio", tmp_path / "audio.sha256")
     names = [line.split("  ")[1] for line in (tmp_path / "audio.sha256").read_text().splitlines()]
     assert names == ["audio/b", "audio/inner/a"]
+
+
+@pytest.mark.parametrize("size", [0, 5, 3 * PART, 3 * PART + 1, 10 * PART])
+def test_a_content_digest_tells_size_start_middle_and_end(tmp_path: Path, size: int) -> None:
+    path, data = tmp_path / "a.wav", bytearray(size)
+    path.write_bytes(data)
+    digests = {content_digest(path)}
+    for change in [
+        data + b"\0",
+        *([data[:i] + b"x" + data[i + 1 :] for i in (0, size // 2, size - 1)] if size else []),
+    ]:
+        path.write_bytes(change)
+        digests.add(content_digest(path))
+    assert len(digests) == 2 + 3 * (size > 0)
+
+
+def test_a_content_digest_of_a_small_file_tells_every_byte(tmp_path: Path) -> None:
+    path, digests = tmp_path / "a.wav", set()
+    for at in (PART - 1, PART, 2 * PART - 1, 2 * PART, 3 * PART - 1):
+        path.write_bytes(bytes(at) + b"x" + bytes(3 * PART - 1 - at))
+        digests.add(content_digest(path))
+    assert len(digests) == 5

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from lambdascape import store
 from lambdascape.audio import read_mono
 from lambdascape.errors import InputError
-from lambdascape.files import file_digest, read_text_table
+from lambdascape.files import content_digest, file_digest, read_text_table
 from lambdascape.logmel import LogMel, Settings, fft_library
 
 BLOCK = 8192  # frames copied at once
@@ -70,9 +70,9 @@ def _frames_of_clips(
 
 
 def _check_unchanged(file: Path, content: str) -> None:
-    """Stop unless the file has the bytes that the manifest saw."""
+    """Stop unless the file is the one that the manifest saw, as far as its digest tells."""
     try:
-        unchanged = file_digest(file) == content
+        unchanged = content_digest(file) == content
     except OSError as error:
         raise InputError(f"{file}: must be readable; {error.strerror}") from None
     if not unchanged:

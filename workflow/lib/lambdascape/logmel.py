@@ -5,6 +5,7 @@ frame t covers the samples `[t · hop_length, t · hop_length + win_length)`.
 """
 
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -145,13 +146,13 @@ def fft_library() -> str:
 
 
 def _by_scipy(frames: npt.NDArray[np.float32], _: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
-    return scipy.fft.rfft(frames, axis=1)
+    spectrum: npt.NDArray[np.complex64] = scipy.fft.rfft(frames, axis=1)
+    return spectrum
 
 
 def _by_mkl(frames: npt.NDArray[np.float32], out: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
-    import mkl_fft
-
-    return mkl_fft.rfft(frames, axis=1, out=out)
+    spectrum: npt.NDArray[np.complex64] = import_module("mkl_fft").rfft(frames, axis=1, out=out)
+    return spectrum
 
 
 FFTS = {"scipy": _by_scipy, "mkl_fft": _by_mkl}

@@ -12,14 +12,14 @@ from tqdm import tqdm
 
 from lambdascape.audio import TRUNCATED
 from lambdascape.datasets.listing import UNSAFE, Reject, shown
-from lambdascape.files import file_digest
+from lambdascape.files import content_digest
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 400_000  # Hz; a header outside is damaged
 MOST_FRAMES = 1 << 31  # per channel: 37 hours at 16 kHz; a header beyond is damaged, or its length unknown
 
 
 class Header(NamedTuple):
-    """What a file says of itself: rate in Hz, channels, frames per channel; and the digest of its bytes."""
+    """What a file says of itself: rate in Hz, channels, frames per channel; and `files.content_digest`."""
 
     rate: int
     channels: int
@@ -74,7 +74,7 @@ def _look(root: Path, row: dict[str, str]) -> Header | Reject:
 
 def _listen(path: str, file: Path) -> Header | Reject:
     """The same for a regular file."""
-    content = file_digest(file)
+    content = content_digest(file)
     try:
         with soundfile.SoundFile(file) as sound:
             header = Header(sound.samplerate, sound.channels, sound.frames, content)

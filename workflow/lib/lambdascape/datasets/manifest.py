@@ -11,7 +11,7 @@ from lambdascape.datasets.index import data_folder
 from lambdascape.datasets.inspection import Header, inspect
 from lambdascape.datasets.listing import CANDIDATE, Reject, natural, shown
 from lambdascape.errors import InputError
-from lambdascape.files import write_table
+from lambdascape.files import file_digest, write_table
 
 ADAPTERS = {
     "demo": dcase2018_task5,
@@ -58,7 +58,7 @@ def list_clips(
             f"{root}: must hold audio (wav, flac, ogg or mp3) or a clips.csv; {_reasons(rejects) or 'it holds neither'}"
         )
     clips, unusable = inspect(root, candidates, threads)
-    clips, copies = _without_copies(clips)
+    clips, copies = _without_copies(root, clips)
     rejects = [*rejects, *unusable, *copies]
     if clips.empty:
         raise InputError(
@@ -86,9 +86,11 @@ def _reasons(rejects: Sequence[Reject]) -> str:
     return "; ".join(f"{shown(r.path)}: {r.rule}, found {r.found}" for r in rejects[:3])
 
 
-def _without_copies(clips: pd.DataFrame) -> tuple[pd.DataFrame, list[Reject]]:
+def _without_copies(root: Path, clips: pd.DataFrame) -> tuple[pd.DataFrame, list[Reject]]:
     """The clips without those whose bytes an earlier one has; a copy in another fold stops the work."""
-    first = clips.groupby("content", sort=False)[["path", "fold"]].transform("first")
+    alike = clips["content"].duplicated(keep=False)  # in size and in part of their bytes
+    whole = clips["content"].mask(alike, clips["path"][alike].map(lambda path: file_digest(root / path)))
+    first = clips.groupby(whole, sort=False)[["path", "fold"]].transform("first")
     leak = clips["fold"] != first["fold"]
     if leak.any():
         one, two = first[leak].iloc[0], clips[leak].iloc[0]
@@ -96,7 +98,7 @@ def _without_copies(clips: pd.DataFrame) -> tuple[pd.DataFrame, list[Reject]]:
             f"folds: no file may be in two folds; {one['path']} ({one['fold']}) and {two['path']} "
             f"({two['fold']}) hold the same bytes, as do {leak.sum() - 1} more. Remove one of each pair."
         )
-    copies = clips["content"].duplicated()
+    copies = whole.duplicated()
     rejects = [
         Reject(path, "no two files may hold the same bytes", f"those of {original}", "bytes of its own")
         for path, original in zip(clips.loc[copies, "path"], first.loc[copies, "path"], strict=True)
