@@ -103,7 +103,7 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema:
         ("sweep.seeds", [], "sweep.seeds: must not be empty; got []"),
         ("sweep.seeds", [1, 1], "sweep.seeds: must name each value once (0.1 and 1.0e-1 are one value); got [1, 1]"),
         ("sweep.axes.l2", [0.1, 0.1 + 1e-13], "sweep: each run must differ from the others; two are l2~0.1_seed~1"),
-        ("study", "features", "study: must not be one of datasets, features, logs, benchmarks, which name folders"),
+        ("study", "features", "study: must not be one of datasets, features, logs, benchmarks, receipts, which name"),
         ("study", "../elsewhere",
          "study: must consist of letters, digits, dots and hyphens; got the text '../elsewhere'"),
         ("study", "a; touch pwned", "study: must consist of letters, digits, dots and hyphens; got the text"),

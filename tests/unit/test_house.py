@@ -13,7 +13,7 @@ SCRIPTS = sorted((REPO / "workflow/scripts").glob("*.py"))
 MODULES = sorted(LIBRARY.rglob("*.py"))
 STAGES = ["common", "datasets", "features", "models", "embeddings", "probes", "geometry", "tables", "figures", "report"]
 # TensorFlow costs seconds in every job that imports it.
-WITH_TENSORFLOW = {"network", "losses", "training"}
+WITH_TENSORFLOW = {"network", "normalisation", "losses", "training"}
 
 
 def name_of(path: Path) -> str:
@@ -97,6 +97,14 @@ def test_scripts_only_hand_on(path: Path) -> None:
     assert [node.value for node in numbers] == [0]  # snakemake.log[0]
     assert len(text.splitlines()) <= 20
     assert "snakemake.config" not in text
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_every_job_leaves_a_receipt_of_what_it_makes_to_keep(path: Path) -> None:
+    rule = next(text for text in map(code_of, RULES) if f"scripts/{path.name}" in text)
+    temporary = "temp(" in rule.split(f"rule {path.stem}:")[-1].split("log:")[0]
+    told = "snakemake.threads, snakemake.output, " in path.read_text() and "snakemake.params):" in path.read_text()
+    assert told != temporary
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
