@@ -69,3 +69,9 @@ def test_only_the_demo_is_synthetic_and_only_the_published_data_have_published_c
     assert not published.is_synthetic
     assert published.audio_of(SimpleNamespace(dataset="demo")) == "../data"
     assert published.curves_behind == ["workflow/report/published_curves.csv"]
+
+
+def test_what_the_network_sees_makes_no_other_store(config: dict[str, Any]) -> None:
+    found = study(config, "sweep", axes={"input": ["logmel", "mfcc"]}, seeds=[1])
+    assert list(found.runs) == ["input~logmel_seed~1", "input~mfcc_seed~1"]
+    assert study(config, "network", input="mfcc").recipe == found.recipe == study(config).recipe
