@@ -11,7 +11,19 @@ LIBRARY = REPO / "workflow/lib/lambdascape"
 RULES = sorted((REPO / "workflow/rules").glob("*.smk"))
 SCRIPTS = sorted((REPO / "workflow/scripts").glob("*.py"))
 MODULES = sorted(LIBRARY.rglob("*.py"))
-STAGES = ["common", "datasets", "features", "models", "embeddings", "probes", "geometry", "tables", "figures", "report"]
+STAGES = [
+    "common",
+    "datasets",
+    "features",
+    "models",
+    "embeddings",
+    "probes",
+    "geometry",
+    "tables",
+    "figures",
+    "pictures",
+    "report",
+]
 # TensorFlow costs seconds in every job that imports it.
 WITH_TENSORFLOW = {"network", "normalisation", "losses", "training"}
 

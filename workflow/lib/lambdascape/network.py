@@ -32,7 +32,7 @@ def build_embedder(frames: int, mels: int, settings: dict[str, Any], seed: int, 
     Args:
         frames: frames of a tile.
         mels: mel bands.
-        settings: `input` (`logmel`, or `mfcc`: the first `n_mfcc` cepstral coefficients of each frame), `width` (filters
+        settings: `input` (`logmel`, or `mfcc`: the first `n_mfcc` cepstral coefficients of a frame), `width` (filters
             of the stem; 64 is ResNet18), `conv_biases`, `dropout` (0 to 1), `embedding_dim`, `l2` (λ: the penalty is
             λ·Σw² over the kernels and biases of every convolution, nothing else).
         seed: of the initial weights and of dropout; the weights do not depend on `l2`.
