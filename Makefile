@@ -26,7 +26,7 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
-.PHONY: help run dryrun report test lint format lock env dev-env clean-env
+.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,12 @@ report: study-exists env ## write Snakemake's own report, with run times and pro
 	@mkdir -p results
 	@$(snakemake) $(TARGET) --cores 1 --report results/snakemake-report.zip $(study)
 	@echo "Snakemake's report: results/snakemake-report.zip"
+
+verify: study-exists env ## check that every result is whole and fits the others (STUDY=; empty: all results)
+	@PYTHONPATH=workflow/lib $(py) lambdascape verify $(if $(STUDY),--study "$(STUDY)")
+
+faults: dev-env ## inject every fault at its long count: kills, damaged files (PYTEST_ARGS=)
+	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 tests/faults $(PYTEST_ARGS)
 
 test: dev-env ## run all tests (PYTEST_ARGS=)
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 $(PYTEST_ARGS)

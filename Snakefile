@@ -16,7 +16,7 @@
 # results/<study>/tables/claims.tsv                       one row per claim of the published study
 # results/<study>/figures/*.{svg,png}
 # results/<study>/report/index.html                       one file, opens offline
-# results/logs/… results/benchmarks/…                     the same paths again, one file per job
+# results/logs/… results/benchmarks/… results/receipts/…  the same paths again, one file per job
 #
 # Beside each large file lies its digest (<file>.sha256). Jobs depend on the digest, so that a `touch` redoes nothing.
 
@@ -41,6 +41,7 @@ include: "workflow/rules/probes.smk"
 include: "workflow/rules/geometry.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/pictures.smk"
 include: "workflow/rules/report.smk"
 
 

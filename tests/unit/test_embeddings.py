@@ -17,7 +17,15 @@ pytestmark = pytest.mark.usefixtures("shallow_network")
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 SETTINGS = {
     "triplets": {"tile_s": 0.4},
-    "network": {"width": 2, "conv_biases": True, "dropout": 0.5, "embedding_dim": 4, "l2": 0.0},
+    "network": {
+        "input": "logmel",
+        "n_mfcc": 13,
+        "width": 2,
+        "conv_biases": True,
+        "dropout": 0.5,
+        "embedding_dim": 4,
+        "l2": 0.0,
+    },
 }
 LENGTHS = [119, 38, 39, 79]  # frames: two tiles of 39 with 40 from start to start, none, one, two
 

@@ -11,8 +11,20 @@ LIBRARY = REPO / "workflow/lib/lambdascape"
 RULES = sorted((REPO / "workflow/rules").glob("*.smk"))
 SCRIPTS = sorted((REPO / "workflow/scripts").glob("*.py"))
 MODULES = sorted(LIBRARY.rglob("*.py"))
-STAGES = ["common", "downloads", "datasets", "features", "models", "embeddings", "probes", "geometry", "tables"]
-STAGES += ["figures", "report"]
+STAGES = [
+    "common",
+    "downloads",
+    "datasets",
+    "features",
+    "models",
+    "embeddings",
+    "probes",
+    "geometry",
+    "tables",
+    "figures",
+    "pictures",
+    "report",
+]
 # TensorFlow costs seconds in every job that imports it.
 WITH_TENSORFLOW = {"network", "normalisation", "losses", "training"}
 
@@ -100,6 +112,14 @@ def test_scripts_only_hand_on(path: Path) -> None:
     assert "snakemake.config" not in text
 
 
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_every_job_leaves_a_receipt_of_what_it_makes_to_keep(path: Path) -> None:
+    rule = next(text for text in map(code_of, RULES) if f"scripts/{path.name}" in text)
+    temporary = "temp(" in rule.split(f"rule {path.stem}:")[-1].split("log:")[0]
+    told = "snakemake.threads, snakemake.output, " in path.read_text() and "snakemake.params):" in path.read_text()
+    assert told != temporary
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_the_library_knows_no_engine_and_no_config_and_stays_short(path: Path) -> None:
     text = path.read_text()
@@ -124,7 +144,7 @@ def test_lambda_is_never_an_identifier() -> None:
         assert not [name for name in names if "lambda" in name.lower() and name != "lambdascape"], path.name
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "workflow/README.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "workflow/README.md", "workflow/STORE.md"])
 def test_pages_link_to_what_is_there_and_have_no_gaps(name: str) -> None:
     text = (REPO / name).read_text()
     targets = [target for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]

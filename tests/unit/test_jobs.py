@@ -1,10 +1,15 @@
 """A job's log holds all that was printed, and ends with a plain message when the user can mend the cause."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from lambdascape.errors import InputError
+from lambdascape.files import file_digest, write_digest
+from lambdascape.receipts import read_receipt, receipt_path
 
 JOB = """
 import os, sys
@@ -38,3 +43,47 @@ def test_the_log_ends_with_what_happened(tmp_path: Path, repo: Path, last: str, 
     assert {"from Python", "from C", "3 threads"} <= set(lines)
     assert lines[-1].startswith(end)
     assert ("Traceback (most recent call last):" in lines) == ("KeyError" in last)
+
+
+RECEIPT = """
+import sys
+from pathlib import Path
+from lambdascape.jobs import job
+
+with job("results/logs/a/b.log", 1, ["made.txt", "folder"], ["read.txt", "large.h5"], {"seed": 3}):
+    Path("made.txt").write_text("made")
+    if "fail" in sys.argv:
+        raise KeyError("defect")
+"""
+
+
+def test_a_job_that_ended_well_leaves_a_receipt_and_one_that_failed_takes_it_away(tmp_path: Path, repo: Path) -> None:
+    for name in ("results/logs/a", "folder"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "read.txt").write_text("read")
+    (tmp_path / "large.h5").write_text("large")
+    write_digest(tmp_path / "large.h5", tmp_path / "large.h5.sha256")
+    noted = file_digest(tmp_path / "large.h5")
+    (tmp_path / "large.h5").write_text("the noted digest spares reading this")
+    environment = {"PYTHONPATH": str(repo / "workflow/lib"), "PATH": "/usr/bin:/bin"}
+
+    def run(*words: str) -> int:
+        command = [sys.executable, "-c", RECEIPT, *words]
+        return subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode
+
+    assert run() == 0
+    receipt = read_receipt(tmp_path / "results/receipts/a/b.json")
+    assert receipt.outputs == {"made.txt": file_digest(tmp_path / "made.txt")}
+    assert receipt.inputs == {"read.txt": file_digest(tmp_path / "read.txt"), "large.h5": noted}
+    assert receipt.params == {"seed": 3}
+    assert run("fail") == 1
+    assert not (tmp_path / "results/receipts/a/b.json").exists()
+
+
+def test_a_receipt_lies_where_the_log_does_and_another_file_is_refused(tmp_path: Path) -> None:
+    assert receipt_path("results/logs/a/l2~0.01_seed~1.log") == Path("results/receipts/a/l2~0.01_seed~1.json")
+    with pytest.raises(InputError, match="must lie under results/logs/"):
+        receipt_path("a.log")
+    (tmp_path / "x.json").write_text(json.dumps({"inputs": {}}))
+    with pytest.raises(InputError, match="must be a receipt"):
+        read_receipt(tmp_path / "x.json")

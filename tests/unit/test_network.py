@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from lambdascape.errors import InputError
+from lambdascape.mfcc import mfcc_matrix
 from lambdascape.network import build_embedder, load_embedder, save_embedder
 
-SMALL: dict[str, Any] = {"width": 4, "conv_biases": True, "dropout": 0.5, "embedding_dim": 8, "l2": 0.0}
+SMALL: dict[str, Any] = {
+    "input": "logmel", "n_mfcc": 13, "width": 4, "conv_biases": True, "dropout": 0.5, "embedding_dim": 8, "l2": 0.0,
+}  # fmt: skip
 # Trainable parameters of the one-channel ResNet18 without head and without biases of convolutions (study facts).
 RESNET18 = 11_170_240
 
@@ -78,3 +81,30 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"no weights")
     with pytest.raises(InputError, match="must be a weights file"):
         load_embedder(build_embedder(48, 32, SMALL, 1), {}, path)
+
+
+@pytest.mark.parametrize(("n_mels", "n_mfcc"), [(40, 13), (128, 13), (13, 13), (16, 1)])
+def test_coefficients_are_those_of_tensorflow(n_mels: int, n_mfcc: int) -> None:
+    import tensorflow as tf
+
+    log_mel = np.random.default_rng(n_mels).normal(-4, 3, (2, 50, n_mels)).astype(np.float16).astype(np.float32)
+    expected = tf.signal.mfccs_from_log_mel_spectrograms(log_mel)[..., :n_mfcc].numpy()
+    np.testing.assert_allclose(log_mel @ mfcc_matrix(n_mels, n_mfcc), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_mfcc", [0, 41])
+def test_coefficients_that_cannot_be_are_refused(n_mfcc: int) -> None:
+    with pytest.raises(InputError, match=rf"n_mfcc must be 1 to the number of mel bands \(40\); got {n_mfcc}"):
+        mfcc_matrix(40, n_mfcc)
+
+
+def test_a_network_that_sees_coefficients_is_the_network_over_them() -> None:
+    """In full depth: 13 coefficients are halved five times."""
+    frames = np.random.default_rng(1).normal(size=(3, 48, 32, 1)).astype(np.float32)
+    by_frames = build_embedder(48, 32, SMALL | {"input": "mfcc"}, 1)
+    by_coefficients = build_embedder(48, 13, SMALL, 1)
+    coefficients = np.expand_dims(frames[..., 0] @ mfcc_matrix(32, 13), -1)
+    assert [v.shape for v in by_frames.weights] == [v.shape for v in by_coefficients.weights]
+    embedding = by_frames.predict_on_batch(frames)
+    np.testing.assert_allclose(embedding, by_coefficients.predict_on_batch(coefficients), atol=1e-5)
+    assert not np.allclose(embedding, build_embedder(48, 32, SMALL, 1).predict_on_batch(frames), atol=1e-2)

@@ -84,3 +84,9 @@ def test_downloaded_audio_is_read_where_its_archives_are_unpacked(config: dict[s
         "md5": "8fd269986c168db5562e7509e6dc033a",
     }
     assert loaded.index_digest != ""
+
+
+def test_what_the_network_sees_makes_no_other_store(config: dict[str, Any]) -> None:
+    found = study(config, "sweep", axes={"input": ["logmel", "mfcc"]}, seeds=[1])
+    assert list(found.runs) == ["input~logmel_seed~1", "input~mfcc_seed~1"]
+    assert study(config, "network", input="mfcc").recipe == found.recipe == study(config).recipe

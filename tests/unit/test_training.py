@@ -22,7 +22,9 @@ pytestmark = pytest.mark.usefixtures("shallow_network")
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 SETTINGS: dict[str, Any] = {
     "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
-    "network": {"width": 2, "conv_biases": True, "dropout": 0.5, "embedding_dim": 4, "l2": 0.0},
+    "network": {
+        "input": "logmel", "n_mfcc": 13, "width": 2, "conv_biases": True, "dropout": 0.5, "embedding_dim": 4, "l2": 0.0,
+    },
     "training": {
         "epochs": 2, "batch_size": 16, "margin": 1.0, "reduction": "nonzero", "passes": "separate",
         "learning_rate": 0.003, "lr_decay_steps": 100, "lr_decay_rate": 1.0,

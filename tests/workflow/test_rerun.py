@@ -59,7 +59,16 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
     planned = with_config(finished, "n_mels: 16", "n_mels: 20")
     features = {"extract_shard": 2, "consolidate_features": 1}
     spaces = {"embed_trained": 2, "embed_untrained": 1, "embed_mean_logmel": 1}
-    everything = features | {"train_model": 2} | spaces | judged(4) | TABLES | {"list_unused": 1} | ALL_FIGURES | REPORT
+    everything = (
+        features
+        | {"train_model": 2}
+        | spaces
+        | judged(4)
+        | TABLES
+        | ALL_FIGURES
+        | REPORT
+        | {"list_unused": 1, "draw_tiles": 1}
+    )
     assert planned == everything
     assert sorted((finished.folder / "results/features/tiny").iterdir()) == stores
 
@@ -68,6 +77,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
     ("module", "old", "new", "expected"),
     [
         ("figures/maps.py", "MAX_TILES = 1500", "MAX_TILES = 1000", {"draw_maps": 1} | REPORT),
+        ("figures/dataset.py", "LINE = 0.235", "LINE = 0.25", {"draw_dataset": 1} | REPORT),
         ("figures/response.py", "def response_figure", "def another_figure", {"draw_response": 1} | REPORT),
         ("report/verdict.py", "def answer", "def another_answer", REPORT),
         (

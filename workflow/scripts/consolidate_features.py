@@ -2,7 +2,7 @@
 
 from lambdascape.jobs import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.threads, snakemake.output, [snakemake.input.clips], snakemake.params):
     from lambdascape.features import consolidate
     from lambdascape.files import write_digest
 

@@ -2,7 +2,7 @@
 
 from lambdascape.jobs import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.figures.maps import draw_maps
 
     draw_maps(

@@ -2,7 +2,7 @@
 
 from lambdascape.jobs import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.geometry import measure_geometry
 
     measure_geometry(

@@ -181,7 +181,7 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
     try:
         runs = sweep.expand(config["sweep"], config)
         for slug, run in runs.items():
-            yield from (f"{line} (run {slug})" for line in _contradictions_of(run["triplets"], features))
+            yield from (f"{line} (run {slug})" for line in _contradictions_of(run, features))
     except InputError as error:
         yield str(error)
 
@@ -213,8 +213,11 @@ def _borrowed_names(config: dict[str, Any]) -> Iterator[str]:
             yield f"{key}: must be your own for the adapter {dataset['adapter']}; got the demo's, {value!r}"
 
 
-def _contradictions_of(triplets: dict[str, Any], recipe: dict[str, Any]) -> Iterator[str]:
-    tile_s, neighbourhood_s = triplets["tile_s"], triplets["neighbourhood_s"]
+def _contradictions_of(run: dict[str, Any], recipe: dict[str, Any]) -> Iterator[str]:
+    tile_s, neighbourhood_s = run["triplets"]["tile_s"], run["triplets"]["neighbourhood_s"]
+    if run["network"]["input"] == "mfcc" and run["network"]["n_mfcc"] > recipe["n_mels"]:
+        rule = f"must be at most features.n_mels ({recipe['n_mels']}) where the input is mfcc"
+        yield f"network.n_mfcc: {rule}; got {run['network']['n_mfcc']}"
     if neighbourhood_s < tile_s:
         yield f"triplets.neighbourhood_s: must be at least tile_s ({tile_s:g} s); got {neighbourhood_s:g}"
     try:

@@ -71,7 +71,7 @@ TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
         Hyperparameter("split.test_fold", "Fold held out", published="fold1"),
     ),
     "Feature representation": (
-        Hyperparameter("features.extractor", "Feature extractor", published="log-mel", note="log-mel"),
+        Hyperparameter("network.input", "Feature extractor", published="logmel"),
         Hyperparameter("features.win_length", "Frame length", "samples", 480),
         Hyperparameter("features.hop_length", "Frame step", "samples", 160),
         Hyperparameter("features.n_fft", "FFT size", "samples", 1024),
@@ -80,7 +80,7 @@ TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
         Hyperparameter("features.fmax", "Highest mel frequency", "Hz", 8000),
         Hyperparameter("features.htk", "HTK's mel scale", published=True),
         Hyperparameter("features.log_offset", "Added before the logarithm", published=1e-6),
-        Hyperparameter("features.mfcc", "Number of MFCC bins", published=13, note="no MFCCs"),
+        Hyperparameter("network.n_mfcc", "Number of MFCC bins, where they are the input", published=13),
     ),
     "Probes": (
         Hyperparameter("probes.by_epoch.epochs", "Epochs of the probe", published=20),

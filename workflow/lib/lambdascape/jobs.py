@@ -1,15 +1,17 @@
-"""What every job of the workflow does around its work: a log, plain error messages, polite threads."""
+"""What every job of the workflow does around its work: a log, plain error messages, polite threads, a receipt."""
 
 import io
 import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from lambdascape.errors import InputError
+from lambdascape.receipts import receipt_path, write_receipt
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -22,7 +24,13 @@ THREAD_VARIABLES = (
 
 
 @contextmanager
-def job(log: str, threads: int = 1) -> Iterator[None]:
+def job(
+    log: str,
+    threads: int = 1,
+    outputs: Iterable[str] = (),
+    inputs: Iterable[str] = (),
+    params: Mapping[str, Any] | None = None,
+) -> Iterator[None]:
     """Run the block with everything printed, by C++ too, going to `log`, and the libraries held to `threads` threads.
 
     Import heavy packages inside the block: they read the variables and the descriptors when they start.
@@ -30,6 +38,10 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     Args:
         log: path of the log file, which is replaced.
         threads: CPU threads that the job was given, at least 1.
+        outputs: the files that the block makes, for the receipt; without any there is none. A folder counts through
+            its `.sha256` file.
+        inputs: the files that it makes them from; temporary ones are left out.
+        params: plain values that decide what it makes.
 
     Raises:
         SystemExit: with status 1; the log ends with the message of an `InputError`, or with a traceback of a defect.
@@ -43,8 +55,13 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # keeps both descriptors' lines in their order
     started = time.monotonic()
+    receipt = receipt_path(log) if outputs else None
+    if receipt:
+        receipt.unlink(missing_ok=True)  # it speaks of files that are about to be replaced
     try:
         yield
+        if receipt:
+            write_receipt(receipt, outputs, inputs, params)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(1) from None

@@ -13,6 +13,7 @@ import librosa
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
+import scipy.signal
 
 from lambdascape.errors import InputError
 
@@ -40,7 +41,7 @@ class LogMel:
         if win_length > n_fft:
             raise InputError(f"features: win_length must not exceed n_fft; got {win_length} > {n_fft}")
         self.settings = settings
-        self.window = librosa.filters.get_window("hann", win_length, fftbins=True).astype(np.float32)
+        self.window = scipy.signal.get_window("hann", win_length, fftbins=True).astype(np.float32)
         self.filters = _narrow(mel_matrix(settings))
         self.padded = np.zeros((BLOCK, n_fft), np.float32)
         self.spectrum = np.empty((BLOCK, n_fft // 2 + 1), np.complex64)

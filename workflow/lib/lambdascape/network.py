@@ -14,10 +14,11 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import h5py
 import keras
-from keras import layers
+from keras import layers, ops
 
 from lambdascape.errors import InputError
 from lambdascape.files import atomic_path
+from lambdascape.mfcc import mfcc_matrix
 from lambdascape.normalisation import PartwiseNormalization
 
 Tensor = Any
@@ -31,8 +32,9 @@ def build_embedder(frames: int, mels: int, settings: dict[str, Any], seed: int, 
     Args:
         frames: frames of a tile.
         mels: mel bands.
-        settings: `width` (filters of the stem; 64 is ResNet18), `conv_biases`, `dropout` (0 to 1), `embedding_dim`,
-            `l2` (λ: the penalty is λ·Σw² over the kernels and biases of every convolution, nothing else).
+        settings: `input` (`logmel`, or `mfcc`: the first `n_mfcc` cepstral coefficients of a frame), `width` (filters
+            of the stem; 64 is ResNet18), `conv_biases`, `dropout` (0 to 1), `embedding_dim`, `l2` (λ: the penalty is
+            λ·Σw² over the kernels and biases of every convolution, nothing else).
         seed: of the initial weights and of dropout; the weights do not depend on `l2`.
         parts: equal parts of a training batch that are normalised each for itself, see `PartwiseNormalization`.
 
@@ -41,10 +43,18 @@ def build_embedder(frames: int, mels: int, settings: dict[str, Any], seed: int, 
     """
     keras.utils.set_random_seed(seed)
     tiles = keras.Input((frames, mels, 1), name="tiles")
-    pooled = layers.GlobalAveragePooling2D(name="pool")(_backbone(tiles, settings, parts))
+    pooled = layers.GlobalAveragePooling2D(name="pool")(_backbone(_seen(tiles, settings), settings, parts))
     dropped = layers.Dropout(settings["dropout"], seed=seed, name="dropout")(pooled)
     embedding = layers.Dense(settings["embedding_dim"], name="embedding")(dropped)
     return keras.Model(tiles, layers.UnitNormalization(name="unit_norm")(embedding), name="embedder")
+
+
+def _seen(tiles: Tensor, settings: dict[str, Any]) -> Tensor:
+    """What the convolutions see, shape (tile, frame, mel or coefficient, 1)."""
+    if settings["input"] == "logmel":
+        return tiles
+    matrix = mfcc_matrix(tiles.shape[2], settings["n_mfcc"])
+    return ops.expand_dims(ops.matmul(ops.squeeze(tiles, -1), matrix), -1)
 
 
 def _backbone(tiles: Tensor, settings: dict[str, Any], parts: int) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parents[1] / "scripts"
 # These carry out or report work but cannot change a result, so that a better message retrains nothing.
-WITHOUT_EFFECT = frozenset({"errors", "jobs", "provenance"})
+WITHOUT_EFFECT = frozenset({"errors", "jobs", "provenance", "receipts"})
 # What may begin with a docstring.
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 PACKAGES = (
@@ -45,6 +45,11 @@ def fingerprint(script: str) -> str:
     start = SCRIPTS / f"{script}.py"
     parts = [_code(start)] + [f"{name}\n{_code(_path(name))}" for name in sorted(_reached(_imports(start)))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def fingerprints() -> frozenset[str]:
+    """The fingerprints of all scripts of this checkout."""
+    return frozenset(fingerprint(path.stem) for path in SCRIPTS.glob("*.py"))
 
 
 def _reached(names: frozenset[str]) -> frozenset[str]:

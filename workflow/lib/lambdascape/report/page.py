@@ -34,8 +34,10 @@ TITLES = {
     "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
     "maps": "Maps of the spaces",
     "confusion": "Confusion matrices",
+    "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
+    "tiles": "Log-mel frames of a few tiles of each class",
 }
-WIDE = ("maps", "confusion")
+WIDE = ("maps", "confusion", "dataset", "tiles")
 MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 
 

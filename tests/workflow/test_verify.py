@@ -1,0 +1,80 @@
+"""`lambdascape verify` on a study that the workflow made (rows P3, P5 and P6 of the table of faults)."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkouts import Checkout
+
+
+def verify(finished: Checkout, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lambdascape", "verify", *words],
+        cwd=finished.folder,
+        env=os.environ | {"PYTHONPATH": "workflow/lib"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def products(finished: Checkout) -> int:
+    """Files under results/ that are no log, no benchmark, no receipt and no audio of the demo."""
+    results = finished.folder / "results"
+    others = {"logs", "benchmarks", "receipts", "audio"}
+    files = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
+    return sum(not others & set(path.parts) for path in files)
+
+
+@pytest.mark.parametrize("words", [(), ("--study", "tiny.yaml")])
+def test_every_product_of_a_finished_study_has_a_receipt_and_fits(finished: Checkout, words: tuple[str, ...]) -> None:
+    run = verify(finished, *words)
+    assert run.returncode == 0, run.stdout
+    assert run.stdout == f"{products(finished)} products checked: all are whole and fit together.\n"
+
+
+def test_a_damaged_product_comes_back_by_what_verify_says(finished: Checkout) -> None:
+    product = finished.folder / "results/tiny/geometry/mean_logmel.tsv"
+    good = product.read_text()
+    product.write_text(good.replace("1", "2"))
+    run = verify(finished)
+    assert run.returncode == 1
+    target = "results/tiny/geometry/mean_logmel.tsv"
+    assert f"delete it, then `make run TARGET={target}`" in run.stdout
+    product.unlink()
+    assert finished.snakemake("--cores", "1", target).returncode == 0
+    assert product.read_text() == good
+    assert verify(finished).returncode == 0
+    assert finished.planned() == {}
+
+
+def test_changed_audio_with_an_old_date_is_named(finished: Checkout) -> None:
+    clip = next((finished.folder / "results/datasets/tiny/audio").rglob("*.wav"))
+    good, dates = clip.read_bytes(), clip.stat()
+    clip.write_bytes(good[:-1] + b"x")
+    os.utime(clip, ns=(dates.st_atime_ns, dates.st_mtime_ns))
+    run = verify(finished)
+    clip.write_bytes(good)
+    os.utime(clip, ns=(dates.st_atime_ns, dates.st_mtime_ns))
+    assert run.returncode == 1
+    assert f"{clip.relative_to(finished.folder)}  damaged" in run.stdout
+
+
+def test_stale_products_are_named_when_snakemake_has_forgotten_what_it_did(finished: Checkout, tmp_path: Path) -> None:
+    memory = finished.folder / ".snakemake"
+    with finished.edited("workflow/lib/lambdascape/geometry.py", "def uniformity", "def other_uniformity"):
+        shutil.move(memory, tmp_path / "memory")
+        run = verify(finished)
+        shutil.move(tmp_path / "memory", memory)
+    assert run.returncode == 1
+    rows = [line.split()[0] for line in run.stdout.splitlines()[1:]]
+    assert {row for row in rows if "geometry/" in row} == {
+        f"results/tiny/geometry/{space}.tsv"
+        for space in ("l2~1_seed~1", "l2~0.01_seed~1", "untrained_seed~1", "mean_logmel")
+    }
+    assert not [row for row in rows if "models/" in row or "embeddings/" in row]

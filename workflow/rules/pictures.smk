@@ -1,0 +1,49 @@
+# The figures that show the data themselves; the target `figures` makes them with the others.
+
+
+rule draw_dataset:
+    input:
+        clips=study.clips,
+        rejected=study.rejected,
+    output:
+        svg=report("results/{study}/figures/dataset.svg", caption="../report/dataset.rst", category="Figures"),
+        png="results/{study}/figures/dataset.png",
+    log:
+        "results/logs/{study}/figures/dataset.log",
+    benchmark:
+        "results/benchmarks/{study}/figures/dataset.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        synthetic=study.is_synthetic,
+        code=fingerprint("draw_dataset"),
+    script:
+        "../scripts/draw_dataset.py"
+
+
+rule draw_tiles:
+    input:
+        clips=study.clips,
+        features=ancient(study.features),
+        digest=f"{study.features}.sha256",
+    output:
+        svg=report("results/{study}/figures/tiles.svg", caption="../report/tiles.rst", category="Figures"),
+        png="results/{study}/figures/tiles.png",
+    log:
+        "results/logs/{study}/figures/tiles.log",
+    benchmark:
+        "results/benchmarks/{study}/figures/tiles.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        tile_s=config["triplets"]["tile_s"],
+        synthetic=study.is_synthetic,
+        code=fingerprint("draw_tiles"),
+    script:
+        "../scripts/draw_tiles.py"
