@@ -26,10 +26,10 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
-.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env
+.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env bench-features
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "Settings: STUDY=studies/x.yaml  TARGET=all  CORES=all  PYTHON=python3.11  PYTEST_ARGS='-k store'"
 
@@ -70,6 +70,9 @@ format: dev-env ## bring Python and workflow files into the house style
 	$(py) ruff check --fix
 	$(py) ruff format
 	$(py) snakefmt Snakefile workflow/rules
+
+bench-features: env ## measure the features beside the plain loop and the floor of the best steps
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/features.py
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock
