@@ -87,6 +87,17 @@ class Checkout:
             path.write_text(before)
 
     @contextmanager
+    def left_as_found(self) -> Iterator[None]:
+        """Remove the files that the block adds."""
+        before = set(self.folder.rglob("*"))
+        try:
+            yield
+        finally:
+            for path in set(self.folder.rglob("*")) - before:
+                if path.is_file() and ".snakemake" not in path.parts:
+                    path.unlink()
+
+    @contextmanager
     def touched(self, pattern: str) -> Iterator[None]:
         """Give files a later date, each a little later than the one before, for as long as the block lasts."""
         files = [

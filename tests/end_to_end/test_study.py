@@ -196,12 +196,13 @@ def test_the_published_study_at_full_width_trains_over_the_demo_audio(finished: 
     overlay = overlay.replace("n_shards: 64", "n_shards: 1")
     # The tiny demo's clips last 1 s: two tiles of 0.5 s, as two of 5 s in the published clips of 10 s.
     overlay = overlay.replace("tile_s: 5.0", "tile_s: 0.5").replace("neighbourhood_s: 5.0", "neighbourhood_s: 0.5")
-    (finished.folder / "published.yaml").write_text(overlay)
-    run = finished.snakemake("--cores", "2", config="published.yaml")
-    assert run.returncode == 0, run.stdout
-    study = finished.folder / "results/regularisation"
-    history = read_table(study / "models/l2~1_seed~1234/history.tsv", text=("split",))
-    # Σw² starts near 4,141 (study facts), and λ = 1.
-    assert 3500 < history["penalty"].iloc[0] < 4200
-    assert np.isfinite(history["triplet_loss"]).all()
-    assert (study / "report/index.html").stat().st_size > 10_000
+    with finished.left_as_found():
+        (finished.folder / "published.yaml").write_text(overlay)
+        run = finished.snakemake("--cores", "2", config="published.yaml")
+        assert run.returncode == 0, run.stdout
+        study = finished.folder / "results/regularisation"
+        history = read_table(study / "models/l2~1_seed~1234/history.tsv", text=("split",))
+        # Σw² starts near 4,141 (study facts), and λ = 1.
+        assert 3500 < history["penalty"].iloc[0] < 4200
+        assert np.isfinite(history["triplet_loss"]).all()
+        assert (study / "report/index.html").stat().st_size > 10_000

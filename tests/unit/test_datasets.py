@@ -15,8 +15,10 @@ from lambdascape.datasets import demo, index, listing, manifest
 from lambdascape.errors import InputError
 from lambdascape.files import content_digest, read_text_table
 
-FOLDER = {"adapter": "folder", "folds": 2, "channels": "mean"}
-DCASE = {"adapter": "dcase2018_task5", "folds": 4, "channels": "mean"}
+from .replicas import TOLERANT
+
+FOLDER = TOLERANT | {"adapter": "folder", "folds": 2}
+DCASE = TOLERANT | {"adapter": "dcase2018_task5", "folds": 4}
 ESC10 = Path(__file__).parents[3] / "shared" / "data" / "esc10"
 
 
@@ -511,3 +513,25 @@ def test_esc10_is_listed_whole(tmp_path: Path) -> None:
     assert set(clips.groupby(["label", "fold"]).size()) == {8}
     assert set(clips["rate"]) == {"44100"}
     assert read_text_table(tmp_path / "rejected.tsv").empty
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_rejected_fraction": 0.3}, None),
+        ({"max_rejected_fraction": 0.2}, r"allows 0\.2 of the clips to be unusable; 1 of 4 are not.* 3\.wav: "),
+        ({"on_bad_clip": "fail"}, r"every clip must be usable; 1 of 4 are not.* 3\.wav: "),
+    ],
+)
+def test_too_many_bad_clips_stop_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], message: str | None
+) -> None:
+    root = make(tmp_path / "data", rows(session=["a", "b", "c", "d"]))
+    (root / "3.wav").write_bytes(b"no audio")
+    if message is None:
+        clips, rejected = listed(root, FOLDER | change)
+        assert (len(clips), rejected["path"].tolist()) == (3, ["3.wav"])
+    else:
+        with pytest.raises(InputError, match=message):
+            listed(root, FOLDER | change)
+        assert "bad clip: 3.wav; it must be audio" in capsys.readouterr().out

@@ -83,7 +83,8 @@ class Study:
     @property
     def dataset_settings(self) -> dict[str, Any]:
         """What decides how the folder of audio is read."""
-        return {key: self.config["dataset"][key] for key in ("adapter", "folds", "channels")}
+        keys = ("adapter", "folds", "channels", "on_bad_clip", "max_rejected_fraction")
+        return {key: self.config["dataset"][key] for key in keys}
 
     @property
     def index_digest(self) -> str:

@@ -37,7 +37,8 @@ def list_clips(
 
     Args:
         root: the data set's folder.
-        settings: `adapter`; `folds`: number of folds to make where the data set brings none; `channels`: `mean`,
+        settings: `adapter`; `folds`: number of folds to make where the data set brings none; `on_bad_clip`: `reject`
+            or `fail`; `max_rejected_fraction`: of all clips, where they are rejected; `channels`: `mean`,
             `first`, or `each` for a row per microphone.
         clips_path: table with the columns `COLUMNS`; `channel` counts from 1 and is empty for the mean.
         rejected_path: table with path, rule, found, expected.
@@ -58,6 +59,7 @@ def list_clips(
             f"{root}: must hold audio (wav, flac, ogg or mp3) or a clips.csv; {_reasons(rejects) or 'it holds neither'}"
         )
     clips, unusable = inspect(root, candidates, threads)
+    _tolerate(root, unusable, len(candidates), settings)
     clips, copies = _without_copies(root, clips)
     rejects = [*rejects, *unusable, *copies]
     if clips.empty:
@@ -79,6 +81,19 @@ def _candidates(root: Path, adapter: str) -> tuple[pd.DataFrame, list[Reject]]:
     prefix = PurePosixPath(base.relative_to(root))
     rejects = [reject._replace(path=str(prefix / reject.path)) for reject in rejects]
     return clips.assign(path=[str(prefix / path) for path in clips["path"]]), rejects
+
+
+def _tolerate(root: Path, unusable: Sequence[Reject], candidates: int, settings: dict[str, Any]) -> None:
+    """Stop where more clips are bad than the study allows; the log then names all of them."""
+    most = 0 if settings["on_bad_clip"] == "fail" else settings["max_rejected_fraction"]
+    if len(unusable) <= most * candidates:
+        return
+    for reject in unusable:
+        print("bad clip: " + "; ".join(map(shown, (reject.path, reject.rule, f"found {reject.found}"))))
+    rule = "dataset.on_bad_clip is `fail`, so every clip must be usable"
+    if most:
+        rule = f"dataset.max_rejected_fraction allows {most:g} of the clips to be unusable"
+    raise InputError(f"{root}: {rule}; {len(unusable)} of {candidates} are not, all in the log. {_reasons(unusable)}")
 
 
 def _reasons(rejects: Sequence[Reject]) -> str:
