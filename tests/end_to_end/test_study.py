@@ -49,6 +49,7 @@ def test_every_product_is_there_under_its_name(finished: Checkout) -> None:
     expected = [
         results / "datasets/tiny/clips.tsv",
         results / "datasets/tiny/rejected.tsv",
+        results / "datasets/tiny/warnings.tsv",
         study / "runs.tsv",
         study / "report/index.html",
         *(study / f"models/{run}/{name}" for run in RUNS for name in ("embedder.weights.h5", "history.tsv")),

@@ -16,7 +16,7 @@ import pytest
 from lambdascape import store
 from lambdascape.__main__ import main
 from lambdascape.errors import InputError
-from lambdascape.files import atomic_path, file_digest, write_digest, write_table
+from lambdascape.files import atomic_path, content_digest, write_digest, write_table
 from lambdascape.provenance import fingerprint
 from lambdascape.receipts import write_receipt
 from lambdascape.verify import verify
@@ -41,7 +41,7 @@ def make_results() -> None:
     Path("audio").mkdir()
     for clip in CLIPS:
         Path(f"audio/{clip}.wav").write_bytes(rng.bytes(100))
-    contents = [file_digest(f"audio/{clip}.wav") for clip in CLIPS]
+    contents = [content_digest(f"audio/{clip}.wav") for clip in CLIPS]
     write_table(pd.DataFrame({"clip": CLIPS, "path": [f"{c}.wav" for c in CLIPS], "content": contents}), MANIFEST)
     listing = {"audio": "audio", "code": fingerprint("list_clips")}
     write_receipt("results/receipts/datasets/small/clips.json", [MANIFEST], params=listing)

@@ -57,6 +57,9 @@ class FakeStudy:
         rejected = [("audio/<bad>.wav", "frames as the header says", "80000", "160000")]
         columns = ["path", "rule", "found", "expected"]
         self.tables["rejected"] = self._path("rejected", pd.DataFrame(rejected, columns=columns))
+        warnings = [("audio/quiet.wav", "it is silent", "zeros only", "sound")]
+        columns = ["path", "warning", "found", "expected"]
+        self.tables["warnings"] = self._path("warnings", pd.DataFrame(warnings, columns=columns))
 
     def _path(self, name: str, table: pd.DataFrame) -> Path:
         path = self.folder / f"{name}.tsv"

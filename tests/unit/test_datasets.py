@@ -44,8 +44,13 @@ def rows(count: int = 4, **columns: list[str]) -> list[dict[str, str]]:
 
 def listed(root: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     out = root.parent / "out"
-    manifest.list_clips(root, settings, out / "clips.tsv", out / "rejected.tsv")
+    manifest.list_clips(root, settings, out / "clips.tsv", out / "rejected.tsv", out / "warnings.tsv")
     return read_text_table(out / "clips.tsv"), read_text_table(out / "rejected.tsv")
+
+
+def warnings(root: Path) -> list[list[str]]:
+    """The rows that `listed` wrote beside them."""
+    return read_text_table(root.parent / "out/warnings.tsv").to_numpy().tolist()
 
 
 def refused(root: Path, settings: dict[str, Any], message: str) -> None:
@@ -455,13 +460,43 @@ def test_the_same_bytes_in_two_folds_are_refused(tmp_path: Path) -> None:
     refused(root, FOLDER, r"0\.wav \(x\) and 3\.wav \(y\) hold the same bytes")
 
 
-@pytest.mark.parametrize("folds", [list("xxyy"), [""] * 4])
-def test_a_copy_beside_its_original_is_rejected(tmp_path: Path, folds: list[str]) -> None:
-    root = make(tmp_path / "data", rows(4, fold=folds))
+def test_a_copy_in_the_same_fold_is_used_with_a_warning(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(4, fold=list("xxyy")))
+    (root / "1.wav").write_bytes((root / "0.wav").read_bytes())
+    clips, rejected = listed(root, FOLDER)
+    assert len(clips) == 4
+    assert rejected.empty
+    rule = "no two files should hold the same bytes"
+    assert warnings(root) == [["1.wav", rule, "those of 0.wav", "bytes of its own"]]
+
+
+def test_a_copy_is_rejected_where_folds_are_made_which_could_part_it_from_its_original(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(4))
     (root / "1.wav").write_bytes((root / "0.wav").read_bytes())
     clips, rejected = listed(root, FOLDER)
     assert clips["path"].tolist() == ["0.wav", "2.wav", "3.wav"]
     assert rejected[["path", "found"]].to_numpy().tolist() == [["1.wav", "those of 0.wav"]]
+    assert warnings(root) == []
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_silence_is_used_with_a_warning(tmp_path: Path, suffix: str) -> None:
+    root = make(tmp_path / "data", rows(3))
+    soundfile.write(root / f"silence.{suffix}", np.zeros((30000, 2)), 8000)
+    (root / "clips.csv").write_text(f"path\n0.wav\n1.wav\n2.wav\nsilence.{suffix}\n")
+    clips, _ = listed(root, FOLDER)
+    assert f"silence.{suffix}" in set(clips["path"])
+    assert warnings(root) == [[f"silence.{suffix}", "it is silent", "zeros only", "sound"]]
+
+
+def test_a_clip_unlike_nearly_all_others_is_used_with_a_warning(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(20))
+    soundfile.write(root / "7.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 82), 8200)
+    assert len(listed(root, FOLDER)[0]) == 20
+    assert warnings(root) == [
+        ["7.wav", "its rate is unlike the others'", "8200 Hz", "8000 Hz"],
+        ["7.wav", "its length is unlike the others'", "0.01 s", "0.005 s"],
+    ]
 
 
 # --- order and fingerprints -------------------------------------------------------------------------------
@@ -507,7 +542,7 @@ def test_the_digest_of_a_folder_without_a_table_follows_names_and_sizes(tmp_path
 
 @pytest.mark.skipif(not ESC10.is_dir(), reason=f"ESC-10 is not at {ESC10}")
 def test_esc10_is_listed_whole(tmp_path: Path) -> None:
-    manifest.list_clips(ESC10, FOLDER, tmp_path / "clips.tsv", tmp_path / "rejected.tsv")
+    manifest.list_clips(ESC10, FOLDER, *(tmp_path / f"{name}.tsv" for name in ("clips", "rejected", "warnings")))
     clips = read_text_table(tmp_path / "clips.tsv")
     assert len(clips) == 400
     assert set(clips.groupby(["label", "fold"]).size()) == {8}

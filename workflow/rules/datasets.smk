@@ -1,4 +1,5 @@
-# What is there to learn from: one row per clip, and one row per file that cannot be used, with the reason.
+# What is there to learn from: one row per clip, and one row per file that cannot be used
+# or is odd, with the reason.
 
 
 rule datasets:
@@ -35,6 +36,7 @@ rule list_clips:
     output:
         clips="results/datasets/{dataset}/clips.tsv",
         rejected="results/datasets/{dataset}/rejected.tsv",
+        warnings="results/datasets/{dataset}/warnings.tsv",
     log:
         "results/logs/datasets/{dataset}/clips.log",
     benchmark:

@@ -15,6 +15,7 @@ rule write_report:
         pictures=expand("results/{{study}}/figures/{figure}.png", figure=FIGURES),
         clips=study.clips,
         rejected=study.rejected,
+        warnings=study.warnings,
         runs="results/{study}/runs.tsv",
         training="results/{study}/tables/training.tsv",
         scores="results/{study}/tables/scores.tsv",

@@ -1,4 +1,4 @@
-"""List the clips of a data set, and its files that cannot be used."""
+"""List the clips of a data set, its files that cannot be used, and what is odd about the others."""
 
 from lambdascape.jobs import job
 
@@ -10,5 +10,6 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
         snakemake.params.settings,
         snakemake.output.clips,
         snakemake.output.rejected,
+        snakemake.output.warnings,
         threads=snakemake.threads,
     )

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "--audio",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="compare the audio files with the manifests, too, where the audio is there: as slow as reading it",
+        help="compare the audio files that are there with their manifests, too, by size, beginning, middle and end",
     )
     return parser
 

@@ -11,7 +11,7 @@ import soxr
 from lambdascape.errors import InputError
 
 VALUES = 1 << 22  # decoded at once, over all channels: 26 s of 10 channels at 16 kHz; bounds the memory
-TRUNCATED = "should be"  # libsndfile's only trace of a file that is shorter than its header says
+TRUNCATED = "(should be"  # libsndfile's only trace of a file that is shorter than its header says
 INT16_FULL_SCALE = 32768
 Waveform = npt.NDArray[np.float32]
 

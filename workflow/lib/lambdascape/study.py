@@ -123,6 +123,11 @@ class Study:
         return f"results/datasets/{self.dataset}/rejected.tsv"
 
     @property
+    def warnings(self) -> str:
+        """Table of the clips that are odd."""
+        return f"results/datasets/{self.dataset}/warnings.tsv"
+
+    @property
     def features(self) -> str:
         """The store of all frames of all clips."""
         return f"results/features/{self.dataset}/{self.recipe}/features.h5"

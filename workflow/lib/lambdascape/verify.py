@@ -13,7 +13,7 @@ import numpy as np
 
 from lambdascape import store
 from lambdascape.errors import InputError
-from lambdascape.files import file_digest, read_text_table
+from lambdascape.files import content_digest, file_digest, read_text_table
 from lambdascape.provenance import fingerprints
 from lambdascape.receipts import DIGEST, FOLDER, LOGS, Receipt, read_listing, read_receipt
 
@@ -69,7 +69,7 @@ def verify(root: str | Path, study: str | None = None, audio: bool = True) -> tu
     Args:
         root: the folder of results.
         study: name of a study, to check it and what it rests on; None checks everything.
-        audio: also compare the audio files with the manifests that list them.
+        audio: also compare the audio files with the manifests that list them, by `files.content_digest`.
 
     Returns:
         What is wrong, in order of the paths; the number of products that were checked.
@@ -138,7 +138,7 @@ def _damaged_parts(listing: Path, known: Container[Path]) -> Iterator[Fault]:
     """The files of a folder that one job made, against the listing beside it."""
     folder = listing.with_suffix("")
     for path, digest in read_listing(listing).items():
-        if path not in known and not _holds(path, digest):
+        if path not in known and not (path.is_file() and file_digest(path) == digest):
             what = CHANGED if path.exists() else MISSING
             yield Fault(str(path), what, f"delete {folder}, then `make run TARGET={folder}`")
 
@@ -259,11 +259,11 @@ def _changed_audio(results: Results, broken: Container[str]) -> Iterator[Fault]:
         for manifest in (path for path in manifests if str(path) not in broken):
             clips = read_text_table(manifest)
             rows = zip(clips["path"], clips["content"], strict=True)
-            changed = [folder / path for path, content in rows if not _holds(folder / path, content)]
+            changed = [folder / path for path, content in rows if not _listed(folder / path, content)]
             if changed:
                 what = f"stale: lists {len(changed)} audio files that changed or are gone, the first is {changed[0]}"
                 yield Fault(str(manifest), what, _again(manifest))
 
 
-def _holds(path: Path, content: str) -> bool:
-    return path.is_file() and file_digest(path) == content
+def _listed(path: Path, content: str) -> bool:
+    return path.is_file() and content_digest(path) == content

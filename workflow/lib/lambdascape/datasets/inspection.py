@@ -1,4 +1,4 @@
-"""A look into each file: is it whole audio, and what is in its header."""
+"""A look into each file before any job decodes it: is it whole audio, what is in its header, is there sound in it."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -6,16 +6,23 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import soundfile
 from tqdm import tqdm
 
 from lambdascape.audio import TRUNCATED
-from lambdascape.datasets.listing import UNSAFE, Reject, shown
+from lambdascape.datasets.containers import check_ogg, frames_of_wav
+from lambdascape.datasets.listing import UNSAFE, Reject, UnusableError, shown
 from lambdascape.files import content_digest
 
+FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")  # libsndfile's names of what the workflow reads
 LOWEST_RATE, HIGHEST_RATE = 1_000, 400_000  # Hz; a header outside is damaged
 MOST_FRAMES = 1 << 31  # per channel: 37 hours at 16 kHz; a header beyond is damaged, or its length unknown
+MOST_RATIO = 1_000  # bytes of float32 per byte of the file: only silence, or a bomb, is compressed as much
+ANY_RATIO = 1 << 16  # bytes of a file; smaller ones do no harm
+WHOLE_NUMBERS = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW")  # no value of them is infinite
+BLOCK = 1 << 14  # values decoded at once, over all channels
 
 
 class Header(NamedTuple):
@@ -27,6 +34,13 @@ class Header(NamedTuple):
     content: str
 
 
+class Look(NamedTuple):
+    """What was seen of a good file: its header, and whether every value in it is zero."""
+
+    header: Header
+    silent: bool
+
+
 def inspect(root: Path, candidates: pd.DataFrame, threads: int) -> tuple[pd.DataFrame, list[Reject]]:
     """Look into every candidate.
 
@@ -36,55 +50,97 @@ def inspect(root: Path, candidates: pd.DataFrame, threads: int) -> tuple[pd.Data
         threads: files looked at in parallel.
 
     Returns:
-        The rows whose files can be used, with `rate`, `channels`, `frames` and `content` added; and a
+        The rows whose files can be used, with `rate`, `channels`, `frames`, `content` and `silent` added; and a
         rejected row for each of the others.
     """
     rows = candidates.to_dict("records")
     with ThreadPoolExecutor(threads) as pool:
         looks = pool.map(partial(_look, root), rows)
         found = list(tqdm(looks, total=len(rows), desc="clips", unit="clip", disable=None))
-    columns = [*candidates.columns, *Header._fields]
-    good = [row | look._asdict() for row, look in zip(rows, found, strict=True) if isinstance(look, Header)]
+    columns = [*candidates.columns, *Header._fields, "silent"]
+    pairs = zip(rows, found, strict=True)
+    good = [row | look.header._asdict() | {"silent": look.silent} for row, look in pairs if isinstance(look, Look)]
     return pd.DataFrame(good, columns=columns), [look for look in found if isinstance(look, Reject)]
 
 
-def _look(root: Path, row: dict[str, str]) -> Header | Reject:
-    """Header of a good file, or the first rule that a bad one breaks."""
+def _look(root: Path, row: dict[str, str]) -> Look | Reject:
+    """A good file, or the first rule that a bad one breaks."""
     path = row["path"]
-    unsafe = [name for name, value in row.items() if UNSAFE.search(value)]
-    if unsafe:
-        return Reject(
-            path,
-            "names must be plain text",
-            f"control characters in its {unsafe[0]}",
-            "no tabs or line breaks",
-        )
     try:
-        status = (root / path).stat()
-        if not stat.S_ISREG(status.st_mode):
-            return Reject(path, "it must be a regular file", "a folder or a device", "a file")
-        if status.st_size == 0:
-            return Reject(path, "the file must not be empty", "0 bytes", "audio")
-        return _listen(path, root / path)
+        _check_names(row)
+        _check_file(root / path)
+        return _listen(root / path)
+    except UnusableError as reason:
+        return Reject(path, reason.rule, shown(reason.found), reason.expected)
     except FileNotFoundError:
         return Reject(path, "the file must exist", "nothing at this path", "a file")
     except OSError as error:
         return Reject(path, "the file must be readable", shown(error.strerror or str(error)), "a file that may be read")
 
 
-def _listen(path: str, file: Path) -> Header | Reject:
-    """The same for a regular file."""
-    content = content_digest(file)
+def _check_names(row: dict[str, str]) -> None:
+    unsafe = [name for name, value in row.items() if UNSAFE.search(value)]
+    if unsafe:
+        found = f"control characters in its {unsafe[0]}"
+        raise UnusableError("names must be plain text", found, "no tabs or line breaks")
+
+
+def _check_file(file: Path) -> None:
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UnusableError("it must be a regular file", "a folder or a device", "a file")
+    if status.st_size == 0:
+        raise UnusableError("the file must not be empty", "0 bytes", "audio")
+
+
+def _listen(file: Path) -> Look:
+    """The header, checked, and as much of the sound as is needed to know that it is whole."""
+    content, frames = content_digest(file), frames_of_wav(file)
+    check_ogg(file)
     try:
         with soundfile.SoundFile(file) as sound:
             header = Header(sound.samplerate, sound.channels, sound.frames, content)
-            truncated = [line.strip() for line in sound.extra_info.splitlines() if TRUNCATED in line]
+            _check_header(header, sound, frames)
+            if header.frames * header.channels * 4 > MOST_RATIO * max(file.stat().st_size, ANY_RATIO):
+                found = f"{header.frames} frames in {file.stat().st_size} bytes"
+                raise UnusableError("it must not be compressed beyond all sound", found, f"at most {MOST_RATIO} to 1")
+            return Look(header, silent=not _sounds(sound))
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
-        return Reject(path, "it must be audio that libsndfile reads", shown(str(error)), "wav, flac, ogg or mp3")
+        raise UnusableError("it must be audio that libsndfile reads", str(error), "wav, flac, ogg or mp3") from None
+
+
+def _check_header(header: Header, sound: soundfile.SoundFile, frames: int | None) -> None:
+    truncated = [line.strip() for line in sound.extra_info.splitlines() if TRUNCATED in line]
+    if sound.format not in FORMATS:
+        raise UnusableError("it must be audio of a known format", sound.format, "wav, flac, ogg or mp3")
     if truncated:
-        return Reject(path, "the file must be as long as its header says", shown(truncated[0]), "the whole file")
+        raise UnusableError("the file must be as long as its header says", truncated[0], "the whole file")
     if not 0 < header.frames < MOST_FRAMES:
-        return Reject(path, "it must hold sound", f"{header.frames} frames", f"1 to {MOST_FRAMES - 1} frames")
+        raise UnusableError("it must hold sound", f"{header.frames} frames", f"1 to {MOST_FRAMES - 1} frames")
+    if frames not in (None, header.frames):
+        raise UnusableError(
+            "the frames must be as many as the bytes hold", f"{header.frames} frames", f"{frames} frames"
+        )
     if not LOWEST_RATE <= header.rate <= HIGHEST_RATE:
-        return Reject(path, "its rate must be plausible", f"{header.rate} Hz", f"{LOWEST_RATE} to {HIGHEST_RATE} Hz")
-    return header
+        raise UnusableError("its rate must be plausible", f"{header.rate} Hz", f"{LOWEST_RATE} to {HIGHEST_RATE} Hz")
+
+
+def _sounds(sound: soundfile.SoundFile) -> bool:
+    """Whether any value is not zero; what a header cannot vouch for is decoded to its end on the way.
+
+    Whole numbers in a WAV file are there if their bytes are, so the first sound ends the search.
+    """
+    vouched = sound.format != "FLAC" and sound.subtype in WHOLE_NUMBERS
+    heard, decoded = False, 0
+    for block in sound.blocks(max(1, BLOCK // sound.channels), dtype="float32", always_2d=True):
+        if not np.isfinite(block).all():
+            raise UnusableError("every value must be finite", f"NaN or infinite near frame {decoded}", "finite values")
+        decoded += len(block)
+        heard = heard or bool(block.any())
+        if heard and vouched:
+            return True
+    if decoded != sound.frames:
+        raise UnusableError(
+            "the frames must be as many as the header says", f"{decoded} frames", f"{sound.frames} frames"
+        )
+    return heard

@@ -24,6 +24,14 @@ class Reject(NamedTuple):
     expected: str
 
 
+class UnusableError(Exception):
+    """A file cannot be used: the rule that it breaks, what was found and what was expected."""
+
+    def __init__(self, rule: str, found: str, expected: str) -> None:
+        super().__init__(rule, found, expected)
+        self.rule, self.found, self.expected = rule, found, expected
+
+
 def shown(text: str) -> str:
     """The text with its unsafe characters spelt out."""
     return UNSAFE.sub(lambda match: match.group().encode("unicode_escape").decode(), text)

@@ -10,6 +10,7 @@ from lambdascape.datasets import dcase2018_task5, esc50, folder, tau, urbansound
 from lambdascape.datasets.index import data_folder
 from lambdascape.datasets.inspection import Header, inspect
 from lambdascape.datasets.listing import CANDIDATE, Reject, natural, shown
+from lambdascape.datasets.oddities import Warned, silent, unlike_the_others
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, write_table
 
@@ -31,9 +32,10 @@ def list_clips(
     settings: dict[str, Any],
     clips_path: str | Path,
     rejected_path: str | Path,
+    warnings_path: str | Path,
     threads: int = 2,
 ) -> None:
-    """Write the manifest, sorted by session and path, and the table of the files that cannot be used.
+    """Write the manifest, sorted by session and path, and the tables of what cannot be used and of what is odd.
 
     Args:
         root: the data set's folder.
@@ -42,6 +44,7 @@ def list_clips(
             `first`, or `each` for a row per microphone.
         clips_path: table with the columns `COLUMNS`; `channel` counts from 1 and is empty for the mean.
         rejected_path: table with path, rule, found, expected.
+        warnings_path: table of clips that are used all the same, with path, warning, found, expected.
         threads: files looked at in parallel.
 
     Raises:
@@ -60,18 +63,19 @@ def list_clips(
         )
     clips, unusable = inspect(root, candidates, threads)
     _tolerate(root, unusable, len(candidates), settings)
-    clips, copies = _without_copies(root, clips)
+    clips, copies, warned = _without_copies(clips, _copies(root, clips))
     rejects = [*rejects, *unusable, *copies]
     if clips.empty:
         raise InputError(
             f"{root}: needs a clip that can be used; all {len(rejects)} were rejected. {_reasons(rejects)}"
         )
+    warned = [*warned, *silent(clips), *unlike_the_others(clips)]
     clips = _named(clips)
     _check(root, clips)
     clips = _by_channel(_with_folds(root, clips, settings), settings["channels"])
     write_table(clips[COLUMNS], clips_path)
-    rows = sorted((Reject(*map(shown, reject)) for reject in rejects), key=lambda reject: natural(reject.path))
-    write_table(pd.DataFrame(rows, columns=list(Reject._fields)), rejected_path)
+    _write_listing(rejects, Reject._fields, rejected_path)
+    _write_listing(warned, Warned._fields, warnings_path)
 
 
 def _candidates(root: Path, adapter: str) -> tuple[pd.DataFrame, list[Reject]]:
@@ -101,8 +105,8 @@ def _reasons(rejects: Sequence[Reject]) -> str:
     return "; ".join(f"{shown(r.path)}: {r.rule}, found {r.found}" for r in rejects[:3])
 
 
-def _without_copies(root: Path, clips: pd.DataFrame) -> tuple[pd.DataFrame, list[Reject]]:
-    """The clips without those whose bytes an earlier one has; a copy in another fold stops the work."""
+def _copies(root: Path, clips: pd.DataFrame) -> pd.Series:
+    """For the rows of copies, the path of the first with the same bytes; copies in two folds stop the work."""
     alike = clips["content"].duplicated(keep=False)  # in size and in part of their bytes
     whole = clips["content"].mask(alike, clips["path"][alike].map(lambda path: file_digest(root / path)))
     first = clips.groupby(whole, sort=False)[["path", "fold"]].transform("first")
@@ -113,12 +117,24 @@ def _without_copies(root: Path, clips: pd.DataFrame) -> tuple[pd.DataFrame, list
             f"folds: no file may be in two folds; {one['path']} ({one['fold']}) and {two['path']} "
             f"({two['fold']}) hold the same bytes, as do {leak.sum() - 1} more. Remove one of each pair."
         )
-    copies = whole.duplicated()
-    rejects = [
-        Reject(path, "no two files may hold the same bytes", f"those of {original}", "bytes of its own")
-        for path, original in zip(clips.loc[copies, "path"], first.loc[copies, "path"], strict=True)
+    return first["path"][whole.duplicated()]
+
+
+def _without_copies(clips: pd.DataFrame, copies: pd.Series) -> tuple[pd.DataFrame, list[Reject], list[Warned]]:
+    """The clips, without copies where folds are yet to be made: those could part a copy from its original."""
+    said = [
+        (path, "no two files should hold the same bytes", f"those of {original}", "bytes of its own")
+        for path, original in zip(clips.loc[copies.index, "path"], copies, strict=True)
     ]
-    return clips[~copies].reset_index(drop=True), rejects
+    if (clips["fold"] != "").any():
+        return clips, [], [Warned(*words) for words in said]
+    return clips.drop(index=copies.index).reset_index(drop=True), [Reject(*words) for words in said], []
+
+
+def _write_listing(rows: Sequence[Reject] | Sequence[Warned], columns: Sequence[str], path: str | Path) -> None:
+    """Write rejected rows or warnings in the order of their paths."""
+    safe = sorted((tuple(map(shown, row)) for row in rows), key=lambda row: natural(row[0]))
+    write_table(pd.DataFrame(safe, columns=list(columns)), path)
 
 
 def _named(clips: pd.DataFrame) -> pd.DataFrame:

@@ -75,7 +75,8 @@ def write_report(
         study: name of the study.
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
-        tables: paths of runs, training, scores, geometry, claims, clips, rejected, unused_clips; more may be.
+        tables: paths of runs, training, scores, geometry, claims, clips, rejected, warnings, unused_clips;
+            more may be.
         figures: name to path of the SVG, its PNG beside it; names that the template does not know come last.
         captions: name to path of the caption in reStructuredText, for every figure.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
@@ -87,7 +88,7 @@ def write_report(
         InputError: a table has not the columns it needs, a caption is missing, or a caption cannot be read.
     """
     read = {name: read_table(tables[name], text=columns) for name, columns in TEXT_COLUMNS.items()}
-    listed = {name: read_text_table(tables[name]) for name in ("clips", "rejected", "unused_clips")}
+    listed = {name: read_text_table(tables[name]) for name in ("clips", "rejected", "warnings", "unused_clips")}
     sweep = read_sweep(tables["runs"])
     found = answer(sweep, read["scores"])
     pictures = _pictures(figures, captions, found)
@@ -139,6 +140,12 @@ def _tables(
             listed["rejected"],
             ["Path", "Rule", "Found", "Expected"],
             str(paths["rejected"]),
+        ),
+        "warnings": report_tables.listing(
+            "Clips that are odd, and used all the same",
+            listed["warnings"],
+            ["Path", "Warning", "Found", "Expected"],
+            str(paths["warnings"]),
         ),
         "unused": report_tables.listing(
             "Clips of which some or all is unused",
