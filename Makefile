@@ -26,7 +26,7 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
-.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env bench-features
+.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env bench-features bench-scale
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +73,9 @@ format: dev-env ## bring Python and workflow files into the house style
 
 bench-features: env ## measure the features beside the plain loop and the floor of the best steps
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/features.py
+
+bench-scale: env ## measure what many clips and a second worker cost
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/scale.py
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock
