@@ -12,6 +12,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import soundfile
 from lambdascape.datasets.manifest import list_clips
 from lambdascape.features import consolidate, extract_shard
 from lambdascape.files import read_text_table
+from lambdascape.jobs import THREAD_VARIABLES
 
 RECIPE: dict[str, Any] = {
     "sr": 16000, "n_fft": 1024, "win_length": 480, "hop_length": 160, "n_mels": 128, "fmin": 50.0, "fmax": 8000.0,
@@ -35,8 +37,8 @@ MEGABYTE = 1024  # of the KiB in which Linux counts memory
 def in_a_process(function: Callable[..., Any], *values: Any) -> tuple[Any, float]:
     """What the function gives in a process of its own, and the most memory that the process held, in MB."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_measured, (function, *values))
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(_measured, function, *values).result()
 
 
 def _measured(function: Callable[..., Any], *values: Any) -> tuple[Any, float]:
@@ -156,6 +158,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("results/benchmarks/scale.json"), help="where to write")
     parser.add_argument("--repetitions", type=int, default=5)
     options = parser.parse_args()
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))  # as a job of one thread, for the processes to come
     found: dict[str, Any] = {"cpu": platform.processor() or platform.machine(), "cores": len(os.sched_getaffinity(0))}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -8,13 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from tqdm import tqdm
 
 from lambdascape import store
 from lambdascape.audio import read_mono
 from lambdascape.errors import InputError
-from lambdascape.files import content_digest, file_digest, read_text_table
+from lambdascape.files import content_digest, file_digest, iterate_rows
 from lambdascape.logmel import LogMel, Settings, fft_library
 
 BLOCK = 8192  # frames copied at once
@@ -42,31 +41,31 @@ def extract_shard(
     Raises:
         InputError: a file is unreadable or not the one that the manifest saw.
     """
-    clips = read_text_table(clips_path)
-    share = clips.iloc[shard * len(clips) // n_shards : (shard + 1) * len(clips) // n_shards]
+    count = sum(1 for _ in iterate_rows(clips_path))
+    start, stop = (number * count // n_shards for number in (shard, shard + 1))
     to_log_mel, bands = LogMel(settings), settings["n_mels"]
     about = {"recipe": settings, "shard": shard, "fft": fft_library()}
     with store.create(output, "features", about) as file:
         frames = file.create_dataset("frames", (0, bands), np.float16, maxshape=(None, bands), chunks=(1024, bands))
-        clip_start = [0]
-        for blocks in _frames_of_clips(Path(root), share, to_log_mel):
-            for block in blocks:
+        clip_start, names = [0], []
+        rows = tqdm(
+            iterate_rows(clips_path, start, stop), total=stop - start, desc="features", unit="clip", disable=None
+        )
+        for row in rows:
+            names.append(row["clip"])
+            for block in _frames_of_clip(Path(root), row, to_log_mel):
                 frames.resize(len(frames) + len(block), axis=0)
                 frames[len(frames) - len(block) :] = block.astype(np.float16)
             clip_start.append(len(frames))
-        _write_index(file, clip_start, share["clip"])
+        _write_index(file, clip_start, names)
 
 
-def _frames_of_clips(
-    root: Path, clips: pd.DataFrame, to_log_mel: LogMel
-) -> Iterator[Iterator[npt.NDArray[np.float32]]]:
-    """The frames of each clip in turn, in blocks of shape (frame, mel)."""
-    rows = zip(clips["path"], clips["content"], clips["channel"], strict=True)
-    for path, content, number in tqdm(rows, total=len(clips), desc="features", unit="clip", disable=None):
-        file = root / path
-        _check_unchanged(file, content)
-        channel = int(number) if number else None
-        yield to_log_mel.stream(read_mono(file, to_log_mel.settings["sr"], channel))
+def _frames_of_clip(root: Path, row: dict[str, str], to_log_mel: LogMel) -> Iterator[npt.NDArray[np.float32]]:
+    """The frames of one clip of the manifest, in blocks of shape (frame, mel)."""
+    file = root / row["path"]
+    _check_unchanged(file, row["content"])
+    channel = int(row["channel"]) if row["channel"] else None
+    return to_log_mel.stream(read_mono(file, to_log_mel.settings["sr"], channel))
 
 
 def _check_unchanged(file: Path, content: str) -> None:
@@ -79,9 +78,9 @@ def _check_unchanged(file: Path, content: str) -> None:
         raise InputError(f"{file}: must be the file that the manifest saw; it changed. Make the manifest anew.")
 
 
-def _write_index(file: h5py.File, clip_start: Sequence[int], clips: pd.Series) -> None:
+def _write_index(file: h5py.File, clip_start: Sequence[int], clips: Sequence[str]) -> None:
     file["clip_start"] = np.asarray(clip_start, np.int64)
-    file.create_dataset("clip", data=clips.tolist(), dtype=store.TEXT)
+    file.create_dataset("clip", data=clips, dtype=store.TEXT)
 
 
 def consolidate(clips_path: str | Path, shards: Sequence[str | Path], output: str | Path) -> None:
@@ -96,12 +95,12 @@ def consolidate(clips_path: str | Path, shards: Sequence[str | Path], output: st
         InputError: the shards differ in recipe, do not hold the manifest's clips in its order, or hold no
             frame at all.
     """
-    clips = read_text_table(clips_path)["clip"]
+    clips = [row["clip"] for row in iterate_rows(clips_path)]
     with ExitStack() as stack:
         parts = [stack.enter_context(store.open_checked(shard, "features")) for shard in shards]
         recipe = _common_recipe(parts)
         found = [str(clip) for part in parts for clip in part["clip"].asstr()[:]]
-        if found != clips.tolist():
+        if found != clips:
             raise InputError(
                 f"{output}: shards must hold the {len(clips)} clips of {clips_path} in its order; delete them and rerun"
             )

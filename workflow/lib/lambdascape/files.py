@@ -1,11 +1,13 @@
 """Files that appear under their name only when they are complete, and the tab-separated tables of the workflow."""
 
+import csv
 import hashlib
 import os
 import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pandas as pd
 
 from lambdascape.errors import InputError
 
-PART = 1 << 16  # bytes
+PART = 1 << 14  # bytes
 
 
 @contextmanager
@@ -106,6 +108,18 @@ def read_text_table(path: str | Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
 
 
+def iterate_rows(path: str | Path, start: int = 0, stop: int | None = None) -> Iterator[dict[str, str]]:
+    """Yield rows of a tab-separated table one by one, as text, in memory that does not grow with the table.
+
+    Args:
+        path: the table.
+        start: the first row, from 0.
+        stop: one past the last row; None for all.
+    """
+    with Path(path).open(encoding="utf-8", newline="") as stream:
+        yield from islice(csv.DictReader(stream, delimiter="\t"), start, stop)
+
+
 def write_rows(rows: list[dict[str, Any]], path: str | Path) -> None:
     """Write a table given as one mapping per row; a key that a row lacks becomes an empty cell."""
     write_table(pd.DataFrame(rows).convert_dtypes(), path)
@@ -118,7 +132,7 @@ def file_digest(path: str | Path) -> str:
 
 
 def content_digest(path: str | Path) -> str:
-    """SHA-256 over a file's size and its first, middle and last 64 KiB: all of it up to 192 KiB.
+    """SHA-256 over a file's size and its first, middle and last 16 KiB: all of it up to 48 KiB.
 
     Quick enough to ask of every clip each time it is read; tells a replaced, cut or re-encoded file, but not a few
     values changed elsewhere in a long one.

@@ -1,7 +1,9 @@
 """A look into each file before any job decodes it: is it whole audio, what is in its header, is there sound in it."""
 
+import multiprocessing
 import stat
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +24,8 @@ MOST_FRAMES = 1 << 31  # per channel: 37 hours at 16 kHz; a header beyond is dam
 MOST_RATIO = 1_000  # bytes of float32 per byte of the file: only silence, or a bomb, is compressed as much
 ANY_RATIO = 1 << 16  # bytes of a file; smaller ones do no harm
 WHOLE_NUMBERS = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW")  # no value of them is infinite
-BLOCK = 1 << 14  # values decoded at once, over all channels
+AT_ONCE = 100  # files that a process is given at a time
+BLOCK = 1 << 12  # values decoded at once, over all channels
 
 
 class Header(NamedTuple):
@@ -47,20 +50,29 @@ def inspect(root: Path, candidates: pd.DataFrame, threads: int) -> tuple[pd.Data
     Args:
         root: the data set's folder.
         candidates: rows with `path` relative to it.
-        threads: files looked at in parallel.
+        threads: files looked at in parallel, by as many processes: most of a look is Python, which one process
+            does one at a time.
 
     Returns:
         The rows whose files can be used, with `rate`, `channels`, `frames`, `content` and `silent` added; and a
         rejected row for each of the others.
     """
-    rows = candidates.to_dict("records")
-    with ThreadPoolExecutor(threads) as pool:
-        looks = pool.map(partial(_look, root), rows)
-        found = list(tqdm(looks, total=len(rows), desc="clips", unit="clip", disable=None))
+    rows = [dict(zip(candidates.columns, row, strict=True)) for row in candidates.itertuples(index=False)]
+    found = list(tqdm(_looks(root, rows, threads), total=len(rows), desc="clips", unit="clip", disable=None))
     columns = [*candidates.columns, *Header._fields, "silent"]
     pairs = zip(rows, found, strict=True)
     good = [row | look.header._asdict() | {"silent": look.silent} for row, look in pairs if isinstance(look, Look)]
     return pd.DataFrame(good, columns=columns), [look for look in found if isinstance(look, Reject)]
+
+
+def _looks(root: Path, rows: list[dict[str, str]], threads: int) -> Iterator[Look | Reject]:
+    """What is seen of each file, in order."""
+    if threads == 1 or len(rows) < 2 * AT_ONCE:
+        yield from map(partial(_look, root), rows)
+        return
+    # A script of Snakemake cannot be imported again, as the other ways to start a process do.
+    with ProcessPoolExecutor(threads, multiprocessing.get_context("fork")) as pool:
+        yield from pool.map(partial(_look, root), rows, chunksize=AT_ONCE)
 
 
 def _look(root: Path, row: dict[str, str]) -> Look | Reject:

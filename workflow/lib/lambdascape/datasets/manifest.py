@@ -147,7 +147,8 @@ def _named(clips: pd.DataFrame) -> pd.DataFrame:
     clips = clips.assign(clip=names)
     for column in ("session", "moment"):
         clips[column] = clips[column].where(clips[column] != "", names)
-    order = sorted(range(len(clips)), key=lambda row: (natural(clips["session"][row]), natural(clips["path"][row])))
+    keys = [(natural(s), natural(p)) for s, p in zip(clips["session"], clips["path"], strict=True)]
+    order = sorted(range(len(clips)), key=keys.__getitem__)
     return clips.iloc[order].reset_index(drop=True)
 
 
