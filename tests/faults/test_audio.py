@@ -245,6 +245,7 @@ def test_a_file_that_changes_after_the_manifest_stops_its_shard(
     contents = [content_digest(tmp_path / f"{name}.wav") for name in names]
     paths = [f"{name}.wav" for name in names]
     table = pd.DataFrame({"clip": names, "path": paths, "content": contents, "channel": ""})
+    table = table.assign(rate=RATE, frames=FRAMES)
     write_table(table, tmp_path / "clips.tsv")
     shard = tmp_path / "shard.h5"
     extract_shard(tmp_path / "clips.tsv", tmp_path, SETTINGS, 0, 1, shard)

@@ -20,6 +20,7 @@ from lambdascape.files import atomic_path, content_digest, write_digest, write_t
 from lambdascape.provenance import fingerprint
 from lambdascape.receipts import write_receipt
 from lambdascape.verify import verify
+from stores import write_store
 
 Count = Callable[[int, int], int]
 CLIPS = ("a", "b", "c")
@@ -45,10 +46,8 @@ def make_results() -> None:
     write_table(pd.DataFrame({"clip": CLIPS, "path": [f"{c}.wav" for c in CLIPS], "content": contents}), MANIFEST)
     listing = {"audio": "audio", "code": fingerprint("list_clips")}
     write_receipt("results/receipts/datasets/small/clips.json", [MANIFEST], params=listing)
-    with store.create(FEATURES, "features", {"recipe": {"sr": 16000, "hop_length": 160}}) as file:
-        file["frames"] = rng.normal(size=(30, 4)).astype(np.float16)
-        file["clip_start"] = np.array([0, 10, 20, 30])
-        file.create_dataset("clip", data=list(CLIPS), dtype=store.TEXT)
+    recipe = {"sr": 16000, "hop_length": 160}
+    write_store(FEATURES, rng.normal(size=(30, 4)), [0, 10, 20, 30], CLIPS, {"recipe": recipe})
     code = {"code": fingerprint("consolidate_features")}
     write_receipt("results/receipts/features/small/features.json", with_digest(FEATURES), [MANIFEST], code)
     with atomic_path(WEIGHTS) as temporary, h5py.File(temporary, "w") as file:

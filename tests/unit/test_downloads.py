@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lambdascape import disk
 from lambdascape.datasets import archives, downloads
 from lambdascape.errors import InputError
 from servers import Server, serving
@@ -302,7 +303,7 @@ def test_what_the_user_does_not_have_is_downloaded(tmp_path: Path) -> None:
 
 
 def with_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
 
 
 @pytest.mark.usefixtures("table")

@@ -11,6 +11,7 @@ from lambdascape.embeddings import embed_mean_logmel, embed_trained, embed_untra
 from lambdascape.errors import InputError
 from lambdascape.files import read_text_table, write_table
 from lambdascape.network import build_embedder, save_embedder
+from stores import write_store
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
 
@@ -34,10 +35,7 @@ LENGTHS = [119, 38, 39, 79]  # frames: two tiles of 39 with 40 from start to sta
 def audio(tmp_path: Path) -> tuple[Path, Path]:
     names = [f"clip{i}" for i in range(4)]
     frames = np.random.default_rng(3).normal(size=(sum(LENGTHS), 16)).astype(np.float16)
-    with store.create(tmp_path / "features.h5", "features", {"recipe": RECIPE}) as file:
-        file["frames"] = frames
-        file["clip_start"] = np.concatenate([[0], np.cumsum(LENGTHS)])
-        file.create_dataset("clip", data=names, dtype=store.TEXT)
+    write_store(tmp_path / "features.h5", frames, [0, *np.cumsum(LENGTHS)], names, {"recipe": RECIPE})
     columns = {"clip": names, "moment": names, "session": ["b", "a", "a", "NA"], "node": "", "fold": "f", "label": "x"}
     write_table(pd.DataFrame(columns), tmp_path / "clips.tsv")
     return tmp_path / "features.h5", tmp_path / "clips.tsv"

@@ -25,7 +25,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, samples in enumerate(LENGTHS):
         soundfile.write(root / f"{number}.wav", waveform(2)[::-1][:samples], 16000)
         content = content_digest(root / f"{number}.wav")
-        rows.append({"clip": f"é {number}", "path": f"{number}.wav", "channel": "", "content": content})
+        header = {"rate": 16000, "frames": samples, "content": content}
+        rows.append({"clip": f"é {number}", "path": f"{number}.wav", "channel": ""} | header)
     write_table(pd.DataFrame(rows), root / "clips.tsv")
     return root
 

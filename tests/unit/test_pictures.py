@@ -11,6 +11,7 @@ from lambdascape import store
 from lambdascape.figures.dataset import by_class, dataset_figure, draw_dataset
 from lambdascape.figures.tiles import MOST_CLASSES, PER_CLASS, choose, draw_tiles, tiles_figure
 from lambdascape.files import write_table
+from stores import write_store
 
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "fmin": 50, "fmax": 500, "log_offset": 1e-6}
 NO_REJECTS = pd.DataFrame({"path": [], "rule": []}, dtype=str)
@@ -28,10 +29,8 @@ def manifest(labels: list[str], clips_per_session: int = 2) -> pd.DataFrame:
 def stored(clips: pd.DataFrame, folder: Path) -> store.Features:
     """A store in which every value of a clip's frames is the clip's number."""
     lengths = clips["frames"].astype(int) // 10
-    with store.create(folder / "features.h5", "features", {"recipe": RECIPE}) as file:
-        file["frames"] = np.repeat(np.arange(len(clips)), lengths)[:, None].repeat(8, axis=1).astype(np.float16)
-        file["clip_start"] = np.concatenate([[0], np.cumsum(lengths)])
-        file.create_dataset("clip", data=clips["clip"].tolist(), dtype=store.TEXT)
+    frames, starts = np.repeat(np.arange(len(clips)), lengths)[:, None].repeat(8, axis=1), [0, *np.cumsum(lengths)]
+    write_store(folder / "features.h5", frames, starts, clips["clip"].tolist(), {"recipe": RECIPE})
     return store.open_features(folder / "features.h5")
 
 
@@ -120,9 +119,8 @@ def test_silence_takes_no_part_of_the_colour_scale(tmp_path: Path) -> None:
     features = stored(clips, tmp_path)
     silent = features.frames.copy()
     silent[:100] = np.float16(np.log(1e-6))
-    figure = tiles_figure(
-        choose(clips, features, 99), store.Features(silent, features.clip_start, features.clips, features.about), 1.0
-    )
+    write_store(tmp_path / "silent.h5", silent, features.clip_start, features.clips, features.about)
+    figure = tiles_figure(choose(clips, features, 99), store.open_features(tmp_path / "silent.h5"), 1.0)
     pictures = [image for axes in figure.axes for image in axes.images]
     assert len(pictures) == 4
     assert {image.get_clim() for image in pictures} == {(1.0, 3.0)}

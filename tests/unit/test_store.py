@@ -9,6 +9,7 @@ import pytest
 
 from lambdascape import store
 from lambdascape.errors import InputError
+from stores import write_store
 
 TILES = pd.DataFrame({name: ["a", "ü"] for name in store.TILE_COLUMNS} | {"start_s": [0.0, 5.0]})
 
@@ -68,3 +69,38 @@ def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:
         cut.write_bytes(content[:length])
         with pytest.raises(InputError):
             store.read_embeddings(cut)
+
+
+# --- features -----------------------------------------------------------------------------------------------------
+
+FRAMES = np.arange(60, dtype=np.float16).reshape(30, 2)
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    write_store(tmp_path / "f.h5", FRAMES, [0, 10, 10, 30], ["a", "empty", "b"], {})
+    return tmp_path / "f.h5"
+
+
+def test_tiles_are_copied_out_of_the_store(features: Path) -> None:
+    tiles = store.open_features(features).tiles(np.array([[0, 5], [10, 22]]), 3)
+    assert (tiles.shape, tiles.dtype) == ((2, 2, 3, 2), np.float32)
+    assert tiles[1, 1].tolist() == FRAMES[22:25].tolist()
+
+
+def test_a_damaged_clip_is_told_when_it_is_read_and_the_others_are_not(features: Path) -> None:
+    content = features.read_bytes()
+    at = content.index(FRAMES.tobytes()) + 2 * 2 * 25
+    features.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    opened = store.open_features(features)
+    assert opened.tiles(np.array([0, 5]), 3).shape == (2, 3, 2)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"f\.h5: must hold the frames that were written; those of clip 'b'"):
+            opened.tiles(np.array([5, 10]), 3)
+
+
+def test_a_store_without_crcs_is_refused(features: Path) -> None:
+    with h5py.File(features, "r+") as file:
+        del file["crc"]
+    with pytest.raises(InputError, match="crc must be there"):
+        store.open_features(features)

@@ -14,7 +14,8 @@ from lambdascape import store
 from lambdascape.features import consolidate
 from lambdascape.files import file_digest, write_digest, write_table
 from lambdascape.store import write_embeddings
-from lambdascape.triplets import gather, seconds_to_frames, tile_frames
+from lambdascape.triplets import seconds_to_frames, tile_frames
+from stores import write_store
 
 
 @pytest.fixture
@@ -34,10 +35,8 @@ def made(tmp_path: Path, recipe: dict[str, object], monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     clips = ["DevNode1_ex1_0", "DevNode1_ex1_1"]
     write_table(pd.DataFrame({"clip": clips}), "clips.tsv")
-    with store.create("shard.h5", "features", {"recipe": recipe, "fft": "scipy"}) as file:
-        file["frames"] = np.random.default_rng(1).normal(size=(998, 40)).astype(np.float16)
-        file["clip_start"] = np.array([0, 499, 998])
-        file.create_dataset("clip", data=clips, dtype=store.TEXT)
+    frames = np.random.default_rng(1).normal(size=(998, 40))
+    write_store("shard.h5", frames, [0, 499, 998], clips, {"recipe": recipe, "fft": "scipy"})
     consolidate("clips.tsv", ["shard.h5"], "features.h5")
     return tmp_path / "features.h5"
 
@@ -49,7 +48,7 @@ def test_the_example_reads_a_tile_in_six_lines(made: Path, page: str, recipe: di
     exec(example, found)
     start = 499 + seconds_to_frames(4.0, recipe)
     features = store.open_features(made)
-    expected = gather(features.frames, np.array(start), tile_frames(2.0, recipe))
+    expected = features.tiles(np.array(start), tile_frames(2.0, recipe))
     assert expected.shape == (99, 40)
     np.testing.assert_array_equal(found["tile"], expected)
 
@@ -59,7 +58,7 @@ def test_the_page_names_every_dataset_type_and_attribute(made: Path, page: str) 
         assert sorted(re.findall(r"^\| `(\w+)` \| \(", page, re.MULTILINE)) == sorted(file)
         assert sorted(file.attrs) == sorted(re.findall(r"^\| `(\w+)` \| (?:text|integer)", page, re.MULTILINE))
         frames = file["frames"]
-        assert (frames.dtype.str, file["clip_start"].dtype.str) == ("<f2", "<i8")
+        assert [file[name].dtype.str for name in ("frames", "clip_start", "crc")] == ["<f2", "<i8", "<u4"]
         assert frames.chunks is None
         assert frames.compression is None
         assert frames.id.get_offset() is not None

@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape import store
 from lambdascape.files import read_table, read_text_table, write_table
 from lambdascape.probes import fit_by_epoch, fit_converged
 from lambdascape.scores import accuracy, f1_per_class, macro_f1
@@ -14,6 +13,7 @@ from lambdascape.tables import (
     confusions_by_session,
     list_unused,
 )
+from stores import write_store
 
 from .spaces import make_space, write_space
 
@@ -158,10 +158,8 @@ def test_clips_that_give_no_tile_or_no_triplet_are_listed_with_the_reason(tmp_pa
     # A 1-s tile has 98 frames, two need 198: a clip of S seconds has 100 S - 2.
     seconds = {"long": 3.0, "two": 2.0, "short of two": 1.99, "one": 1.0, "short": 0.75}
     frames = [round(100 * s) - 2 for s in seconds.values()]
-    with store.create(tmp_path / "features.h5", "features", {"recipe": RECIPE}) as file:
-        file["frames"] = np.zeros((sum(frames), 4), np.float16)
-        file["clip_start"] = np.concatenate([[0], np.cumsum(frames)])
-        file.create_dataset("clip", data=list(seconds), dtype=store.TEXT)
+    stored, starts = np.zeros((sum(frames), 4)), [0, *np.cumsum(frames)]
+    write_store(tmp_path / "features.h5", stored, starts, list(seconds), {"recipe": RECIPE})
     clips = pd.DataFrame({"clip": list(seconds)[::-1], "rate": "44100"})
     clips["frames"] = [str(round(44100 * seconds[clip])) for clip in clips["clip"]]
     write_table(clips.assign(session="s-" + clips["clip"]), tmp_path / "clips.tsv")

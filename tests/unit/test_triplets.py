@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdascape.errors import InputError
-from lambdascape.triplets import Tiles, gather, lay_tiles, sample_triplets, seconds_to_frames, tile_frames
+from lambdascape.triplets import Tiles, lay_tiles, sample_triplets, seconds_to_frames, tile_frames
 
 PUBLISHED = {"sr": 16000, "win_length": 480, "hop_length": 160}
 FRAMES, STEP = 8, 10
@@ -154,11 +154,3 @@ def test_one_session_has_no_distant_tile_in_another() -> None:
         InputError, match="other_session needs a second session in the train split; its 2 clips are of one"
     ):
         sample_triplets(layout([28, 28], ["a", "a"]), 20, "other_session", 1, 1, "train")
-
-
-def test_gather_copies_the_frames_of_each_tile() -> None:
-    frames = np.arange(60, dtype=np.float16).reshape(30, 2)
-    tiles = gather(frames, np.array([[0, 5], [10, 22]]), 3)
-    assert tiles.shape == (2, 2, 3, 2)
-    assert tiles.dtype == np.float32
-    assert tiles[1, 1].tolist() == frames[22:25].tolist()

@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lambdascape.datasets import archives, unpacking
+from lambdascape import disk
+from lambdascape.datasets import unpacking
 from lambdascape.errors import InputError
 from lambdascape.files import read_text_table
 
@@ -244,7 +245,7 @@ def test_another_kind_of_archive_is_refused(place: Path) -> None:
 def test_a_full_disk_is_told_before_the_write(
     place: Path, monkeypatch: pytest.MonkeyPatch, name: str, make: Maker
 ) -> None:
-    monkeypatch.setattr(archives.shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000))
     refused(make(place / name, FILES), r"disk full at .*1\.wav needs 20 kB more, free are 10 kB")
 
 

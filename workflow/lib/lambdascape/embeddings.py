@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from lambdascape.errors import InputError
 from lambdascape.store import TILE_COLUMNS, Features, open_features, read_manifest, write_embeddings
-from lambdascape.triplets import Tiles, gather, lay_tiles, seconds_to_frames, tile_frames
+from lambdascape.triplets import Tiles, lay_tiles, seconds_to_frames, tile_frames
 
 BATCH = 128
 
@@ -51,7 +51,7 @@ def embed_mean_logmel(
     """Take the mean log-mel frame of each tile as its embedding, shape (tile, mel): the reference without a network."""
     features = open_features(features_path)
     tiles, table = _all_tiles(features, clips_path, settings)
-    parts = [gather(features.frames, starts, tiles.frames).mean(axis=-2) for starts in _batches(tiles)]
+    parts = [features.tiles(starts, tiles.frames).mean(axis=-2) for starts in _batches(tiles)]
     write_embeddings(output, np.concatenate(parts), table, {"kind": "mean_logmel"})
 
 
@@ -71,7 +71,7 @@ def _embed_by_network(
     if weights_path:
         load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
     parts = [
-        np.asarray(embedder.predict_on_batch(gather(features.frames, starts, tiles.frames)[..., None]))
+        np.asarray(embedder.predict_on_batch(features.tiles(starts, tiles.frames)[..., None]))
         for starts in _batches(tiles)
     ]
     kind = "trained" if weights_path else "untrained"

@@ -2,14 +2,16 @@
 
 import io
 import os
+import shutil
 import sys
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from lambdascape.disk import is_full, shown_bytes
 from lambdascape.errors import InputError
 from lambdascape.receipts import receipt_path, write_receipt
 
@@ -65,7 +67,17 @@ def job(
     except InputError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(1) from None
-    except Exception:
+    except Exception as error:
+        if is_full(error):
+            _stop_at_a_full_disk(error, outputs)
         traceback.print_exc()
         raise SystemExit(1) from None
     print(f"done in {time.monotonic() - started:.1f} s", flush=True)
+
+
+def _stop_at_a_full_disk(error: Exception, outputs: Iterable[str]) -> NoReturn:
+    """Say so and end at once: HDF5 crashes when Python closes files of which it could not write all."""
+    folders = sorted({Path(output).parent for output in outputs if Path(output).parent.exists()}) or [Path()]
+    free = ", ".join(f"{shown_bytes(shutil.disk_usage(folder).free)} at {folder}" for folder in folders)
+    print(f"{error}\nerror: disk full; free are {free}. Make room, then the same command", file=sys.stderr, flush=True)
+    os._exit(1)

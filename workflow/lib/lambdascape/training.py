@@ -19,7 +19,6 @@ from lambdascape.triplets import (
     STREAMS,
     Ints,
     Tiles,
-    gather,
     lay_tiles,
     sample_triplets,
     seconds_to_frames,
@@ -119,7 +118,7 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float32]]:
         """Batch `number`: shape (triplet, 3, frame, mel)."""
         chosen = self.starts[number * self.size : (number + 1) * self.size]
-        return (gather(self.features.frames, chosen, self.frames),)
+        return (self.features.tiles(chosen, self.frames),)
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):

@@ -171,17 +171,3 @@ def _draw_other_clips(tiles: Tiles, anchor: Ints, distant: str, split: str, rng:
         )
     drawn = rng.integers(candidates)
     return np.where(drawn < first, drawn, drawn + end - first)
-
-
-def gather(frames: npt.NDArray[np.float16], starts: Ints, length: int) -> npt.NDArray[np.float32]:
-    """Copy tiles out of the store.
-
-    Args:
-        frames: shape (frame, mel), the memory-mapped store.
-        starts: first frames, any shape.
-        length: frames of a tile.
-
-    Returns:
-        Tiles of shape (*starts.shape, length, mel), float32.
-    """
-    return frames[starts[..., None] + np.arange(length)].astype(np.float32)

@@ -3,11 +3,10 @@
 import contextlib
 import csv
 import os
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from lambdascape.errors import InputError
+from lambdascape.disk import require_space
 
 TABLE = Path(__file__).with_name("archives.tsv")
 # 10 s of 4 channels at 16 kHz and 16 bit unpack to twice their size; other audio to less.
@@ -48,24 +47,6 @@ def _rows() -> list[dict[str, str]]:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
-def require_space(folder: str | Path, needed: float, what: str) -> None:
-    """Stop where a disk has too little room.
-
-    Args:
-        folder: on the disk in question; it exists.
-        needed: bytes.
-        what: what needs them, for the message.
-
-    Raises:
-        InputError: less than `needed` is free.
-    """
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise InputError(
-            f"disk full at {folder}: {what} needs {shown_bytes(needed)} more, free are {shown_bytes(free)}"
-        )
-
-
 def require_space_for_all(dataset: str, folder: str | Path, given: str | Path | None) -> None:
     """Stop where the disk cannot take what is still to come of a data set: its archives and the audio in them.
 
@@ -92,12 +73,3 @@ def _bytes_in(folder: Path) -> int:
             with contextlib.suppress(FileNotFoundError):
                 total += Path(place, name).lstat().st_size
     return total
-
-
-def shown_bytes(count: float) -> str:
-    """A number of bytes as people read it, such as 1.3 GB."""
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

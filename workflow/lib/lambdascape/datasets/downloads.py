@@ -13,7 +13,8 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
-from lambdascape.datasets.archives import require_space, require_space_for_all, shown_bytes
+from lambdascape.datasets.archives import require_space_for_all
+from lambdascape.disk import require_space, shown_bytes
 from lambdascape.errors import InputError
 from lambdascape.files import write_text
 

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
-from lambdascape.datasets.archives import require_space, shown_bytes
 from lambdascape.datasets.listing import inner_paths, shown
+from lambdascape.disk import require_space, shown_bytes
 from lambdascape.errors import InputError
 from lambdascape.files import write_rows
 
