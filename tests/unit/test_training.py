@@ -51,7 +51,8 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def trained(audio: tuple[Path, Path], folder: Path, settings: dict[str, Any], seed: int = 1) -> None:
-    train(*audio, "b", settings, seed, folder / "embedder.weights.h5", folder / "history.tsv")
+    products = (folder / name for name in ("embedder.weights.h5", "history.tsv", "checkpoint.h5"))
+    train(*audio, "b", settings, seed, *products, code="code")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,31 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(run: Path, audio: tuple
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+def histories(folder: Path) -> pd.DataFrame:
+    return read_table(folder / "history.tsv", text=("split",)).drop(columns="seconds")
+
+
+def test_more_epochs_go_on_from_the_last_one_and_end_where_one_run_does(
+    run: Path, audio: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained(audio, tmp_path, changed(epochs=1))
+    assert "going on" not in capsys.readouterr().out
+    trained(audio, tmp_path, SETTINGS)
+    assert "going on after epoch 1" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(histories(tmp_path), histories(run), check_exact=True)
+    pairs = zip(weights_of(tmp_path, SETTINGS), weights_of(run, SETTINGS), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+
+
+def test_a_checkpoint_of_another_l2_is_not_used(
+    run: Path, audio: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained(audio, tmp_path, changed(l2=10.0, epochs=1))
+    trained(audio, tmp_path, SETTINGS)
+    assert "must be of the same settings, data and code" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(histories(tmp_path), histories(run), check_exact=True)
+
+
 @pytest.mark.parametrize("passes", ["separate", "joint"])
 def test_batch_statistics_follow_from_the_passes(passes: str) -> None:
     """With two roles alike and one far off, the stem's moving mean tells which tiles were normalised together."""
@@ -142,7 +168,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_batch(audio: tuple[Path, Path
 
 def test_an_unknown_test_fold_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"split.test_fold must be one of .* \(a, b\); got 'fold1'"):
-        train(*audio, "fold1", SETTINGS, 1, tmp_path / "embedder.weights.h5", tmp_path / "history.tsv")
+        train(*audio, "fold1", SETTINGS, 1, *(tmp_path / name for name in "abc"), code="code")
 
 
 def test_a_manifest_of_other_clips_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ rule train_model:
         settings=study.settings_of,
         seed=study.seed_of,
         test_fold=config["split"]["test_fold"],
+        checkpoint="results/checkpoints/{study}/{run}.h5",
         code=fingerprint("train_model"),
     script:
         "../scripts/train_model.py"

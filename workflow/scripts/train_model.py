@@ -14,5 +14,7 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
         snakemake.params.seed,
         snakemake.output.weights,
         snakemake.output.history,
+        snakemake.params.checkpoint,
+        snakemake.params.code,
     )
     write_digest(snakemake.output.weights, snakemake.output.digest)

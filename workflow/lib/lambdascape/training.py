@@ -1,6 +1,9 @@
 """Training one embedder by the triplet loss, and its history."""
 
 import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,11 @@ import numpy.typing as npt
 import pandas as pd
 from keras import ops
 
-from lambdascape import losses
+from lambdascape import checkpoints, losses
 from lambdascape.errors import InputError
-from lambdascape.files import write_table
+from lambdascape.files import file_digest, write_table
 from lambdascape.network import build_embedder, save_embedder
+from lambdascape.provenance import settings_digest
 from lambdascape.store import Features, open_features, read_manifest
 from lambdascape.triplets import (
     STREAMS,
@@ -29,6 +33,7 @@ Tensor = Any
 # `separate` normalises anchors, neighbours and distant tiles by their own batch statistics, as three passes through
 # the network do in the published study; `joint` normalises them together.
 PARTS = {"separate": 3, "joint": 1}
+SPLITS = ("train", "test")
 MEASURES = (
     "triplet_loss",
     "triplet_loss_nonzero",
@@ -39,6 +44,7 @@ MEASURES = (
     "d_neighbour",
     "d_distant",
 )
+HISTORY = ("epoch", "split", *MEASURES, "learning_rate", "seconds")  # columns
 
 
 class TripletModel(keras.Model):
@@ -182,6 +188,71 @@ def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile
     }
 
 
+@dataclass(frozen=True)
+class Run:
+    """One training: its tiles, its model, and the held-out triplets, which stay the same over the epochs.
+
+    Attributes:
+        features: see `store.open_features`.
+        tiles: of `train` and `test`, see `split_tiles`.
+        settings: the run's blocks `triplets`, `network` and `training`.
+        seed: of the initial weights, of the triplets and of dropout.
+        model: compiled.
+        held_out: first frames of the held-out triplets, see `sample_triplets`.
+    """
+
+    features: Features
+    tiles: dict[str, Tiles]
+    settings: dict[str, Any]
+    seed: int
+    model: TripletModel
+    held_out: Ints
+
+    @classmethod
+    def prepare(cls, features: Features, tiles: dict[str, Tiles], settings: dict[str, Any], seed: int) -> "Run":
+        """A run before its first epoch."""
+        model = _compiled_model(tiles["train"].frames, features.frames.shape[1], settings, seed)
+        return cls(features, tiles, settings, seed, model, _draw(features, tiles, settings, seed, 0, "test"))
+
+    def epoch(self, number: int) -> list[dict[str, Any]]:
+        """Learn for one epoch; its rows of the history, one for `train`, one for `test`."""
+        started = time.monotonic()
+        _seed_dropout(self.model.embedder, self.seed, number)
+        learned = self._batches(_draw(self.features, self.tiles, self.settings, self.seed, number, "train"))
+        watch = StopWhenNotFinite(number)
+        self.model.fit(learned, epochs=number, initial_epoch=number - 1, shuffle=False, verbose=0, callbacks=[watch])
+        scored = self.model.evaluate(self._batches(self.held_out), verbose=0, return_dict=True, callbacks=[watch])
+        rate, seconds = float(ops.convert_to_numpy(self.model.optimizer.learning_rate)), time.monotonic() - started
+        rows = [
+            {"epoch": number, "split": split} | {name: float(means[name]) for name in MEASURES}
+            for split, means in zip(SPLITS, (watch.train_means, scored), strict=True)
+        ]
+        self._report(rows, seconds)
+        return [row | {"learning_rate": rate, "seconds": seconds} for row in rows]
+
+    def _batches(self, starts: Ints) -> Batches:
+        return Batches(self.features, starts, self.tiles["train"].frames, self.settings["training"]["batch_size"])
+
+    def _report(self, rows: list[dict[str, Any]], seconds: float) -> None:
+        """One line for the log."""
+        number, epochs = rows[0]["epoch"], self.settings["training"]["epochs"]
+        end = datetime.now().astimezone() + timedelta(seconds=seconds * (epochs - number))
+        print(
+            f"epoch {number} of {epochs}: triplet loss {rows[0]['triplet_loss']:.4f}, held out "
+            f"{rows[1]['triplet_loss']:.4f}, penalty {rows[0]['penalty']:.4g}, {seconds:.1f} s; ends about {end:%H:%M}",
+            flush=True,
+        )
+
+
+def _draw(
+    features: Features, tiles: dict[str, Tiles], settings: dict[str, Any], seed: int, epoch: int, split: str
+) -> Ints:
+    """First frames of the triplets of an epoch."""
+    options = settings["triplets"]
+    reach = seconds_to_frames(options["neighbourhood_s"], features.about["recipe"])
+    return sample_triplets(tiles[split], reach, options["distant"], seed, epoch, split)[0]
+
+
 def train(
     features_path: str | Path,
     clips_path: str | Path,
@@ -190,8 +261,10 @@ def train(
     seed: int,
     weights_path: str | Path,
     history_path: str | Path,
+    checkpoint_path: str | Path,
+    code: str,
 ) -> None:
-    """Train one embedder; write its weights and its history.
+    """Train one embedder, from where an earlier call was ended; write its weights and its history.
 
     Args:
         features_path: see `store.open_features`.
@@ -201,21 +274,54 @@ def train(
         seed: of the initial weights, of the triplets and of dropout.
         weights_path: weights of the embedder after the last epoch, see `network.save_embedder`.
         history_path: table with one row per epoch and split, see `MEASURES`.
+        checkpoint_path: the state after the last epoch that was finished, see `checkpoints`; it stays, so that more
+            epochs of the same run cost only those.
+        code: fingerprint of the code that trains; a state that other code has reached is not used.
 
     Raises:
-        InputError: the settings do not fit the data, or the loss stops being finite (the epoch and batch are named).
+        InputError: the settings do not fit the data, the loss stops being finite (the epoch and batch are named), or
+            another process trains the run.
     """
-    features = open_features(features_path)
-    tiles = split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"])
-    frames, mels = tiles["train"].frames, features.frames.shape[1]
-    model = _compiled_model(frames, mels, settings, seed)
-    held_out, _ = _draw(tiles["test"], features, settings, seed, 0, "test")
-    history = []
-    for epoch in range(1, settings["training"]["epochs"] + 1):
-        drawn, _ = _draw(tiles["train"], features, settings, seed, epoch, "train")
-        history += _run_epoch(model, features, drawn, held_out, frames, settings["training"], seed, epoch)
-    save_embedder(model.embedder, {"settings": settings, "seed": seed}, weights_path)
-    write_table(pd.DataFrame(history), history_path)
+    with checkpoints.owned(checkpoint_path, (weights_path, history_path)):
+        features = open_features(features_path)
+        run = Run.prepare(
+            features, split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"]), settings, seed
+        )
+        key = _key(features, clips_path, test_fold, settings, seed, code)
+        history = _go_on(run.model, checkpoint_path, key, settings["training"]["epochs"])
+        for epoch in range(len(history) // len(SPLITS) + 1, settings["training"]["epochs"] + 1):
+            history += run.epoch(epoch)
+            checkpoints.save(checkpoint_path, key, checkpoints.State(epoch, history, _arrays(run.model)))
+        save_embedder(run.model.embedder, {"settings": settings, "seed": seed}, weights_path)
+        write_table(pd.DataFrame(history, columns=list(HISTORY)), history_path)
+
+
+def _key(
+    features: Features, clips_path: str | Path, test_fold: str, settings: dict[str, Any], seed: int, code: str
+) -> str:
+    """Digest of all that decides how a training goes on; how many epochs are wanted does not."""
+    options = {name: value for name, value in settings["training"].items() if name != "epochs"}
+    parts: dict[str, Any] = settings | {"training": options, "seed": seed, "test_fold": test_fold, "code": code}
+    versions = {name: metadata.version(name) for name in ("keras", keras.backend.backend())}
+    return settings_digest(parts | versions | {"features": features.about, "clips": file_digest(clips_path)})
+
+
+def _variables(model: TripletModel) -> list[keras.Variable]:
+    return [*model.embedder.variables, *model.optimizer.variables]
+
+
+def _arrays(model: TripletModel) -> list[npt.NDArray[Any]]:
+    return [ops.convert_to_numpy(variable.value) for variable in _variables(model)]
+
+
+def _go_on(model: TripletModel, checkpoint_path: str | Path, key: str, epochs: int) -> list[dict[str, Any]]:
+    """Put the model where an earlier call left it; its history so far, empty where it starts from the beginning."""
+    state = checkpoints.load(checkpoint_path, key, epochs)
+    if state is None:
+        return []
+    for variable, array in zip(_variables(model), state.arrays, strict=True):
+        variable.assign(array)
+    return state.history
 
 
 def _compiled_model(frames: int, mels: int, settings: dict[str, Any], seed: int) -> TripletModel:
@@ -227,46 +333,6 @@ def _compiled_model(frames: int, mels: int, settings: dict[str, Any], seed: int)
     # With its variables made first, TensorFlow traces the step once instead of twice.
     model.optimizer.build(embedder.trainable_variables)
     return model
-
-
-def _draw(
-    tiles: Tiles, features: Features, settings: dict[str, Any], seed: int, epoch: int, split: str
-) -> tuple[Ints, Ints]:
-    options = settings["triplets"]
-    reach = seconds_to_frames(options["neighbourhood_s"], features.about["recipe"])
-    return sample_triplets(tiles, reach, options["distant"], seed, epoch, split)
-
-
-def _run_epoch(
-    model: TripletModel,
-    features: Features,
-    drawn: Ints,
-    held_out: Ints,
-    frames: int,
-    settings: dict[str, Any],
-    seed: int,
-    epoch: int,
-) -> list[dict[str, Any]]:
-    """One row of the history for `train`, one for `test`."""
-    started = time.monotonic()
-    _seed_dropout(model.embedder, seed, epoch)
-    learned = Batches(features, drawn, frames, settings["batch_size"])
-    watch = StopWhenNotFinite(epoch)
-    model.fit(learned, epochs=epoch, initial_epoch=epoch - 1, shuffle=False, verbose=0, callbacks=[watch])
-    scored = model.evaluate(
-        Batches(features, held_out, frames, settings["batch_size"]), verbose=0, return_dict=True, callbacks=[watch]
-    )
-    rows = [
-        {"epoch": epoch, "split": split} | {name: float(means[name]) for name in MEASURES}
-        for split, means in (("train", watch.train_means), ("test", scored))
-    ]
-    rate, seconds = float(ops.convert_to_numpy(model.optimizer.learning_rate)), time.monotonic() - started
-    print(
-        f"epoch {epoch}: triplet loss {rows[0]['triplet_loss']:.4f}, held out {rows[1]['triplet_loss']:.4f}, "
-        f"penalty {rows[0]['penalty']:.4g}, {seconds:.1f} s",
-        flush=True,
-    )
-    return [row | {"learning_rate": rate, "seconds": seconds} for row in rows]
 
 
 def _seed_dropout(embedder: keras.Model, seed: int, epoch: int) -> None:

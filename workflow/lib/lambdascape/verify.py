@@ -18,7 +18,7 @@ from lambdascape.provenance import fingerprints
 from lambdascape.receipts import DIGEST, FOLDER, LOGS, Receipt, read_listing, read_receipt
 
 MISSING, CHANGED = "missing", "damaged: not the bytes that were made"
-NO_PRODUCTS = (LOGS, "benchmarks", FOLDER)
+NO_PRODUCTS = (LOGS, "benchmarks", "checkpoints", FOLDER)
 MARKS = (".snakemake_timestamp",)  # Snakemake's own, in the folders that a job makes
 # A name under which `files.atomic_path` writes: the final name, host and process, the final name's last suffixes again.
 TEMPORARY = re.compile(r"\..+?(?P<suffix>(?:\.[^.]+){0,2})\.(?P<host>[^/]+)-(?P<process>\d+)(?P=suffix)")

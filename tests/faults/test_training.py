@@ -1,0 +1,190 @@
+"""A kill costs a training one epoch at most and changes nothing (rows K2, K5, F1, F2 and D2 of the table of faults)."""
+
+import errno
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from lambdascape import checkpoints, store
+from lambdascape.files import read_table, write_table
+
+Count = Callable[[int, int], int]
+RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
+EPOCHS = 4
+SETTINGS: dict[str, Any] = {
+    "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
+    "network": {
+        "input": "logmel", "n_mfcc": 13, "width": 2, "conv_biases": True, "dropout": 0.5, "embedding_dim": 4, "l2": 0.1,
+    },
+    "training": {
+        "epochs": EPOCHS, "batch_size": 16, "margin": 1.0, "reduction": "nonzero", "passes": "separate",
+        "learning_rate": 0.003, "lr_decay_steps": 5, "lr_decay_rate": 0.9,
+    },
+}  # fmt: skip
+PRODUCTS = ("embedder.weights.h5", "history.tsv", "checkpoint.h5")
+
+
+@pytest.fixture(scope="module")
+def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Sixteen clips of 119 frames in two folds."""
+    folder = tmp_path_factory.mktemp("audio")
+    names, rng = [f"clip{i}" for i in range(16)], np.random.default_rng(3)
+    with store.create(folder / "features.h5", "features", {"recipe": RECIPE}) as file:
+        file["frames"] = rng.normal(size=(16 * 119, 16)).astype(np.float16)
+        file["clip_start"] = np.arange(17) * 119
+        file.create_dataset("clip", data=names, dtype=store.TEXT)
+    table = pd.DataFrame({"clip": names, "session": [f"s{i // 2}" for i in range(16)], "fold": ["a"] * 10 + ["b"] * 6})
+    write_table(table, folder / "clips.tsv")
+    return folder / "features.h5", folder / "clips.tsv"
+
+
+def train_in(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None) -> None:
+    """One call of `train`, in a process of its own."""
+    from lambdascape import network
+    from lambdascape.training import train
+
+    network.STAGES = 2  # enough to learn
+    if fault:
+        fault()
+    train(*audio, "b", SETTINGS, 1, *(folder / name for name in PRODUCTS), code="code")
+
+
+def started(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None) -> Any:
+    """The process: the packages are imported once, in the server from which all of them fork."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lambdascape.training"])
+    folder.mkdir(exist_ok=True)
+    process = context.Process(target=train_in, args=(folder, audio, fault))
+    process.start()
+    return process
+
+
+def outcome(folder: Path) -> tuple[list[np.ndarray], pd.DataFrame]:
+    """Every weight, and the history without the seconds."""
+    arrays: list[np.ndarray] = []
+    with h5py.File(folder / PRODUCTS[0], "r") as file:
+        file.visititems(lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    return arrays, read_table(folder / PRODUCTS[1], text=("split",)).drop(columns="seconds")
+
+
+def optimiser(folder: Path) -> list[np.ndarray]:
+    """Every variable that the checkpoint holds, the optimiser's among them."""
+    with h5py.File(folder / PRODUCTS[2], "r") as file:
+        return [file[name][()] for name in sorted(file)]
+
+
+@pytest.fixture(scope="module")
+def whole(audio: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """The folder of a run that nothing disturbed, and how many seconds it took."""
+    folder = tmp_path_factory.mktemp("whole")
+    begun = time.monotonic()
+    process = started(folder, audio)
+    process.join()
+    assert process.exitcode == 0
+    return folder, time.monotonic() - begun
+
+
+def assert_same(folder: Path, whole: Path) -> None:
+    (arrays, history), (expected, expected_history) = outcome(folder), outcome(whole)
+    pd.testing.assert_frame_equal(history, expected_history, check_exact=True)
+    for found, wanted in ((arrays, expected), (optimiser(folder), optimiser(whole))):
+        assert len(found) == len(wanted)
+        assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
+    assert [path.name for path in folder.glob(".*")] == []
+
+
+def kill_at_random(folder: Path, audio: tuple[Path, Path], rng: np.random.Generator, seconds: float) -> int:
+    """Start and kill until the training ends by itself; how many times it was killed."""
+    kills = 0
+    while True:
+        process = started(folder, audio)
+        process.join(rng.uniform(0.2, 1) * seconds)
+        if process.exitcode is not None:
+            assert process.exitcode == 0
+            return kills
+        os.kill(process.pid, rng.choice([signal.SIGKILL, signal.SIGTERM]))
+        process.join()
+        kills += 1
+
+
+def test_kills_at_any_time_change_nothing(
+    audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, count: Count
+) -> None:
+    rng, kills, trial = np.random.default_rng(1), 0, 0
+    while kills < count(5, 50):
+        folder = tmp_path / str(trial)
+        kills += kill_at_random(folder, audio, rng, whole[1])
+        assert_same(folder, whole[0])
+        trial += 1
+
+
+def kill_inside_the_save() -> None:
+    """Let the second save die before the rename."""
+    saves = []
+    original = checkpoints.save
+
+    def save(path: Path, key: str, state: checkpoints.State) -> None:
+        saves.append(path)
+        if len(saves) == 2:
+            replace = Path.replace
+            Path.replace = lambda self, target: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+            original(path, key, state)
+            Path.replace = replace  # type: ignore[method-assign]
+        original(path, key, state)
+
+    checkpoints.save = save
+
+
+def full_disk_at_the_save() -> None:
+    """Let the second save find the disk full."""
+    saves = []
+    original = checkpoints.save
+
+    def save(path: Path, key: str, state: checkpoints.State) -> None:
+        saves.append(path)
+        if len(saves) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        original(path, key, state)
+
+    checkpoints.save = save
+
+
+def no_memory_for_a_batch() -> None:
+    """Let a batch of the third epoch find no memory."""
+    from lambdascape import training
+
+    calls = []
+    original = training.gather
+
+    def gather(*values: Any) -> Any:
+        calls.append(values)
+        if len(calls) == 12:
+            raise MemoryError("no memory for a batch")
+        return original(*values)
+
+    training.gather = gather
+
+
+@pytest.mark.parametrize("fault", [kill_inside_the_save, full_disk_at_the_save, no_memory_for_a_batch])
+def test_after_a_fault_the_last_good_checkpoint_leads_to_the_same_end(
+    audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, fault: Callable[[], None]
+) -> None:
+    process = started(tmp_path, audio, fault)
+    process.join()
+    assert process.exitcode != 0
+    assert not (tmp_path / PRODUCTS[0]).exists()
+    with h5py.File(tmp_path / PRODUCTS[2], "r") as file:
+        assert store.about(file)["epoch"] >= 1
+    again = started(tmp_path, audio)
+    again.join()
+    assert again.exitcode == 0
+    assert_same(tmp_path, whole[0])

@@ -1,0 +1,106 @@
+"""Checkpoints: what was saved comes back, what does not fit is not used, and a run has one owner."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lambdascape import checkpoints
+from lambdascape.checkpoints import State
+from lambdascape.errors import InputError
+from lambdascape.store import create
+
+HISTORY = [{"epoch": 1, "split": "train", "triplet_loss": 0.1 + 0.2}]
+
+
+def arrays() -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [rng.normal(size=(3, 4)).astype(np.float32), np.array(7, np.int64), np.array([], np.float32)]
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    checkpoints.save(tmp_path / "one.h5", "key", State(1, HISTORY, arrays()))
+    return tmp_path / "one.h5"
+
+
+def test_what_was_saved_comes_back_to_the_bit(saved: Path) -> None:
+    state = checkpoints.load(saved, "key", epochs=1)
+    assert state is not None
+    assert (state.epoch, state.history) == (1, HISTORY)
+    for found, written in zip(state.arrays, arrays(), strict=True):
+        assert found.dtype == written.dtype
+        np.testing.assert_array_equal(found, written)
+
+
+def test_without_a_file_there_is_no_state(tmp_path: Path) -> None:
+    assert checkpoints.load(tmp_path / "one.h5", "key", 1) is None
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[content.index(arrays()[0].tobytes()) + 5] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "epochs", "reason"),
+    [
+        (lambda path: None, "other", 1, "must be of the same settings, data and code"),
+        (lambda path: None, "key", 0, "must be of epoch 0 at most; it is of epoch 1"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "key", 1, "must be a whole checkpoint"),
+        (lambda path: path.write_text("no HDF5"), "key", 1, "must be a whole checkpoint"),
+        (flip, "key", 1, "it is damaged"),
+    ],
+    ids=["other settings", "too far", "cut", "text", "flipped bit"],
+)
+def test_what_does_not_fit_is_not_used(saved: Path, capsys, change, key: str, epochs: int, reason: str) -> None:
+    change(saved)
+    assert checkpoints.load(saved, key, epochs) is None
+    said = capsys.readouterr().out
+    assert said.startswith("starting from the beginning: ")
+    assert reason in said
+
+
+def test_a_file_of_another_kind_is_not_used(tmp_path: Path, capsys) -> None:
+    with create(tmp_path / "one.h5", "features", {}):
+        pass
+    assert checkpoints.load(tmp_path / "one.h5", "key", 1) is None
+    assert "its kind is 'features'" in capsys.readouterr().out
+
+
+def test_a_run_has_one_owner_who_is_named(tmp_path: Path) -> None:
+    code = (
+        "import sys; from lambdascape.checkpoints import owned\n"
+        f"with owned({str(tmp_path / 'one.h5')!r}):\n    print('here', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "here\n"
+        refusal = f"one process at a time may train a run; process {other.pid} on "
+        with pytest.raises(InputError, match=refusal), checkpoints.owned(tmp_path / "one.h5"):
+            pass
+        other.kill()
+    with checkpoints.owned(tmp_path / "one.h5"):
+        assert (tmp_path / "one.h5.lock").exists()
+
+
+def test_the_owner_sweeps_up_after_killed_ones(tmp_path: Path) -> None:
+
+    host = socket.gethostname()
+    names = [
+        f".one.h5.{host}-1.h5",
+        ".one.h5.elsewhere-1.h5",
+        f".two.h5.{host}-1.h5",
+        f".w.weights.h5.{host}-1.weights.h5",
+    ]
+    for name in names:
+        (tmp_path / name).write_text("half")
+    with checkpoints.owned(tmp_path / "one.h5", [tmp_path / "w.weights.h5"]):
+        pass
+    assert sorted(path.name for path in tmp_path.glob(".*")) == sorted(names[1:3])
