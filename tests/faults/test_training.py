@@ -16,6 +16,7 @@ import pytest
 
 from lambdascape import checkpoints, store
 from lambdascape.files import read_table, write_table
+from stores import write_store
 
 Count = Callable[[int, int], int]
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
@@ -38,10 +39,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Sixteen clips of 119 frames in two folds."""
     folder = tmp_path_factory.mktemp("audio")
     names, rng = [f"clip{i}" for i in range(16)], np.random.default_rng(3)
-    with store.create(folder / "features.h5", "features", {"recipe": RECIPE}) as file:
-        file["frames"] = rng.normal(size=(16 * 119, 16)).astype(np.float16)
-        file["clip_start"] = np.arange(17) * 119
-        file.create_dataset("clip", data=names, dtype=store.TEXT)
+    write_store(folder / "features.h5", rng.normal(size=(16 * 119, 16)), np.arange(17) * 119, names, {"recipe": RECIPE})
     table = pd.DataFrame({"clip": names, "session": [f"s{i // 2}" for i in range(16)], "fold": ["a"] * 10 + ["b"] * 6})
     write_table(table, folder / "clips.tsv")
     return folder / "features.h5", folder / "clips.tsv"
@@ -159,19 +157,17 @@ def full_disk_at_the_save() -> None:
 
 
 def no_memory_for_a_batch() -> None:
-    """Let a batch of the third epoch find no memory."""
-    from lambdascape import training
-
+    """Let a batch of a later epoch find no memory."""
     calls = []
-    original = training.gather
+    original = store.Features.tiles
 
-    def gather(*values: Any) -> Any:
+    def tiles(*values: Any) -> Any:
         calls.append(values)
         if len(calls) == 12:
             raise MemoryError("no memory for a batch")
         return original(*values)
 
-    training.gather = gather
+    store.Features.tiles = tiles  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("fault", [kill_inside_the_save, full_disk_at_the_save, no_memory_for_a_batch])
