@@ -6,6 +6,8 @@
 # results/datasets/<dataset>/download/                    where the config says so: archives/ with <archive>.md5,
 #                                                         unpacked/<archive>.tsv, and audio/, all of them unpacked
 # results/features/<dataset>/<recipe>/shards/<k>.h5       temporary
+# results/features/<dataset>/<recipe>/archives/           where no audio is kept: <archive>.h5, and <archive>.tsv, what was
+#                                                         seen of its audio
 # results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once
 # results/<study>/runs.tsv                                one row per space: its name and every hyperparameter
 # results/<study>/models/<run>/                           embedder.weights.h5, history.tsv

@@ -118,6 +118,7 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema:
         ("dataset.adapter", "folder",
          "dataset.path: must name the folder of the audio for the adapter folder; got null"),
         ("dataset.download", True, "dataset.download: must be false for the adapter demo, of which no archives with a"),
+        ("dataset.keep_audio", False, "dataset.keep_audio: must be true where dataset.download is false"),
         ("dataset.archives", "x", "dataset.archives: must be null where dataset.download is false; got 'x'"),
         ("features.fmax", 9000, "features.fmax: must be at most half of features.sr (8000 Hz); got 9000"),
         ("features.fmin", 8000, "features.fmin: must be below features.fmax (8000 Hz); got 8000"),

@@ -9,7 +9,7 @@ import soundfile
 from lambdascape import features, store
 from lambdascape.audio import read_mono
 from lambdascape.errors import InputError
-from lambdascape.files import content_digest, write_table
+from lambdascape.files import content_digest, iterate_rows, write_table
 from lambdascape.logmel import frames_of, log_mel
 
 from .test_logmel import SMALL, waveform
@@ -43,6 +43,7 @@ def test_the_store_holds_what_is_computed_directly(dataset: Path, tmp_path: Path
     stored = store.open_features(build(dataset, tmp_path, 3))
     assert stored.clips == [f"é {number}" for number in range(len(LENGTHS))]
     assert stored.about["recipe"] == SMALL
+    assert stored.about["resampling"] == "soxr HQ"
     assert stored.frames.dtype == np.float16
     assert len(stored.frames) == stored.clip_start[-1]
     for number, samples in enumerate(LENGTHS):
@@ -58,14 +59,26 @@ def test_the_number_of_shards_changes_nothing(dataset: Path, tmp_path: Path) -> 
     assert len(digests) == 1
 
 
-def test_shards_must_be_those_of_the_manifest(dataset: Path, tmp_path: Path) -> None:
+def test_the_order_of_the_clips_in_the_shards_changes_nothing(dataset: Path, tmp_path: Path) -> None:
+    stored = store.open_features(build(dataset, tmp_path, 2))
+    rows = list(iterate_rows(dataset / "clips.tsv"))
+    shards = [tmp_path / "0 mixed.h5", tmp_path / "1 mixed.h5"]
+    for shard, share in zip(shards, (rows[5:0:-2], [*rows[::2], rows[1]]), strict=True):
+        features.write_shard(share, dataset, SMALL, shard)
+    features.consolidate(dataset / "clips.tsv", shards, tmp_path / "mixed.h5")
+    mixed = store.open_features(tmp_path / "mixed.h5")
+    assert mixed.frames.tobytes() == stored.frames.tobytes()
+    assert (mixed.clips, mixed.clip_start.tolist()) == (stored.clips, stored.clip_start.tolist())
+
+
+def test_shards_must_hold_the_manifests_clips(dataset: Path, tmp_path: Path) -> None:
     build(dataset, tmp_path, 2)
-    shards = [tmp_path / "1.h5", tmp_path / "0.h5"]
-    with pytest.raises(InputError, match="in its order"):
-        features.consolidate(dataset / "clips.tsv", shards, tmp_path / "wrong.h5")
-    features.extract_shard(dataset / "clips.tsv", dataset, SMALL | {"fmax": 7000.0}, 1, 2, shards[0])
+    shards = [tmp_path / "0.h5", tmp_path / "1.h5"]
+    with pytest.raises(InputError, match=r"some shard must hold \d\.wav; none does"):
+        features.consolidate(dataset / "clips.tsv", shards[:1], tmp_path / "wrong.h5")
+    features.extract_shard(dataset / "clips.tsv", dataset, SMALL | {"fmax": 7000.0}, 1, 2, shards[1])
     with pytest.raises(InputError, match="share one recipe"):
-        features.consolidate(dataset / "clips.tsv", shards[::-1], tmp_path / "wrong.h5")
+        features.consolidate(dataset / "clips.tsv", shards, tmp_path / "wrong.h5")
     assert not (tmp_path / "wrong.h5").exists()
 
 

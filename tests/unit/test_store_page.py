@@ -34,7 +34,7 @@ def made(tmp_path: Path, recipe: dict[str, object], monkeypatch: pytest.MonkeyPa
     """A store of two clips of 10 s, made as the workflow makes it, in the working directory."""
     monkeypatch.chdir(tmp_path)
     clips = ["DevNode1_ex1_0", "DevNode1_ex1_1"]
-    write_table(pd.DataFrame({"clip": clips}), "clips.tsv")
+    write_table(pd.DataFrame({"clip": clips, "path": clips, "channel": ""}), "clips.tsv")
     frames = np.random.default_rng(1).normal(size=(998, 40))
     write_store("shard.h5", frames, [0, 499, 998], clips, {"recipe": recipe, "fft": "scipy"})
     consolidate("clips.tsv", ["shard.h5"], "features.h5")

@@ -9,6 +9,7 @@ import pytest
 
 from checkouts import Checkout
 from lambdascape.datasets import demo
+from lambdascape.store import open_features
 from servers import serving
 
 SETTINGS = {
@@ -27,6 +28,8 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     root = tmp_path_factory.mktemp("replica") / "data"
     demo.synthesise(root, SETTINGS)
     files = sorted(path for path in root.rglob("*") if path.is_file())
+    cut = next(path for path in files if path.suffix == ".wav")
+    cut.write_bytes(cut.read_bytes()[:-10])
     made = {}
     for number in range(6):
         stream = io.BytesIO()
@@ -62,7 +65,8 @@ def test_a_data_set_is_loaded_two_archives_at_a_time_and_only_once(
         assert server.most == 2
     results = checkout.folder / "results/datasets/loaded"
     clips = (results / "clips.tsv").read_text().splitlines()
-    assert len(clips) - 1 == len(list((results / "download/audio").rglob("*.wav"))) > 0
+    # One line is the header, one clip is cut.
+    assert len(clips) == len(list((results / "download/audio").rglob("*.wav"))) > 1
     assert checkout.planned("datasets", config="loaded.yaml") == {}
     with checkout.touched("*.zip*"):
         assert checkout.planned("datasets", config="loaded.yaml") == {}
@@ -78,3 +82,37 @@ def test_archives_that_are_there_need_no_server(checkout: Checkout, archives: di
     run = checkout.snakemake("datasets", "--cores", "2", config="loaded.yaml")
     assert run.returncode == 0, run.stdout
     assert (checkout.folder / "results/datasets/loaded/clips.tsv").exists()
+
+
+def content(store: Path) -> list[object]:
+    features = open_features(store)
+    return [features.frames.tobytes(), features.clip_start.tolist(), features.clips, features.crc.tolist()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", ["mean", "each"])
+def test_drained_archives_leave_the_same_features_and_no_audio(
+    checkout: Checkout, archives: dict[str, bytes], channels: str
+) -> None:
+    """The archives hold every sixth file each, so that the manifest has another order than they; one file is cut."""
+    (checkout.folder / "mine").mkdir()
+    for name, whole in archives.items():
+        (checkout.folder / "mine" / name).write_bytes(whole)
+    write_table(checkout, archives, "http://127.0.0.1:9/")
+    found = {}
+    for name, keep in (("kept", "true"), ("drained", "false")):
+        settings = f"download: true, archives: mine, channels: {channels}, keep_audio: {keep}"
+        text = STUDY.replace("download: true", settings).replace("loaded", name)
+        (checkout.folder / f"{name}.yaml").write_text(text + "features: {n_mels: 8, n_shards: 2}\n")
+        run = checkout.snakemake("features", "--cores", "2", config=f"{name}.yaml")
+        assert run.returncode == 0, run.stdout
+        results = checkout.folder / "results"
+        tables = [(results / f"datasets/{name}/{table}.tsv").read_text() for table in ("clips", "rejected", "warnings")]
+        (store,) = (results / "features" / name).glob("*/features.h5")
+        found[name] = [tables, content(store)]
+        assert checkout.planned("features", config=f"{name}.yaml") == {}
+    assert found["kept"] == found["drained"]
+    (tables, _), passed = found["drained"], results / "datasets/drained"
+    assert "as long as its header says" in tables[1]
+    assert not [path for path in passed.rglob("*") if path.suffix in (".wav", ".zip", ".part")]
+    assert sorted(path.name for path in (checkout.folder / "mine").iterdir()) == sorted(archives)

@@ -33,6 +33,7 @@ rule list_clips:
         audio=ancient(branch(study.is_synthetic, then="results/datasets/{dataset}/audio")),
         digest=branch(study.is_synthetic, then="results/datasets/{dataset}/audio.sha256"),
         unpacked=study.unpacked,
+        looks=study.looks,
     output:
         clips="results/datasets/{dataset}/clips.tsv",
         rejected="results/datasets/{dataset}/rejected.tsv",

@@ -46,3 +46,29 @@ rule unpack_archive:
         code=fingerprint("unpack_archive"),
     script:
         "../scripts/unpack_archive.py"
+
+
+# Instead of both where no audio is kept: an archive passes through, and its features stay.
+rule drain_archive:
+    output:
+        shard="results/features/{dataset}/{recipe}/archives/{archive}.h5",
+        looks="results/features/{dataset}/{recipe}/archives/{archive}.tsv",
+    log:
+        "results/logs/features/{dataset}/{recipe}/archives/{archive}.log",
+    benchmark:
+        "results/benchmarks/features/{dataset}/{recipe}/archives/{archive}.tsv"
+    localrule: True  # the nodes of a cluster often have no way out
+    conda:
+        "../../envs/features.yaml"
+    resources:
+        downloads=1,
+        mem_mb=2000,
+        runtime=1440,
+    params:
+        archive=study.archive_of,
+        settings=study.archive_settings,
+        recipe=study.recipe_settings,
+        audio=study.audio_of,
+        code=fingerprint("drain_archive"),
+    script:
+        "../scripts/drain_archive.py"

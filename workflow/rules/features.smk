@@ -26,7 +26,7 @@ rule extract_shard:
     params:
         audio=study.audio_of,
         settings=study.recipe_settings,
-        n_shards=len(study.shards),
+        n_shards=config["features"]["n_shards"],
         code=fingerprint("extract_shard"),
     script:
         "../scripts/extract_shard.py"
@@ -35,7 +35,7 @@ rule extract_shard:
 rule consolidate_features:
     input:
         clips="results/datasets/{dataset}/clips.tsv",
-        shards=expand("results/features/{{dataset}}/{{recipe}}/shards/{shard}.h5", shard=study.shards),
+        shards=study.shards,
     output:
         features="results/features/{dataset}/{recipe}/features.h5",
         digest="results/features/{dataset}/{recipe}/features.h5.sha256",

@@ -12,4 +12,5 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
         snakemake.output.rejected,
         snakemake.output.warnings,
         threads=snakemake.threads,
+        looks=snakemake.input.looks,
     )

@@ -12,6 +12,7 @@ from lambdascape.errors import InputError
 
 VALUES = 1 << 22  # decoded at once, over all channels: 26 s of 10 channels at 16 kHz; bounds the memory
 TRUNCATED = "(should be"  # libsndfile's only trace of a file that is shorter than its header says
+QUALITY = "HQ"  # of the resampling, in soxr's words
 INT16_FULL_SCALE = 32768
 Waveform = npt.NDArray[np.float32]
 
@@ -21,7 +22,7 @@ def read_mono(path: str | Path, sr: int, channel: int | None = None) -> Iterator
 
     Args:
         path: audio that libsndfile reads.
-        sr: wanted rate in Hz; another rate is resampled by soxr at its quality HQ.
+        sr: wanted rate in Hz; another rate is resampled by soxr at `QUALITY`.
         channel: the channel, from 1; None for the mean of all.
 
     Yields:
@@ -67,7 +68,7 @@ def _checked(blocks: Iterator[Waveform], frames: int, remarks: str, path: str | 
 
 def _resampled(blocks: Iterator[Waveform], rate: int, sr: int) -> Iterator[Waveform]:
     """The blocks at another rate, without a seam."""
-    stream = soxr.ResampleStream(rate, sr, 1, dtype="float32", quality="HQ")
+    stream = soxr.ResampleStream(rate, sr, 1, dtype="float32", quality=QUALITY)
     for block in blocks:
         yield stream.resample_chunk(block)
     yield stream.resample_chunk(np.empty(0, np.float32), last=True)

@@ -198,6 +198,8 @@ def _contradictions_of_source(dataset: dict[str, Any]) -> Iterator[str]:
         yield f"dataset.path: must be null where dataset.download is true, which unpacks under results/; got {path!r}"
     elif not dataset["download"] and adapter != "demo" and path is None:
         yield f"dataset.path: must name the folder of the audio for the adapter {adapter}; got null"
+    if not dataset["keep_audio"] and not dataset["download"]:
+        yield "dataset.keep_audio: must be true where dataset.download is false, for your own audio stays; got false"
     if dataset["archives"] is not None and not dataset["download"]:
         yield f"dataset.archives: must be null where dataset.download is false; got {dataset['archives']!r}"
 

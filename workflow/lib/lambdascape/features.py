@@ -1,9 +1,9 @@
 """The features of all clips: extracted in shards and joined into one flat store."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from lambdascape import store
-from lambdascape.audio import read_mono
+from lambdascape.audio import QUALITY, read_mono
 from lambdascape.disk import require_space
 from lambdascape.errors import InputError
 from lambdascape.files import content_digest, file_digest, iterate_rows
@@ -37,8 +37,8 @@ def extract_shard(
         settings: the recipe.
         shard: 0 to n_shards - 1.
         n_shards: number of shares.
-        output: HDF5 file with `frames` (frame, mel) float16 and what `store.write_index` adds; a clip that is
-            shorter than one window has no frames.
+        output: HDF5 file with `frames` (frame, mel) float16 and what `store.write_index` adds, its clips named by
+            `source`; a clip that is shorter than one window has no frames.
 
     Raises:
         InputError: a file is unreadable or not the one that the manifest saw.
@@ -47,25 +47,42 @@ def extract_shard(
     start, stop = (number * count // n_shards for number in (shard, shard + 1))
     expected = sum(_expected_bytes(row, settings) for row in iterate_rows(clips_path, start, stop))
     _require_space(output, expected)
+    write_shard(iterate_rows(clips_path, start, stop), Path(root), settings, output, stop - start)
+
+
+def write_shard(
+    rows: Iterable[dict[str, str]], root: Path, settings: Settings, output: str | Path, count: int | None = None
+) -> None:
+    """Write the frames of clips, see `extract_shard`.
+
+    Args:
+        rows: path, channel and content of each clip.
+        root: the folder to which the paths are relative.
+        settings: the recipe.
+        output: the shard.
+        count: number of rows, where it is known.
+    """
     to_log_mel, bands = LogMel(settings), settings["n_mels"]
-    about = {"recipe": settings, "shard": shard, "fft": fft_library()}
+    about = {"recipe": settings, "fft": fft_library(), "resampling": f"soxr {QUALITY}"}
     with store.create(output, "features", about) as file:
         frames = file.create_dataset("frames", (0, bands), np.float16, maxshape=(None, bands), chunks=(1024, bands))
         clip_start, names, crcs = [0], [], []
-        rows = tqdm(
-            iterate_rows(clips_path, start, stop), total=stop - start, desc="features", unit="clip", disable=None
-        )
-        for row in rows:
+        for row in tqdm(rows, total=count, desc="features", unit="clip", disable=None):
             crc = 0
-            for block in _frames_of_clip(Path(root), row, to_log_mel):
+            for block in _frames_of_clip(root, row, to_log_mel):
                 written = block.astype(np.float16)
                 crc = store.crc_of(written, crc)
                 frames.resize(len(frames) + len(written), axis=0)
                 frames[len(frames) - len(written) :] = written
-            names.append(row["clip"])
+            names.append(source(row))
             clip_start.append(len(frames))
             crcs.append(crc)
         store.write_index(file, clip_start, names, np.array(crcs, np.uint32))
+
+
+def source(row: dict[str, str]) -> str:
+    """What a shard calls a clip: its file, and which channel of it is heard."""
+    return f"{row['path']}#{row['channel']}" if row["channel"] else row["path"]
 
 
 def _require_space(output: str | Path, frames_bytes: int) -> None:
@@ -102,34 +119,29 @@ def consolidate(clips_path: str | Path, shards: Sequence[str | Path], output: st
     """Join shards into one contiguous, uncompressed store, in bounded memory.
 
     Args:
-        clips_path: the manifest.
-        shards: files of `extract_shard`, in order.
+        clips_path: the manifest, whose order the store has.
+        shards: files of `write_shard`; they may hold more clips than the manifest.
         output: a store for `store.open_features`.
 
     Raises:
-        InputError: the shards differ in recipe, do not hold the manifest's clips in its order, are damaged, or hold
-            no frame at all.
+        InputError: the shards differ in recipe, lack a clip of the manifest, are damaged, or hold no frame at all.
     """
     clips = [row["clip"] for row in iterate_rows(clips_path)]
     with ExitStack() as stack:
         parts = [stack.enter_context(store.open_checked(shard, "features")) for shard in shards]
         recipe = _common_recipe(parts)
-        found = [str(clip) for part in parts for clip in part["clip"].asstr()[:]]
-        if found != clips:
-            raise InputError(
-                f"{output}: shards must hold the {len(clips)} clips of {clips_path} in its order; delete them and rerun"
-            )
-        lengths = np.concatenate([np.diff(part["clip_start"][:]) for part in parts])
+        pieces = _pieces(clips_path, parts)
+        lengths, crc = (np.concatenate(values) for values in zip(*map(_index_of, pieces), strict=True))
         if not lengths.sum():
             raise InputError(
                 f"{clips_path}: a clip must be as long as a window of {recipe['win_length']} samples; none is"
             )
-        libraries = sorted({store.about(part)["fft"] for part in parts})
         _require_space(output, 2 * recipe["n_mels"] * int(lengths.sum()))
-        about = {"recipe": recipe, "manifest": file_digest(clips_path), "fft": ", ".join(libraries)}
+        libraries = sorted({store.about(part)["fft"] for part in parts})
+        about = store.about(parts[0]) | {"manifest": file_digest(clips_path), "fft": ", ".join(libraries)}
         with store.create(output, "features", about) as file:
-            _join(parts, file.create_dataset("frames", (int(lengths.sum()), recipe["n_mels"]), np.float16))
-            store.write_index(file, [0, *np.cumsum(lengths)], clips, np.concatenate([part["crc"][:] for part in parts]))
+            _join(pieces, file.create_dataset("frames", (int(lengths.sum()), recipe["n_mels"]), np.float16))
+            store.write_index(file, [0, *np.cumsum(lengths)], clips, crc)
 
 
 def _common_recipe(parts: Sequence[h5py.File]) -> Settings:
@@ -139,26 +151,57 @@ def _common_recipe(parts: Sequence[h5py.File]) -> Settings:
     return dict(recipes[0])
 
 
-def _join(parts: Sequence[h5py.File], frames: h5py.Dataset) -> None:
-    """Copy the shards' frames one after another, and hold each clip's against its crc."""
+class Piece(NamedTuple):
+    """Clips that lie side by side in a shard: `first` to `last`, one past the end."""
+
+    part: h5py.File
+    first: int
+    last: int
+
+
+def _pieces(clips_path: str | Path, parts: Sequence[h5py.File]) -> list[Piece]:
+    """Where the clips of the manifest lie, in its order."""
+    places = {
+        str(name): (number, place)
+        for number, part in enumerate(parts)
+        for place, name in enumerate(part["clip"].asstr()[:])
+    }
+    pieces: list[tuple[int, int, int]] = []
+    for row in iterate_rows(clips_path):
+        if source(row) not in places:
+            raise InputError(f"{clips_path}: some shard must hold {source(row)}; none does. Delete them and rerun")
+        number, place = places[source(row)]
+        if pieces and (number, place) == (pieces[-1][0], pieces[-1][2]):
+            pieces[-1] = (number, pieces[-1][1], place + 1)
+        else:
+            pieces.append((number, place, place + 1))
+    return [Piece(parts[number], first, last) for number, first, last in pieces]
+
+
+def _index_of(piece: Piece) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
+    """Frames and crc of each clip."""
+    part, first, last = piece
+    return np.diff(part["clip_start"][first : last + 1]), part["crc"][first:last]
+
+
+def _join(pieces: Sequence[Piece], frames: h5py.Dataset) -> None:
+    """Copy the clips' frames one after another, and hold each clip's against its crc."""
     at = 0
-    total = sum(math.ceil(len(part["frames"]) / BLOCK) for part in parts)
-    with tqdm(total=total, desc="store", unit="block", disable=None) as progress:
-        for part in parts:
-            clip_start, crcs = part["clip_start"][:], np.zeros(len(part["clip"]), np.uint32)
-            for start in range(0, len(part["frames"]), BLOCK):
-                block = part["frames"][start : start + BLOCK]
-                frames[at : at + len(block)] = block
-                at += len(block)
-                _add(crcs, clip_start - start, block)
-                progress.update()
-            damaged = np.flatnonzero(crcs != part["crc"][:])
-            if len(damaged):
-                name = part["clip"].asstr()[damaged[0]]
-                raise InputError(
-                    f"{part.filename}: must hold the frames that were written; those of clip {name!r} are damaged. "
-                    "Delete the file and rerun"
-                )
+    for piece in tqdm(pieces, desc="store", unit="piece", disable=None):
+        part, first, last = piece
+        clip_start, crcs = part["clip_start"][first : last + 1], np.zeros(last - first, np.uint32)
+        for start in range(clip_start[0], clip_start[-1], BLOCK):
+            block = part["frames"][start : min(start + BLOCK, clip_start[-1])]
+            frames[at : at + len(block)] = block
+            at += len(block)
+            _add(crcs, clip_start - start, block)
+        damaged = np.flatnonzero(crcs != part["crc"][first:last])
+        if len(damaged):
+            name = part["clip"].asstr()[first + damaged[0]]
+            raise InputError(
+                f"{part.filename}: must hold the frames that were written; those of clip {name!r} are damaged. "
+                "Delete the file and rerun"
+            )
 
 
 def _add(crcs: npt.NDArray[np.uint32], clip_start: npt.NDArray[np.int64], block: npt.NDArray[np.float16]) -> None:

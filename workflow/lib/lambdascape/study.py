@@ -73,7 +73,25 @@ class Study:
     @property
     def unpacked(self) -> list[str]:
         """Lists of the files in each downloaded archive; there when the archive is unpacked."""
-        return [f"results/datasets/{self.dataset}/download/unpacked/{name}.tsv" for name in self.archives]
+        folder = f"results/datasets/{self.dataset}/download/unpacked"
+        return [f"{folder}/{name}.tsv" for name in self.archives] if self.keeps_audio else []
+
+    @property
+    def keeps_audio(self) -> bool:
+        """Whether audio stays; else each downloaded archive is drained into features and deleted."""
+        return bool(self.config["dataset"]["keep_audio"])
+
+    @property
+    def looks(self) -> list[str]:
+        """What was seen of the audio in each drained archive."""
+        folder = f"results/features/{self.dataset}/{self.recipe}/archives"
+        return [] if self.keeps_audio else [f"{folder}/{name}.tsv" for name in self.archives]
+
+    @property
+    def archive_settings(self) -> dict[str, Any]:
+        """What decides how an archive is drained, beside the feature recipe."""
+        dataset = self.config["dataset"]
+        return {"set": self.archive_set, "given": dataset["archives"], "channels": dataset["channels"]}
 
     def archive_of(self, wildcards: Any) -> dict[str, str]:
         """Where one archive is and what its md5 must be."""
@@ -108,9 +126,12 @@ class Study:
         return f"logmel{self.config['features']['n_mels']}-{settings_digest(self.recipe_settings)[:8]}"
 
     @property
-    def shards(self) -> list[int]:
-        """Numbers of the parallel jobs of the extraction."""
-        return list(range(self.config["features"]["n_shards"]))
+    def shards(self) -> list[str]:
+        """The shards that make the store: of parallel jobs, or of drained archives."""
+        folder = f"results/features/{self.dataset}/{self.recipe}"
+        if self.looks:
+            return [f"{folder}/archives/{name}.h5" for name in self.archives]
+        return [f"{folder}/shards/{number}.h5" for number in range(self.config["features"]["n_shards"])]
 
     @property
     def clips(self) -> str:

@@ -4,13 +4,16 @@ import contextlib
 import csv
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lambdascape.disk import require_space
 
 TABLE = Path(__file__).with_name("archives.tsv")
 # 10 s of 4 channels at 16 kHz and 16 bit unpack to twice their size; other audio to less.
 UNPACKED_PER_BYTE = 2.1
+# Bytes of log-mel frames (128 bands every 10 ms) per byte of such audio; of stereo at 44.1 kHz fewer.
+FRAMES_PER_BYTE = 0.2
+AT_ONCE = 2  # archives, as rules/downloads.smk says
 
 
 class Archive(NamedTuple):
@@ -63,6 +66,25 @@ def require_space_for_all(dataset: str, folder: str | Path, given: str | Path | 
     to_load = sum(size for name, size in sizes.items() if not (given and Path(given, name).is_file()))
     needed = to_load + UNPACKED_PER_BYTE * sum(sizes.values()) - _bytes_in(Path(folder))
     require_space(folder, needed, f"{dataset}, archives and unpacked audio,")
+
+
+def require_space_to_drain(dataset: str, folder: str | Path, given: str | Path | None, recipe: dict[str, Any]) -> None:
+    """Stop where the disk cannot take the two largest archives, their audio, and the features of all of them.
+
+    Args:
+        dataset: as for `archives_of`.
+        folder: on the disk in question.
+        given: folder of archives that the user has, or None.
+        recipe: the feature settings.
+
+    Raises:
+        InputError: less is free than is needed.
+    """
+    sizes = sorted((archive.bytes_nominal for archive in archives_of(dataset).values()), reverse=True)
+    passing = (UNPACKED_PER_BYTE if given else 1 + UNPACKED_PER_BYTE) * sum(sizes[:AT_ONCE])
+    frames = FRAMES_PER_BYTE * recipe["n_mels"] / 128 * 160 / recipe["hop_length"] * recipe["sr"] / 16000
+    features = 2 * frames * UNPACKED_PER_BYTE * sum(sizes)  # in the shards, and in the store
+    require_space(folder, passing + features, f"{dataset}, {AT_ONCE} archives with their audio and all features,")
 
 
 def _bytes_in(folder: Path) -> int:

@@ -41,16 +41,21 @@ def download_archive(archive: dict[str, str], dataset: str, given: str | Path | 
     """
     checked = Path(checked)
     path = checked.with_suffix("")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    require_space_for_all(dataset, path.parents[1], given)
+    have_archive(path, archive, given)
+    write_text(f"{archive['md5']}  {path.name}\n", checked)
+
+
+def have_archive(path: Path, archive: dict[str, str], given: str | Path | None) -> None:
+    """See to it that an archive lies at `path`, its md5 found right; see `download_archive`."""
     if given and not Path(given).is_dir():
         raise InputError(f"dataset.archives: must be a folder; there is none at {given}")
     if not _has_md5(path, archive["md5"]):
         if given and Path(given, path.name).is_file():
             _link(Path(given, path.name), path, archive["md5"])
         else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            require_space_for_all(dataset, path.parents[1], given)
             fetch(archive["url"], path, archive["md5"])
-    write_text(f"{archive['md5']}  {path.name}\n", checked)
 
 
 def _link(given: Path, path: Path, md5: str) -> None:

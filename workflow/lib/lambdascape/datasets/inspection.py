@@ -2,7 +2,7 @@
 
 import multiprocessing
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from lambdascape.audio import TRUNCATED
 from lambdascape.datasets.containers import check_ogg, frames_of_wav
 from lambdascape.datasets.listing import UNSAFE, Reject, UnusableError, shown
-from lambdascape.files import content_digest
+from lambdascape.files import content_digest, file_digest, read_text_table, write_table
 
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")  # libsndfile's names of what the workflow reads
 LOWEST_RATE, HIGHEST_RATE = 1_000, 400_000  # Hz; a header outside is damaged
@@ -24,6 +24,7 @@ MOST_FRAMES = 1 << 31  # per channel: 37 hours at 16 kHz; a header beyond is dam
 MOST_RATIO = 1_000  # bytes of float32 per byte of the file: only silence, or a bomb, is compressed as much
 ANY_RATIO = 1 << 16  # bytes of a file; smaller ones do no harm
 WHOLE_NUMBERS = ("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "ULAW", "ALAW")  # no value of them is infinite
+LOOKS = ["path", "rate", "channels", "frames", "content", "silent", "whole", "rule", "found", "expected"]
 AT_ONCE = 100  # files that a process is given at a time
 BLOCK = 1 << 12  # values decoded at once, over all channels
 
@@ -63,6 +64,41 @@ def inspect(root: Path, candidates: pd.DataFrame, threads: int) -> tuple[pd.Data
     pairs = zip(rows, found, strict=True)
     good = [row | look.header._asdict() | {"silent": look.silent} for row, look in pairs if isinstance(look, Look)]
     return pd.DataFrame(good, columns=columns), [look for look in found if isinstance(look, Reject)]
+
+
+def inspected(tables: Sequence[str | Path], candidates: pd.DataFrame) -> tuple[pd.DataFrame, list[Reject]]:
+    """What `inspect` found earlier, in audio that is gone.
+
+    Args:
+        tables: files of `write_looks`, of all audio that there was.
+        candidates: as for `inspect`.
+
+    Returns:
+        As `inspect`, with a column `whole` of the files' own digests; files that are no candidates are rejected, too.
+    """
+    found = pd.concat([read_text_table(table) for table in tables], ignore_index=True).set_index("path")
+    rows, rejects = [], []
+    for row in candidates.to_dict("records"):
+        if row["path"] not in found.index:
+            rejects.append(Reject(row["path"], "the file must exist", "nothing at this path", "a file"))
+            continue
+        look = found.loc[row["path"]]
+        if look["rule"]:
+            rejects.append(Reject(row["path"], look["rule"], look["found"], look["expected"]))
+        else:
+            header = {name: int(look[name]) for name in ("rate", "channels", "frames", "silent")}
+            rows.append(row | header | {"content": look["content"], "whole": look["whole"]})
+    spare = sorted(set(found.index) - set(candidates["path"]))
+    rejects += [Reject(path, "the file must be listed", "not listed", "a row of its own") for path in spare]
+    return pd.DataFrame(rows, columns=[*candidates.columns, *Header._fields, "silent", "whole"]), rejects
+
+
+def write_looks(root: Path, clips: pd.DataFrame, rejects: Sequence[Reject], output: str | Path) -> None:
+    """Write what `inspect` found, for `inspected`: one row per file, with a digest of the whole file."""
+    whole = [file_digest(root / path) for path in clips["path"]]
+    good = clips.assign(whole=whole, silent=clips["silent"].astype(int)).astype(str)
+    bad = pd.DataFrame([map(shown, reject) for reject in rejects], columns=list(Reject._fields), dtype=str)
+    write_table(pd.concat([good, bad], ignore_index=True).reindex(columns=LOOKS), output)
 
 
 def _looks(root: Path, rows: list[dict[str, str]], threads: int) -> Iterator[Look | Reject]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lambdascape.datasets import dcase2018_task5, esc50, folder, tau, urbansound8k
 from lambdascape.datasets.index import data_folder
-from lambdascape.datasets.inspection import Header, inspect
+from lambdascape.datasets.inspection import Header, inspect, inspected
 from lambdascape.datasets.listing import CANDIDATE, Reject, natural, shown
 from lambdascape.datasets.oddities import Warned, silent, unlike_the_others
 from lambdascape.errors import InputError
@@ -34,6 +34,7 @@ def list_clips(
     rejected_path: str | Path,
     warnings_path: str | Path,
     threads: int = 2,
+    looks: Sequence[str | Path] = (),
 ) -> None:
     """Write the manifest, sorted by session and path, and the tables of what cannot be used and of what is odd.
 
@@ -46,6 +47,7 @@ def list_clips(
         rejected_path: table with path, rule, found, expected.
         warnings_path: table of clips that are used all the same, with path, warning, found, expected.
         threads: files looked at in parallel.
+        looks: files of `inspection.write_looks`, where the audio itself is gone; none where it is there.
 
     Raises:
         InputError: there is no data set or no clip that can be used; the folds leak a session or a file's
@@ -61,7 +63,7 @@ def list_clips(
         raise InputError(
             f"{root}: must hold audio (wav, flac, ogg or mp3) or a clips.csv; {_reasons(rejects) or 'it holds neither'}"
         )
-    clips, unusable = inspect(root, candidates, threads)
+    clips, unusable = inspected(looks, candidates) if looks else inspect(root, candidates, threads)
     _tolerate(root, unusable, len(candidates), settings)
     clips, copies, warned = _without_copies(clips, _copies(root, clips))
     rejects = [*rejects, *unusable, *copies]
@@ -108,7 +110,10 @@ def _reasons(rejects: Sequence[Reject]) -> str:
 def _copies(root: Path, clips: pd.DataFrame) -> pd.Series:
     """For the rows of copies, the path of the first with the same bytes; copies in two folds stop the work."""
     alike = clips["content"].duplicated(keep=False)  # in size and in part of their bytes
-    whole = clips["content"].mask(alike, clips["path"][alike].map(lambda path: file_digest(root / path)))
+    if "whole" in clips:
+        whole = clips["whole"]
+    else:
+        whole = clips["content"].mask(alike, clips["path"][alike].map(lambda path: file_digest(root / path)))
     first = clips.groupby(whole, sort=False)[["path", "fold"]].transform("first")
     leak = clips["fold"] != first["fold"]
     if leak.any():
