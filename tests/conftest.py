@@ -1,5 +1,6 @@
 """What tests of every room may ask for."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     run = checkout.snakemake("--cores", "2")
     assert run.returncode == 0, run.stdout
     return checkout
+
+
+@pytest.fixture
+def shallow_network() -> Iterator[None]:
+    """The embedder without its depth, see `networks.shallow`."""
+    from networks import shallow
+
+    with shallow():
+        yield

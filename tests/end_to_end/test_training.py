@@ -13,9 +13,8 @@ from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder, load_embedder
 from lambdascape.training import PARTS, TripletModel, make_optimiser, train
+from networks import shallow
 from stores import write_store
-
-from .networks import shallow
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
 
