@@ -72,7 +72,7 @@ format: dev-env ## bring Python and workflow files into the house style
 	$(py) snakefmt Snakefile workflow/rules
 
 bench-features: env ## measure the features beside the plain loop and the floor of the best steps
-	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/features.py
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/features.py --json results/benchmarks/features.json
 
 bench-scale: env ## measure what many clips and a second worker cost
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/scale.py

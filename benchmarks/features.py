@@ -156,6 +156,7 @@ def main() -> None:
     print(f"the worker is {result['plain loop / worker']:.2f} × as fast as the plain loop (wanted: at least 4)")
     print(f"the worker takes {result['worker / floor']:.2f} × the floor (wanted: at most 1.4)")
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

@@ -42,7 +42,8 @@ def download_archive(archive: dict[str, str], dataset: str, given: str | Path | 
     checked = Path(checked)
     path = checked.with_suffix("")
     path.parent.mkdir(parents=True, exist_ok=True)
-    require_space_for_all(dataset, path.parents[1], given)
+    if not path.is_file() and not (given and Path(given, path.name).is_file()):
+        require_space_for_all(dataset, path.parents[1], given)
     have_archive(path, archive, given)
     write_text(f"{archive['md5']}  {path.name}\n", checked)
 
