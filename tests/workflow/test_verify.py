@@ -24,9 +24,9 @@ def verify(finished: Checkout, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def products(finished: Checkout) -> int:
-    """Files under results/ that are no log, no benchmark, no receipt and no audio of the demo."""
+    """Files under results/ that are no log, benchmark, receipt, checkpoint or audio of the demo."""
     results = finished.folder / "results"
-    others = {"logs", "benchmarks", "receipts", "audio"}
+    others = {"logs", "benchmarks", "receipts", "checkpoints", "audio"}
     files = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
     return sum(not others & set(path.parts) for path in files)
 
