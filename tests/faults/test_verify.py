@@ -129,6 +129,13 @@ def test_files_that_no_finished_job_vouches_for_are_named(results: Path) -> None
     }
 
 
+def test_what_archives_held_is_no_product(results: Path) -> None:
+    meta = results / "datasets/small/download/audio/meta.txt"
+    meta.parent.mkdir(parents=True)
+    meta.write_text("a.wav")
+    assert wrong() == {}
+
+
 @pytest.mark.parametrize("product", [WEIGHTS, SCORES, "results/datasets/small/audio", "results/l2~0.01_seed~1.h5"])
 def test_what_a_killed_writer_left_over_is_named_and_what_is_being_written_is_told_apart(
     results: Path, product: str

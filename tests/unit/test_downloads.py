@@ -1,5 +1,6 @@
 """A download ends with the right file or with a clear error, whatever the server does (row N1 of the faults)."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -351,3 +352,18 @@ def test_the_table_has_an_address_and_a_digest_for_every_archive() -> None:
         45.8e9, rel=0.01
     )
     assert archives.archives_of("esc50") == {}
+
+
+@pytest.mark.parametrize(("free", "there", "enough"), [(7_000, 0, True), (6_000, 0, False), (6_000, 1_000, True)])
+def test_room_to_drain_is_two_archives_with_their_audio_and_the_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, there: int, enough: bool
+) -> None:
+    """Archives of 1,000, 800 and 100 bytes: two of them, 1,800, with 3,780 of audio, and 1,596 of features: 7,176."""
+    sizes = {"a.zip": 1000, "b.zip": 100, "c.zip": 800}
+    table = {name: archives.Archive("", "", size) for name, size in sizes.items()}
+    monkeypatch.setattr(archives, "archives_of", lambda _: table)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=free + 200))
+    (tmp_path / "shard.h5").write_bytes(bytes(there))
+    recipe = {"n_mels": 128, "hop_length": 160, "sr": 16000}
+    with contextlib.nullcontext() if enough else pytest.raises(InputError, match="2 archives with their audio"):
+        archives.require_space_to_drain("any", tmp_path, None, recipe, tmp_path)

@@ -45,7 +45,7 @@ def drain_archive(
     root = Path(root)
     place = root.with_name("passing") / name
     place.mkdir(parents=True, exist_ok=True)
-    require_space_to_drain(settings["set"], place, settings["given"], recipe)
+    require_space_to_drain(settings["set"], place, settings["given"], recipe, Path(shard).parent)
     have_archive(place / name, archive, settings["given"])
     audio = place / "audio"
     files = list(unpack(place / name, audio))

@@ -19,6 +19,7 @@ from lambdascape.receipts import DIGEST, FOLDER, LOGS, Receipt, read_listing, re
 
 MISSING, CHANGED = "missing", "damaged: not the bytes that were made"
 NO_PRODUCTS = (LOGS, "benchmarks", "checkpoints", FOLDER)
+DOWNLOAD = "download"  # of a data set: the md5 of its archive vouches for what lies there
 MARKS = (".snakemake_timestamp",)  # Snakemake's own, in the folders that a job makes
 # A name under which `files.atomic_path` writes: the final name, host and process, the final name's last suffixes again.
 TEMPORARY = re.compile(r"\..+?(?P<suffix>(?:\.[^.]+){0,2})\.(?P<host>[^/]+)-(?P<process>\d+)(?P=suffix)")
@@ -226,7 +227,8 @@ def _parts(listing: Path) -> list[Path]:
 
 def _is_product(results: Results, path: Path) -> bool:
     place = path.relative_to(results.root).parts
-    return path.is_file() and len(place) > 1 and place[0] not in NO_PRODUCTS and path.name not in MARKS
+    downloaded = place[0] == "datasets" and place[2:3] == (DOWNLOAD,)
+    return path.is_file() and len(place) > 1 and not (place[0] in NO_PRODUCTS or downloaded or path.name in MARKS)
 
 
 def _left_over(path: Path) -> Fault:

@@ -68,7 +68,9 @@ def require_space_for_all(dataset: str, folder: str | Path, given: str | Path | 
     require_space(folder, needed, f"{dataset}, archives and unpacked audio,")
 
 
-def require_space_to_drain(dataset: str, folder: str | Path, given: str | Path | None, recipe: dict[str, Any]) -> None:
+def require_space_to_drain(
+    dataset: str, folder: str | Path, given: str | Path | None, recipe: dict[str, Any], shards: str | Path
+) -> None:
     """Stop where the disk cannot take the two largest archives, their audio, and the features of all of them.
 
     Args:
@@ -76,6 +78,7 @@ def require_space_to_drain(dataset: str, folder: str | Path, given: str | Path |
         folder: on the disk in question.
         given: folder of archives that the user has, or None.
         recipe: the feature settings.
+        shards: the folder of the shards; those that are there are not needed again.
 
     Raises:
         InputError: less is free than is needed.
@@ -84,7 +87,8 @@ def require_space_to_drain(dataset: str, folder: str | Path, given: str | Path |
     passing = (UNPACKED_PER_BYTE if given else 1 + UNPACKED_PER_BYTE) * sum(sizes[:AT_ONCE])
     frames = FRAMES_PER_BYTE * recipe["n_mels"] / 128 * 160 / recipe["hop_length"] * recipe["sr"] / 16000
     features = 2 * frames * UNPACKED_PER_BYTE * sum(sizes)  # in the shards, and in the store
-    require_space(folder, passing + features, f"{dataset}, {AT_ONCE} archives with their audio and all features,")
+    needed = passing + max(features - _bytes_in(Path(shards)), 0)
+    require_space(folder, needed, f"{dataset}, {AT_ONCE} archives with their audio and all features,")
 
 
 def _bytes_in(folder: Path) -> int:
