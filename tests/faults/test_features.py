@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import h5py
 import numpy as np
 import pytest
 import soundfile
+from tqdm import tqdm
 
 from lambdascape import store
 from lambdascape.datasets.manifest import list_clips
@@ -81,6 +83,12 @@ def only_good_names(folder: Path, reference: tuple[Path, float]) -> None:
 # --- K1, K6, H3: killed at any time ----------------------------------------------------------------------------
 
 
+def make_in_a_fork(audio: Path, folder: Path) -> None:
+    """`make`, with a lock of its own: forks share the lock of tqdm, and one killed holding it stops all."""
+    tqdm.set_lock(threading.RLock())
+    make(audio, folder)
+
+
 def test_kills_at_any_time_leave_nothing_half(
     audio: Path, reference: tuple[Path, float], tmp_path: Path, count: Count
 ) -> None:
@@ -88,7 +96,7 @@ def test_kills_at_any_time_leave_nothing_half(
     for trial in range(count(30, 220)):
         folder = tmp_path / str(trial)
         folder.mkdir()
-        process = context.Process(target=make, args=(audio, folder))
+        process = context.Process(target=make_in_a_fork, args=(audio, folder))
         process.start()
         process.join(rng.uniform(0, 1) * reference[1])
         if process.pid and process.exitcode is None:
