@@ -12,10 +12,11 @@ TARGET ?= all#     a rule or a file of the workflow
 CORES ?= all#      how many cores the workflow may use at once
 PYTHON ?=#         the Python to build with; empty: the first of python3.11, python3.12, python3 that fits
 VENV ?= .venv#     where the environment lies
+ACCELERATOR ?=#    cuda (for TensorFlow) or jax-cuda: add NVIDIA's libraries to the environment, several GB
 PYTEST_ARGS ?=#    more for pytest, such as -k, -m, -x or a path
 SNAKEMAKE_ARGS ?=# more for Snakemake, such as --forcerun
 
-export PYTHON VENV
+export PYTHON VENV ACCELERATOR
 
 # Modules of the user's own Python must not stand in for the locked ones.
 unexport PYTHONPATH PYTHONHOME
@@ -31,7 +32,7 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo "Settings: STUDY=studies/x.yaml  TARGET=all  CORES=all  PYTHON=python3.11  PYTEST_ARGS='-k store'"
+	@echo "Settings: STUDY=studies/x.yaml  TARGET=all  CORES=all  PYTHON=python3.11  ACCELERATOR=cuda  PYTEST_ARGS='-k store'"
 
 .PHONY: study-exists
 study-exists:

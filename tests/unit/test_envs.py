@@ -14,7 +14,13 @@ from packaging.version import Version
 
 REPO = Path(__file__).resolve().parents[2]
 ENVS = REPO / "envs"
-LOCKS = ("run.txt", "dev.txt")
+LOCKS = ("run.txt", "dev.txt", "cuda.txt", "jax-cuda.txt")
+BESIDE = {
+    "run": ("run.txt",),
+    "dev": ("run.txt", "dev.txt"),
+    "cuda": ("run.txt", "cuda.txt"),
+    "jax-cuda": ("run.txt", "jax-cuda.txt"),
+}
 CONDA = sorted(path.name for path in ENVS.glob("*.yaml"))
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
 PYTHONS = ("3.11", "3.12")
@@ -56,8 +62,9 @@ def test_every_locked_package_has_a_hash(name):
     assert not bare
 
 
-def test_each_package_is_locked_once():
-    names = [re.split(r"[=\s;]", line)[0] for name in LOCKS for line in locked_requirements(name)]
+@pytest.mark.parametrize("locks", BESIDE.values(), ids=BESIDE)
+def test_each_package_is_locked_once(locks):
+    names = [re.split(r"[=\s;]", line)[0] for name in locks for line in locked_requirements(name)]
     assert [name for name, times in Counter(names).items() if times > 1] == []
 
 
@@ -78,7 +85,10 @@ def test_no_file_says_where_packages_come_from(path):
     ("requirements", "locks"),
     [
         pytest.param(PROJECT["dependencies"], ("run.txt",), id="run"),
-        pytest.param(PROJECT["optional-dependencies"]["dev"], LOCKS, id="dev"),
+        *(
+            pytest.param(PROJECT["optional-dependencies"][name], BESIDE[name], id=name)
+            for name in ("dev", "cuda", "jax-cuda")
+        ),
     ],
 )
 def test_the_lock_lies_within_the_ranges_of_pyproject(requirements, locks):

@@ -20,6 +20,7 @@ PACKAGES = (
     "snakemake",
     "tensorflow",
     "keras",
+    "jax",
     "numpy",
     "scipy",
     "pandas",
