@@ -1,15 +1,28 @@
-"""Networks that are quick to build and to trace."""
+"""Networks that are quick to build and to trace, and the settings of a small training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+NETWORK: dict[str, Any] = {
+    "input": "logmel", "n_mfcc": 13, "architecture": "resnet18", "width": 2, "conv_biases": True, "dropout": 0.5,
+    "embedding_dim": 4, "l2": 0.0, "l2_scope": "convs", "embedding_norm_penalty": 0.0,
+}  # fmt: skip
+TRAINING: dict[str, Any] = {
+    "backend": "tensorflow", "device": "auto", "precision": "float32", "deterministic": False, "epochs": 4,
+    "early_stopping": None, "batch_size": 16, "margin": 1.0, "reduction": "nonzero", "passes": "separate",
+    "learning_rate": 0.003, "lr_schedule": "constant", "lr_decay_steps": 5, "lr_decay_rate": 0.9, "weight_decay": 0.0,
+    "tensorboard": False,
+}  # fmt: skip
+
 
 @contextmanager
-def shallow() -> Iterator[None]:
-    """Leave the embedder its stem and one block: for tests that do not depend on its depth, which costs seconds."""
+def shallow(*blocks: int) -> Iterator[None]:
+    """Leave the embedder its stem and so many blocks in each stage: for tests that do not depend on its depth."""
+    from lambdascape.network import DEPTHS
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lambdascape.network.STAGES", 1)
-        patch.setattr("lambdascape.network.BLOCKS_PER_STAGE", 1)
+        patch.setitem(DEPTHS, "resnet18", blocks or (1,))
         yield

@@ -12,8 +12,9 @@ from lambdascape import store
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder, load_embedder
-from lambdascape.training import PARTS, TripletModel, make_optimiser, train
-from networks import shallow
+from lambdascape.training import FLAGS, PARTS, TEXT_COLUMNS, flags_of, make_optimiser, stalled, train
+from lambdascape.triplet_model import Batches, TripletModel
+from networks import NETWORK, TRAINING, shallow
 from stores import write_store
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
@@ -21,14 +22,9 @@ pytestmark = pytest.mark.usefixtures("shallow_network")
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 SETTINGS: dict[str, Any] = {
     "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
-    "network": {
-        "input": "logmel", "n_mfcc": 13, "width": 2, "conv_biases": True, "dropout": 0.5, "embedding_dim": 4, "l2": 0.0,
-    },
-    "training": {
-        "epochs": 2, "batch_size": 16, "margin": 1.0, "reduction": "nonzero", "passes": "separate",
-        "learning_rate": 0.003, "lr_decay_steps": 100, "lr_decay_rate": 1.0,
-    },
-}  # fmt: skip
+    "network": NETWORK,
+    "training": TRAINING | {"epochs": 2},
+}
 
 
 def changed(**values: Any) -> dict[str, Any]:
@@ -73,7 +69,7 @@ def test_l2_shrinks_the_weights_and_the_terms_add_up(run: Path, audio: tuple[Pat
     trained(audio, tmp_path, changed(l2=10.0))
     norms = []
     for l2, folder in ((0.0, run), (10.0, tmp_path)):
-        history = read_table(folder / "history.tsv", text=("split",))
+        history = read_table(folder / "history.tsv", text=TEXT_COLUMNS)
         weights = weights_of(folder, changed(l2=l2))
         squares = sum(float(np.sum(np.square(w.astype(np.float64)))) for w in weights)
         norms.append(squares)
@@ -84,7 +80,7 @@ def test_l2_shrinks_the_weights_and_the_terms_add_up(run: Path, audio: tuple[Pat
 
 
 def test_history_has_one_row_per_epoch_and_split_with_means_that_fit_together(run: Path) -> None:
-    history = read_table(run / "history.tsv", text=("split",))
+    history = read_table(run / "history.tsv", text=TEXT_COLUMNS)
     assert list(zip(history["epoch"], history["split"], strict=True)) == [
         (1, "train"), (1, "test"), (2, "train"), (2, "test"),
     ]  # fmt: skip
@@ -104,7 +100,7 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(run: Path, audio: tuple
 
 
 def histories(folder: Path) -> pd.DataFrame:
-    return read_table(folder / "history.tsv", text=("split",)).drop(columns="seconds")
+    return read_table(folder / "history.tsv", text=TEXT_COLUMNS).drop(columns="seconds")
 
 
 def test_more_epochs_go_on_from_the_last_one_and_end_where_one_run_does(
@@ -149,12 +145,90 @@ def test_batch_statistics_follow_from_the_passes(passes: str) -> None:
 
 
 def test_the_published_decay_goes_down_in_stairs() -> None:
-    optimiser = make_optimiser({"learning_rate": 1e-5, "lr_decay_steps": 7500, "lr_decay_rate": 0.95})
+    optimiser = make_optimiser(
+        TRAINING | {"learning_rate": 1e-5, "lr_schedule": "exponential", "lr_decay_steps": 7500, "lr_decay_rate": 0.95},
+        1,
+    )
     rates = []
     for step in (0, 7499, 7500, 15000):
         optimiser.iterations.assign(step)
         rates.append(float(optimiser.learning_rate))
     np.testing.assert_allclose(rates, [1e-5, 1e-5, 0.95e-5, 0.95**2 * 1e-5], rtol=1e-5)
+
+
+def test_a_cosine_ends_at_zero_with_the_training() -> None:
+    optimiser = make_optimiser(TRAINING | {"learning_rate": 1e-3, "lr_schedule": "cosine"}, 100)
+    rates = []
+    for step in (0, 50, 100):
+        optimiser.iterations.assign(step)
+        rates.append(float(optimiser.learning_rate))
+    assert rates == pytest.approx([1e-3, 5e-4, 0])
+
+
+def test_weight_decay_shrinks_kernels_by_the_rate_and_leaves_the_rest_alone() -> None:
+    embedder = build_embedder(39, 16, NETWORK, 1)
+    optimiser = make_optimiser(TRAINING | {"learning_rate": 0.1, "weight_decay": 0.5}, 1)
+    before = [variable.numpy() for variable in embedder.trainable_variables]
+    optimiser.apply([np.zeros_like(values) for values in before], embedder.trainable_variables)
+    for variable, values in zip(embedder.trainable_variables, before, strict=True):
+        factor = 1 - 0.1 * 0.5 if variable.name == "kernel" else 1
+        np.testing.assert_allclose(variable.numpy(), factor * values, rtol=1e-6)
+
+
+def hinges(*values: float) -> list[dict[str, Any]]:
+    return [{"split": split, "triplet_loss_all": value} for value in values for split in ("train", "test")]
+
+
+@pytest.mark.parametrize(
+    ("values", "patience", "expected"),
+    [((0.9, 0.5, 0.6, 0.5), 2, True), ((0.9, 0.5, 0.6), 2, False), ((0.9, 0.5, 0.6, 0.4), 2, False),
+     ((0.5, 0.6, 0.7), None, False), ((), 1, False)],
+)  # fmt: skip
+def test_training_stalls_after_so_many_epochs_without_a_new_low(
+    values: tuple[float, ...], patience: int | None, expected: bool
+) -> None:
+    assert stalled(hinges(*values), patience) is expected
+
+
+def test_early_stopping_ends_a_training_that_cannot_learn(audio: tuple[Path, Path], tmp_path: Path) -> None:
+    trained(audio, tmp_path, changed(epochs=9, early_stopping=1, learning_rate=1e-12, margin=1000.0, dropout=0.0))
+    assert read_table(tmp_path / "history.tsv", text=TEXT_COLUMNS)["epoch"].max() < 9
+
+
+@pytest.mark.parametrize(
+    ("d_distant", "active_fraction", "flags"), [(1.0, 0.5, (0, 0)), (1e-5, 1.0, (1, 0)), (2.0, 0.0, (0, 1))]
+)
+def test_what_is_wrong_with_a_space_is_flagged(
+    d_distant: float, active_fraction: float, flags: tuple[int, int]
+) -> None:
+    found = flags_of({"d_distant": d_distant, "active_fraction": active_fraction})
+    assert tuple(found.values()) == flags
+    assert set(found) == set(FLAGS)
+
+
+def test_a_space_in_which_all_tiles_are_alike_is_flagged_in_the_history(tmp_path: Path) -> None:
+    names = [f"clip{i}" for i in range(6)]
+    write_store(tmp_path / "features.h5", np.ones((6 * 119, 16)), np.arange(7) * 119, names, {"recipe": RECIPE})
+    table = pd.DataFrame({"clip": names, "session": names, "fold": ["a"] * 4 + ["b"] * 2})
+    write_table(table, tmp_path / "clips.tsv")
+    trained((tmp_path / "features.h5", tmp_path / "clips.tsv"), tmp_path, changed(dropout=0.0))
+    history = read_table(tmp_path / "history.tsv", text=TEXT_COLUMNS)
+    assert history["collapsed"].tolist() == [1] * 4
+    assert history["at_rest"].tolist() == [0] * 4
+
+
+def test_event_files_hold_the_numbers_of_the_history(audio: tuple[Path, Path], tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    trained(audio, tmp_path, changed(tensorboard=True))
+    history = read_table(tmp_path / "history.tsv", text=TEXT_COLUMNS)
+    for split, rows in history.groupby("split"):
+        (file,) = (tmp_path / "tensorboard" / str(split)).iterdir()
+        events = [tf.compat.v1.Event.FromString(record.numpy()) for record in tf.data.TFRecordDataset(str(file))]
+        assert [event.step for event in events] == rows["epoch"].tolist()
+        shown = [{value.tag: value.simple_value for value in event.summary.value} for event in events]
+        assert [event["penalty"] for event in shown] == pytest.approx(rows["penalty"].tolist())
+        assert [event["triplet_loss"] for event in shown] == pytest.approx(rows["triplet_loss"].tolist(), rel=1e-6)
 
 
 def test_a_loss_that_is_not_finite_names_epoch_and_batch(audio: tuple[Path, Path], tmp_path: Path) -> None:
@@ -163,6 +237,63 @@ def test_a_loss_that_is_not_finite_names_epoch_and_batch(audio: tuple[Path, Path
     with pytest.raises(InputError, match="it became nan in epoch 1, train batch 1"):
         trained((broken, audio[1]), tmp_path, SETTINGS)
     assert not (tmp_path / "embedder.weights.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("pass_over_the_data", "batch", "named", "kept"),
+    [(1, 0, "epoch 1, train batch 1", 0), (3, 1, "epoch 2, train batch 2", 1)],
+)
+def test_no_number_in_a_batch_is_named_and_the_last_good_state_kept(
+    audio: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    pass_over_the_data: int, batch: int, named: str, kept: int,
+) -> None:  # fmt: skip
+    class Poisoned(Batches):
+        passes = 0
+
+        def __init__(self, *values: Any) -> None:
+            super().__init__(*values)
+            Poisoned.passes += 1
+            self.number = Poisoned.passes
+
+        def __getitem__(self, number: int) -> tuple[np.ndarray]:
+            (tiles,) = super().__getitem__(number)
+            return (np.full_like(tiles, np.nan) if (self.number, number) == (pass_over_the_data, batch) else tiles,)
+
+    monkeypatch.setattr("lambdascape.training.Batches", Poisoned)
+    with pytest.raises(InputError, match=f"it became nan in {named}"):
+        trained(audio, tmp_path, changed(epochs=3))
+    assert not (tmp_path / "embedder.weights.h5").exists()
+    assert (tmp_path / "checkpoint.h5").exists() == bool(kept)
+    if kept:
+        with store.open_checked(tmp_path / "checkpoint.h5", "checkpoint") as file:
+            assert store.about(file)["epoch"] == kept
+
+
+def test_weights_broken_by_the_last_step_of_an_epoch_are_named_by_the_held_out_triplets(
+    audio: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(TripletModel):
+        def evaluate(self, *values: Any, **options: Any) -> Any:
+            kernel = self.embedder.get_layer("embedding").kernel
+            kernel.assign(np.full(kernel.shape, np.inf))
+            return super().evaluate(*values, **options)
+
+    monkeypatch.setattr("lambdascape.training.TripletModel", Broken)
+    with pytest.raises(InputError, match="it became nan in epoch 1, test batch 1"):
+        trained(audio, tmp_path, SETTINGS)
+    assert not (tmp_path / "checkpoint.h5").exists()
+
+
+def test_an_anchor_that_is_its_neighbour_gives_finite_numbers(tmp_path: Path) -> None:
+    names, rng = [f"clip{i}" for i in range(12)], np.random.default_rng(4)
+    still = np.repeat(rng.normal(size=(12, 1, 16)), 119, axis=1).reshape(-1, 16)
+    write_store(tmp_path / "features.h5", still, np.arange(13) * 119, names, {"recipe": RECIPE})
+    table = pd.DataFrame({"clip": names, "session": names, "fold": ["a"] * 8 + ["b"] * 4})
+    write_table(table, tmp_path / "clips.tsv")
+    trained((tmp_path / "features.h5", tmp_path / "clips.tsv"), tmp_path, changed(dropout=0.0))
+    history = read_table(tmp_path / "history.tsv", text=TEXT_COLUMNS)
+    assert history["d_neighbour"].max() < 1e-6
+    assert np.isfinite(history["total"]).all()
 
 
 def test_an_unknown_test_fold_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from lambdascape import checkpoints, store
 from lambdascape.files import read_table, write_table
+from networks import NETWORK, TRAINING
 from stores import write_store
 
 Count = Callable[[int, int], int]
@@ -23,14 +25,9 @@ RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 EPOCHS = 4
 SETTINGS: dict[str, Any] = {
     "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
-    "network": {
-        "input": "logmel", "n_mfcc": 13, "width": 2, "conv_biases": True, "dropout": 0.5, "embedding_dim": 4, "l2": 0.1,
-    },
-    "training": {
-        "epochs": EPOCHS, "batch_size": 16, "margin": 1.0, "reduction": "nonzero", "passes": "separate",
-        "learning_rate": 0.003, "lr_decay_steps": 5, "lr_decay_rate": 0.9,
-    },
-}  # fmt: skip
+    "network": NETWORK | {"l2": 0.1},
+    "training": TRAINING | {"epochs": EPOCHS, "lr_schedule": "exponential"},
+}
 PRODUCTS = ("embedder.weights.h5", "history.tsv", "checkpoint.h5")
 
 
@@ -45,12 +42,14 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "features.h5", folder / "clips.tsv"
 
 
-def train_in(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None) -> None:
-    """One call of `train`, in a process of its own."""
+def train_in(
+    folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None, blocks: tuple[int, ...] = (2, 2)
+) -> None:
+    """One call of `train`, in a process of its own; two stages of two blocks are enough to learn."""
     from lambdascape import network
     from lambdascape.training import train
 
-    network.STAGES = 2  # enough to learn
+    network.DEPTHS["resnet18"] = blocks
     if fault:
         fault()
     train(*audio, "b", SETTINGS, 1, *(folder / name for name in PRODUCTS), code="code")
@@ -71,7 +70,7 @@ def outcome(folder: Path) -> tuple[list[np.ndarray], pd.DataFrame]:
     arrays: list[np.ndarray] = []
     with h5py.File(folder / PRODUCTS[0], "r") as file:
         file.visititems(lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
-    return arrays, read_table(folder / PRODUCTS[1], text=("split",)).drop(columns="seconds")
+    return arrays, read_table(folder / PRODUCTS[1], text=("split", "device")).drop(columns="seconds")
 
 
 def optimiser(folder: Path) -> list[np.ndarray]:
@@ -80,15 +79,29 @@ def optimiser(folder: Path) -> list[np.ndarray]:
         return [file[name][()] for name in sorted(file)]
 
 
+def started_on_jax(folder: Path, audio: tuple[Path, Path]) -> Any:
+    """The same with the other backend, which each process imports for itself; one block compiles in a few seconds."""
+    folder.mkdir(exist_ok=True)
+    process = multiprocessing.get_context("spawn").Process(target=train_in, args=(folder, audio, None, (1,)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_BACKEND", "jax")
+        process.start()
+    return process
+
+
+def timed(process: Any) -> float:
+    """Seconds until the process has ended well."""
+    begun = time.monotonic()
+    process.join()
+    assert process.exitcode == 0
+    return time.monotonic() - begun
+
+
 @pytest.fixture(scope="module")
 def whole(audio: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     """The folder of a run that nothing disturbed, and how many seconds it took."""
     folder = tmp_path_factory.mktemp("whole")
-    begun = time.monotonic()
-    process = started(folder, audio)
-    process.join()
-    assert process.exitcode == 0
-    return folder, time.monotonic() - begun
+    return folder, timed(started(folder, audio))
 
 
 def assert_same(folder: Path, whole: Path) -> None:
@@ -100,11 +113,11 @@ def assert_same(folder: Path, whole: Path) -> None:
     assert [path.name for path in folder.glob(".*")] == []
 
 
-def kill_at_random(folder: Path, audio: tuple[Path, Path], rng: np.random.Generator, seconds: float) -> int:
+def kill_at_random(start: Callable[[], Any], rng: np.random.Generator, seconds: float) -> int:
     """Start and kill until the training ends by itself; how many times it was killed."""
     kills = 0
     while True:
-        process = started(folder, audio)
+        process = start()
         process.join(rng.uniform(0.2, 1) * seconds)
         if process.exitcode is not None:
             assert process.exitcode == 0
@@ -114,15 +127,25 @@ def kill_at_random(folder: Path, audio: tuple[Path, Path], rng: np.random.Genera
         kills += 1
 
 
+def kill_until(kills: int, start: Callable[[Path], Any], folder: Path, whole: tuple[Path, float]) -> None:
+    """Kill trainings, so many times in all; each must end as the one that nothing disturbed."""
+    rng, done, trial = np.random.default_rng(1), 0, 0
+    while done < kills:
+        done += kill_at_random(partial(start, folder / str(trial)), rng, whole[1])
+        assert_same(folder / str(trial), whole[0])
+        trial += 1
+
+
 def test_kills_at_any_time_change_nothing(
     audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, count: Count
 ) -> None:
-    rng, kills, trial = np.random.default_rng(1), 0, 0
-    while kills < count(5, 50):
-        folder = tmp_path / str(trial)
-        kills += kill_at_random(folder, audio, rng, whole[1])
-        assert_same(folder, whole[0])
-        trial += 1
+    kill_until(count(5, 50), partial(started, audio=audio), tmp_path, whole)
+
+
+def test_kills_at_any_time_change_nothing_on_jax(audio: tuple[Path, Path], tmp_path: Path, count: Count) -> None:
+    seconds = timed(started_on_jax(tmp_path / "whole", audio))
+    start = partial(started_on_jax, audio=audio)
+    kill_until(count(5, 50), start, tmp_path, (tmp_path / "whole", seconds))
 
 
 def kill_inside_the_save() -> None:

@@ -51,8 +51,8 @@ def flip(path: Path) -> None:
     [
         (lambda path: None, "other", 1, "must be of the same settings, data and code"),
         (lambda path: None, "key", 0, "must be of epoch 0 at most; it is of epoch 1"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "key", 1, "must be a whole checkpoint"),
-        (lambda path: path.write_text("no HDF5"), "key", 1, "must be a whole checkpoint"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1000]), "key", 1, "must be a readable HDF5 file"),
+        (lambda path: path.write_text("no HDF5"), "key", 1, "must be a readable HDF5 file"),
         (flip, "key", 1, "it is damaged"),
     ],
     ids=["other settings", "too far", "cut", "text", "flipped bit"],

@@ -11,6 +11,7 @@ from lambdascape.embeddings import embed_mean_logmel, embed_trained, embed_untra
 from lambdascape.errors import InputError
 from lambdascape.files import read_text_table, write_table
 from lambdascape.network import build_embedder, save_embedder
+from networks import NETWORK, TRAINING
 from stores import write_store
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
@@ -18,15 +19,8 @@ pytestmark = pytest.mark.usefixtures("shallow_network")
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 SETTINGS = {
     "triplets": {"tile_s": 0.4},
-    "network": {
-        "input": "logmel",
-        "n_mfcc": 13,
-        "width": 2,
-        "conv_biases": True,
-        "dropout": 0.5,
-        "embedding_dim": 4,
-        "l2": 0.0,
-    },
+    "network": NETWORK,
+    "training": TRAINING,
 }
 LENGTHS = [119, 38, 39, 79]  # frames: two tiles of 39 with 40 from start to start, none, one, two
 

@@ -1,8 +1,9 @@
 """The network has the published form, and λ holds for what it should hold for."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -10,21 +11,22 @@ import pytest
 from lambdascape.errors import InputError
 from lambdascape.mfcc import mfcc_matrix
 from lambdascape.network import build_embedder, load_embedder, save_embedder
+from networks import NETWORK
 
-SMALL: dict[str, Any] = {
-    "input": "logmel", "n_mfcc": 13, "width": 4, "conv_biases": True, "dropout": 0.5, "embedding_dim": 8, "l2": 0.0,
-}  # fmt: skip
-# Trainable parameters of the one-channel ResNet18 without head and without biases of convolutions (study facts).
-RESNET18 = 11_170_240
+SMALL = NETWORK | {"width": 4, "embedding_dim": 8}
+# Trainable parameters for one channel, without head and biases of convolutions: of ResNet18 from the study facts,
+# of the others those of torchvision's networks less their head and the two channels that the stem does not have.
+PARAMETERS = {"resnet18": 11_170_240, "resnet34": 21_278_400, "resnet50": 23_501_760}
 
 
 def backbone_parameters(embedder: keras.Model) -> int:
     return sum(int(np.prod(v.shape)) for v in embedder.trainable_variables if not v.path.startswith("embedding/"))
 
 
-def test_the_published_network_has_the_known_number_of_parameters() -> None:
-    settings = SMALL | {"width": 64, "conv_biases": False, "embedding_dim": 64}
-    assert backbone_parameters(build_embedder(64, 64, settings, 1)) == RESNET18
+@pytest.mark.parametrize("architecture", PARAMETERS)
+def test_networks_have_the_known_number_of_parameters(architecture: str) -> None:
+    settings = SMALL | {"architecture": architecture, "width": 64, "conv_biases": False, "embedding_dim": 64}
+    assert backbone_parameters(build_embedder(64, 64, settings, 1)) == PARAMETERS[architecture]
 
 
 @pytest.mark.parametrize("l2", [1.0, 0.1, 0.01])
@@ -43,6 +45,44 @@ def test_the_penalty_is_l2_times_the_sum_of_squares_of_convolutions(l2: float, c
 
 def test_without_l2_there_is_no_penalty() -> None:
     assert build_embedder(48, 32, SMALL, 1).losses == []
+
+
+@pytest.mark.usefixtures("shallow_network")
+@pytest.mark.parametrize(("scope", "layers"), [("head", ["embedding"]), ("all", ["stem_conv", "embedding"])])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_penalty_holds_for_its_scope_only(scope: str, layers: list[str], precision: str) -> None:
+    embedder = build_embedder(48, 32, SMALL | {"l2": 0.3, "l2_scope": scope}, 1, precision=precision)
+    for layer in embedder.layers:
+        layer.set_weights([np.random.default_rng(2).normal(size=w.shape) for w in layer.get_weights()])
+    squares = {layer.name: sum(float(np.sum(np.square(w))) for w in layer.get_weights()) for layer in embedder.layers}
+    convolutions = [name for name in squares if name.endswith("_conv")] if scope == "all" else []
+    expected = 0.3 * sum(squares[name] for name in {*layers, *convolutions})
+    assert float(sum(embedder.losses)) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.usefixtures("shallow_network")
+def test_the_norm_penalty_is_the_mean_square_before_the_unit_length() -> None:
+    tiles = np.random.default_rng(1).normal(size=(5, 48, 32, 1)).astype(np.float32)
+    embedder = build_embedder(48, 32, SMALL | {"embedding_norm_penalty": 0.25}, 1)
+    embedder(tiles)
+    penalty = float(sum(embedder.losses))
+    before = keras.Model(embedder.input, embedder.get_layer("embedding").output)
+    expected = 0.25 * np.mean(np.sum(np.square(before.predict_on_batch(tiles)), axis=1))
+    assert penalty == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.usefixtures("shallow_network")
+def test_narrow_arithmetic_keeps_wide_weights_and_comes_near_the_wide_result() -> None:
+    tiles = np.random.default_rng(1).normal(size=(6, 48, 32, 1)).astype(np.float32)
+    wide, narrow = (build_embedder(48, 32, SMALL, 1, 3, precision) for precision in ("float32", "bfloat16"))
+    assert keras.config.dtype_policy().name == "float32"
+    assert narrow.get_layer("stem_conv").compute_dtype == "bfloat16"
+    assert {variable.dtype for variable in narrow.trainable_variables} == {"float32"}
+    for training in (False, True):
+        found, expected = (np.asarray(model(tiles, training=training)) for model in (narrow, wide))
+        assert found.dtype == np.float32
+        if not training:  # else dropout draws
+            assert 0 < np.abs(found - expected).max() < 0.05
 
 
 @pytest.mark.usefixtures("shallow_network")
@@ -81,6 +121,47 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"no weights")
     with pytest.raises(InputError, match="must be a weights file"):
         load_embedder(build_embedder(48, 32, SMALL, 1), {}, path)
+
+
+def point_elsewhere(file: h5py.File, folder: Path) -> None:
+    (folder / "secret").write_bytes(bytes(64))
+    file.create_dataset("outside", (16,), "f4", external=[(str(folder / "secret"), 0, 64)])
+
+
+def link_elsewhere(file: h5py.File, folder: Path) -> None:
+    file["outside"] = h5py.ExternalLink(str(folder / "other.h5"), "/x")
+
+
+def declare_terabytes(file: h5py.File, _folder: Path) -> None:
+    file.create_dataset("bomb", (10**12,), "f4", chunks=(1024,))
+
+
+def go_round(file: h5py.File, _folder: Path) -> None:
+    file["round"] = file["/"]
+
+
+@pytest.mark.usefixtures("shallow_network")
+@pytest.mark.parametrize("hostile", [point_elsewhere, link_elsewhere, declare_terabytes, go_round])
+def test_hostile_weights_are_refused(tmp_path: Path, hostile: Callable[[h5py.File, Path], None]) -> None:
+    path = tmp_path / "embedder.weights.h5"
+    embedder = build_embedder(48, 32, SMALL, 1)
+    save_embedder(embedder, {"seed": 1}, path)
+    with h5py.File(path, "r+") as file:
+        hostile(file, tmp_path)
+    with pytest.raises(InputError, match=r"must (stay inside|lie in) the file"):
+        load_embedder(embedder, {"seed": 1}, path)
+
+
+@pytest.mark.usefixtures("shallow_network")
+def test_an_architecture_in_a_file_is_never_run(tmp_path: Path) -> None:
+    path, canary = tmp_path / "embedder.keras", tmp_path / "canary"
+    target = str(canary)  # Keras writes what a function holds
+    layer = keras.layers.Lambda(lambda x: (Path(target).touch(), x)[1])
+    keras.Sequential([keras.Input((2,)), layer]).save(path)
+    canary.unlink(missing_ok=True)
+    with pytest.raises(InputError, match="must be a weights file"):
+        load_embedder(build_embedder(48, 32, SMALL, 1), {}, path)
+    assert not canary.exists()
 
 
 @pytest.mark.parametrize(("n_mels", "n_mfcc"), [(40, 13), (128, 13), (13, 13), (16, 1)])

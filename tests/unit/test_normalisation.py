@@ -1,4 +1,5 @@
-"""Normalising part by part gives what the layer of Keras gives when it sees the parts one after the other."""
+"""Normalising part by part gives what the layer of Keras gives when it sees the parts one after the other; rows of any
+length, zero too, come to length 1 with finite gradients."""
 
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ import pytest
 from keras import ops
 
 from lambdascape import normalisation
-from lambdascape.normalisation import PartwiseNormalization
+from lambdascape.normalisation import PartwiseNormalization, UnitLength
 
 PARTS = np.random.default_rng(1).normal([[[[0, 3]]]], [[[[1, 20]]]], size=(3, 4, 5, 6, 2)).astype(np.float32)
 
@@ -47,3 +48,18 @@ def test_every_kernel_gives_the_mean_and_the_variance_of_the_batch(normalise: Ca
     np.testing.assert_allclose(variance, flat.var(axis=0), rtol=1e-4)
     expected = (PARTS[0] - flat.mean(axis=0)) / np.sqrt(flat.var(axis=0) + 1e-3) * gamma + beta
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_rows_come_to_length_1_and_a_row_of_zeros_has_a_finite_gradient() -> None:
+    import tensorflow as tf
+
+    rows = np.array([[3, 4], [-1e-3, 0], [0, 0]], np.float32)
+    variable = tf.Variable(rows)
+    with tf.GradientTape() as tape:
+        unit = UnitLength()(variable)
+        total = tf.reduce_sum(unit * [[1.0, 2.0]])
+    np.testing.assert_allclose(unit, [[0.6, 0.8], [-1, 0], [0, 0]], rtol=1e-6)
+    gradient = np.asarray(tape.gradient(total, variable))
+    # (g - u (u·g)) / |x| for rows of some length.
+    np.testing.assert_allclose(gradient[0], (np.array([1, 2]) - np.array([0.6, 0.8]) * 2.2) / 5, rtol=1e-5)
+    assert np.isfinite(gradient).all()

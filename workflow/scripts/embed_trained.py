@@ -1,8 +1,8 @@
 """Embed every tile by the network of one run."""
 
-from lambdascape.jobs import job
+from lambdascape.devices import network_job
 
-with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
+with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.embeddings import embed_trained
     from lambdascape.files import write_digest
 

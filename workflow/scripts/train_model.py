@@ -1,8 +1,8 @@
 """Train the embedder of one run."""
 
-from lambdascape.jobs import job
+from lambdascape.devices import network_job
 
-with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
+with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.files import write_digest
     from lambdascape.training import train
 

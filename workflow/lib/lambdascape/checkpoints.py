@@ -101,13 +101,16 @@ def _read(path: str | Path, key: str, epochs: int) -> State:
     try:
         with store.open_checked(path, "checkpoint") as file:
             about = store.about(file)
+            if about["key"] != key:
+                raise InputError(f"{path} must be of the same settings, data and code; it is not")
+            if about["epoch"] > epochs:
+                raise InputError(f"{path} must be of epoch {epochs} at most; it is of epoch {about['epoch']}")
+            store.check_own_data(file)
             arrays = [file[name][()] for name in sorted(file)]
-    except (OSError, KeyError, ValueError) as error:  # an InputError is a ValueError
+    except InputError:
+        raise
+    except (OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} must be a whole checkpoint; {error}") from None
-    if about["key"] != key:
-        raise InputError(f"{path} must be of the same settings, data and code; it is not")
-    if about["epoch"] > epochs:
-        raise InputError(f"{path} must be of epoch {epochs} at most; it is of epoch {about['epoch']}")
     if about["crc"] != _crc(arrays):
         raise InputError(f"{path} must hold the values that were written; it is damaged")
     return State(about["epoch"], about["history"], arrays)

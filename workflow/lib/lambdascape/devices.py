@@ -5,12 +5,13 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from lambdascape.errors import InputError
+from lambdascape.jobs import job
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 REMEDY = {"tensorflow": "cuda", "jax": "jax-cuda"}  # for `make env ACCELERATOR=…`
@@ -69,19 +70,31 @@ def _first_free(names: list[str], folder: Path) -> tuple[str, IO[str]] | None:
 
 
 @contextmanager
+def network_job(
+    log: str, threads: int, outputs: Iterable[str], inputs: Iterable[str], params: Mapping[str, Any]
+) -> Iterator[None]:
+    """A job that computes with a network: `jobs.job`, on the device that `params["settings"]["training"]` asks for."""
+    with job(log, threads, outputs, inputs, params), accelerator(params["settings"]["training"]):
+        yield
+
+
+@contextmanager
 def accelerator(options: Mapping[str, Any]) -> Iterator[None]:
     """Set the environment of a job that computes with a network, before Keras is imported.
 
     One card that a scheduler or the user has made visible is taken as it is; of several, one that no other job holds.
 
     Args:
-        options: `backend` (`tensorflow` or `jax`), `device` (`auto`, `gpu` or `cpu`) and `deterministic`.
+        options: `backend` (`tensorflow` or `jax`), `device` (`auto`, `gpu` or `cpu`), `deterministic` and, where there
+            is training, `precision`.
     """
     os.environ["KERAS_BACKEND"] = options["backend"]
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if options["deterministic"]:
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
+    if options.get("precision") == "bfloat16":
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its narrow convolutions on CPUs gave gradients that are no numbers
     if options["device"] == "cpu":
         os.environ |= {VISIBLE: "", "JAX_PLATFORMS": "cpu"}
         yield
@@ -96,29 +109,54 @@ def accelerator(options: Mapping[str, Any]) -> Iterator[None]:
         yield
 
 
-def computes_on(device: str) -> str:
-    """Name of the device that Keras' backend computes on; a CPU where a card was hoped for is told or refused.
+def start(device: str, deterministic: bool) -> str:
+    """Make Keras' backend ready to compute; where a card was hoped for and there is none, that is told or refused.
 
     Args:
         device: `auto`, `gpu` or `cpu`.
+        deterministic: only operations that give the same bits each time, also on a GPU.
+
+    Returns:
+        Name of the GPU that it computes on, or `cpu`.
 
     Raises:
         InputError: `gpu` was asked for and the backend sees none.
     """
+    backend = keras_backend()
+    if deterministic and backend == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    found = _gpu_of(backend)
+    if not found:
+        _explain_the_cpu(device, backend)
+    return found or "cpu"
+
+
+def compiles(deterministic: bool) -> bool:
+    """Whether the step goes through XLA, which is slow on CPUs in TensorFlow, and the only fast way in JAX.
+
+    On a GPU, TensorFlow has no deterministic gradient of max-pooling there.
+    """
+    backend = keras_backend()
+    return backend == "jax" or (bool(_gpu_of(backend)) and not deterministic)
+
+
+def keras_backend() -> str:
+    """Name of the backend that this process computes with."""
     import keras
 
-    backend = keras.backend.backend()
-    found = _gpu_of(backend)
-    if found:
-        return found
+    return str(keras.backend.backend())
+
+
+def _explain_the_cpu(device: str, backend: str) -> None:
     present = cards() if device != "cpu" else []
     why = f"{backend} sees no GPU, and the driver shows {', '.join(present) or 'none'}"
     remedy = f"`make env ACCELERATOR={REMEDY[backend]}` adds what {backend} needs; `make doctor` tells more"
     if device == "gpu":
-        raise InputError(f"training.device: gpu must find a GPU; {why}. {remedy[0].upper() + remedy[1:]}")
+        raise InputError(f"training.device: gpu must find a GPU; {why}. {remedy}")
     if present:
         print(f"computing on the CPU although there is a card: {why}. {remedy}", flush=True)
-    return "cpu"
 
 
 def _gpu_of(backend: str) -> str:

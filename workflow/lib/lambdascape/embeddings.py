@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from lambdascape import devices
 from lambdascape.errors import InputError
 from lambdascape.store import TILE_COLUMNS, Features, open_features, read_manifest, write_embeddings
 from lambdascape.triplets import Tiles, lay_tiles, seconds_to_frames, tile_frames
@@ -65,6 +66,7 @@ def _embed_by_network(
 ) -> None:
     from lambdascape.network import build_embedder, load_embedder
 
+    devices.start(settings["training"]["device"], settings["training"]["deterministic"])
     features = open_features(features_path)
     tiles, table = _all_tiles(features, clips_path, settings)
     embedder = build_embedder(tiles.frames, features.frames.shape[1], settings["network"], seed)

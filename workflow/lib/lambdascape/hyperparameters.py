@@ -31,18 +31,23 @@ TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
     "Data and model": (
         Hyperparameter("dataset.title", "Data set", published="DCASE 2018 Task 5"),
         Hyperparameter("dataset.folds", "Folds made by session, where the data name none"),
-        Hyperparameter("network.architecture", "Model", published="ResNet18", note="ResNet18"),
+        Hyperparameter("network.architecture", "Model", published="resnet18"),
         Hyperparameter("network.width", "Width of the network", "filters of the stem", 64),
         Hyperparameter("network.conv_biases", "Convolutions have biases", published=True),
         Hyperparameter("network.dropout", "Dropout before the embedding layer", published=0.5),
         Hyperparameter("network.l2", "L2 regularisation factor λ", published=[1.0, 0.1, 0.01]),
+        Hyperparameter("network.l2_scope", "λ holds for", published="convs"),
+        Hyperparameter("network.embedding_norm_penalty", "Penalty η on the length of embeddings", published=0.0),
         Hyperparameter("network.embedding_dim", "Embedding dimension", published=64),
     ),
     "Training": (
         Hyperparameter("training.epochs", "Epochs", published=[50, 30]),
+        Hyperparameter("training.early_stopping", "Stopped after epochs without a new low"),
         Hyperparameter("training.batch_size", "Batch size", "triplets", 128),
-        Hyperparameter("training.optimizer", "Optimizer", published="Adam", note="Adam"),
+        Hyperparameter("training.optimizer", "Optimizer", published="Adam", note="Adam; AdamW with weight decay"),
+        Hyperparameter("training.weight_decay", "Decoupled weight decay", published=0.0),
         Hyperparameter("training.learning_rate", "Learning rate", published=1e-5),
+        Hyperparameter("training.lr_schedule", "Schedule of the learning rate"),
         Hyperparameter("training.lr_decay_steps", "Learning rate decays every", "steps", 7500),
         Hyperparameter("training.lr_decay_rate", "Factor of the decay", published=0.95),
         Hyperparameter("training.margin", "Margin", published=1.0),
@@ -58,7 +63,11 @@ TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
         Hyperparameter("training.buffer", "Random selection buffer", "clips", 64, "none: the whole data set"),
         Hyperparameter("training.prefetch", "Prefetch batches", published="automatic (-1)", note="not a setting"),
     ),
-    "Multithreading": (
+    "Computing": (
+        Hyperparameter("training.backend", "Keras computes with", published="tensorflow"),
+        Hyperparameter("training.device", "Device"),
+        Hyperparameter("training.precision", "Precision of the layers", published="float32"),
+        Hyperparameter("training.deterministic", "Deterministic operations"),
         Hyperparameter("threads.generators", "Number of generators", published=16, note="not a setting"),
         Hyperparameter("threads.calls", "Number of parallel calls", published=16, note="given by Snakemake"),
     ),
@@ -105,6 +114,7 @@ TOLD_ELSEWHERE = (
     "dataset.licence",
     "sweep.axes",
     "sweep.arms",
+    "training.tensorboard",
     "features.n_shards",
 )
 

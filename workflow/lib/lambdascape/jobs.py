@@ -50,7 +50,6 @@ def job(
     """
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     with Path(log).open("wb", buffering=0) as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)

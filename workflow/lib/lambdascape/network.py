@@ -1,11 +1,14 @@
-"""ResNet18 as functions of tensors, and the embedder: tiles of log-mel frames in, points on the unit sphere out.
+"""Residual networks as functions of tensors, and the embedder: tiles of log-mel in, points on the unit sphere out.
 
-He et al. 2016 (arXiv 1512.03385), basic blocks [2, 2, 2, 2], in the form of the published study: convolutions with
-biases where asked, batch normalisation with the defaults of Keras, 1×1 projections where the shape changes.
+He et al. 2016 (arXiv 1512.03385) in the form of the published study: convolutions with biases where asked, batch
+normalisation with the defaults of Keras, 1×1 projections where the shape changes. The bottlenecks of ResNet50 stride in
+their 3×3 convolution, as all implementations of today do.
 """
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +22,71 @@ from keras import layers, ops
 from lambdascape.errors import InputError
 from lambdascape.files import atomic_path
 from lambdascape.mfcc import mfcc_matrix
-from lambdascape.normalisation import PartwiseNormalization
+from lambdascape.normalisation import PartwiseNormalization, UnitLength
+from lambdascape.store import check_own_data
 
 Tensor = Any
-STAGES = 4
-BLOCKS_PER_STAGE = 2
+# Blocks in each stage.
+DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+BOTTLENECKS = ("resnet50",)
+EXPANSION = 4  # a bottleneck gives so many times the filters of its 3×3 convolution
 
 
-def build_embedder(frames: int, mels: int, settings: dict[str, Any], seed: int, parts: int = 1) -> keras.Model:
+def build_embedder(
+    frames: int, mels: int, settings: dict[str, Any], seed: int, parts: int = 1, precision: str = "float32"
+) -> keras.Model:
     """Build the embedder with fresh weights.
 
     Args:
         frames: frames of a tile.
         mels: mel bands.
-        settings: `input` (`logmel`, or `mfcc`: the first `n_mfcc` cepstral coefficients of a frame), `width` (filters
-            of the stem; 64 is ResNet18), `conv_biases`, `dropout` (0 to 1), `embedding_dim`, `l2` (λ: the penalty is
-            λ·Σw² over the kernels and biases of every convolution, nothing else).
+        settings: `input` (`logmel`, or `mfcc`: the first `n_mfcc` cepstral coefficients of a frame), `architecture`
+            (see `DEPTHS`), `width` (filters of the stem; 64 is the published width), `conv_biases`, `dropout` (0 to 1),
+            `embedding_dim`, `l2` (λ: the penalty is λ·Σw² over kernels and biases), `l2_scope` (of every convolution:
+            `convs`, of the embedding layer: `head`, or of both: `all`; never of batch normalisation) and
+            `embedding_norm_penalty` (η: adds η · mean of ‖z‖² over the embeddings before they are brought to length 1).
         seed: of the initial weights and of dropout; the weights do not depend on `l2`.
         parts: equal parts of a training batch that are normalised each for itself, see `PartwiseNormalization`.
+        precision: of the layers' arithmetic, `float32` or `bfloat16`; weights, embeddings and penalties are float32.
 
     Returns:
         Model from shape (tile, frame, mel, 1) to shape (tile, dim), rows of length 1.
     """
     keras.utils.set_random_seed(seed)
-    tiles = keras.Input((frames, mels, 1), name="tiles")
-    pooled = layers.GlobalAveragePooling2D(name="pool")(_backbone(_seen(tiles, settings), settings, parts))
-    dropped = layers.Dropout(settings["dropout"], seed=seed, name="dropout")(pooled)
-    embedding = layers.Dense(settings["embedding_dim"], name="embedding")(dropped)
-    return keras.Model(tiles, layers.UnitNormalization(name="unit_norm")(embedding), name="embedder")
+    with _computing_in(precision):
+        tiles = keras.Input((frames, mels, 1), name="tiles")
+        pooled = layers.GlobalAveragePooling2D(name="pool")(_backbone(_seen(tiles, settings), settings, parts))
+        dropped = layers.Dropout(settings["dropout"], seed=seed, name="dropout")(pooled)
+        embedding = layers.Dense(
+            settings["embedding_dim"],
+            **_penalties(settings, "head"),
+            activity_regularizer=_l2(settings["embedding_norm_penalty"]),  # Keras divides by the size of the batch
+            dtype="float32",
+            name="embedding",
+        )(dropped)
+        unit = UnitLength(dtype="float32", name="unit_length")(embedding)
+        return keras.Model(tiles, unit, name="embedder")
+
+
+@contextmanager
+def _computing_in(precision: str) -> Iterator[None]:
+    """Give the layers that are made in the block their arithmetic; mixed: variables stay float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _penalties(settings: dict[str, Any], part: str) -> dict[str, Any]:
+    """The regularisers of a layer in `convs` or `head`, as its arguments."""
+    penalty = _l2(settings["l2"]) if settings["l2_scope"] in (part, "all") else None
+    return {"kernel_regularizer": penalty, "bias_regularizer": penalty}
+
+
+def _l2(factor: float) -> keras.regularizers.L2 | None:
+    return keras.regularizers.L2(factor) if factor else None
 
 
 def _seen(tiles: Tensor, settings: dict[str, Any]) -> Tensor:
@@ -58,39 +98,51 @@ def _seen(tiles: Tensor, settings: dict[str, Any]) -> Tensor:
 
 
 def _backbone(tiles: Tensor, settings: dict[str, Any], parts: int) -> Tensor:
+    block = _bottleneck if settings["architecture"] in BOTTLENECKS else _basic_block
     x = _normalised_convolution(tiles, settings["width"], 7, 2, settings, parts, "stem")
     x = layers.ReLU(name="stem_relu")(x)
     x = layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
-    for stage in range(STAGES):
-        for block in range(BLOCKS_PER_STAGE):
-            stride = 2 if stage > 0 and block == 0 else 1
-            filters, name = settings["width"] * 2**stage, f"stage{stage + 1}_block{block + 1}"
-            x = _basic_block(x, filters, stride, settings, parts, name)
+    for stage, depth in enumerate(DEPTHS[settings["architecture"]]):
+        for number in range(depth):
+            stride = 2 if stage > 0 and number == 0 else 1
+            name = f"stage{stage + 1}_block{number + 1}"
+            x = block(x, settings["width"] * 2**stage, stride, settings, parts, name)
     return x
 
 
 def _basic_block(x: Tensor, filters: int, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
-    shortcut = x
-    if stride != 1 or x.shape[-1] != filters:
-        shortcut = _normalised_convolution(x, filters, 1, stride, settings, parts, f"{name}_shortcut")
     y = _normalised_convolution(x, filters, 3, stride, settings, parts, f"{name}_first")
     y = layers.ReLU(name=f"{name}_first_relu")(y)
     y = _normalised_convolution(y, filters, 3, 1, settings, parts, f"{name}_second")
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, shortcut]))
+    return _joined(x, y, stride, settings, parts, name)
+
+
+def _bottleneck(x: Tensor, filters: int, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
+    y = _normalised_convolution(x, filters, 1, 1, settings, parts, f"{name}_first")
+    y = layers.ReLU(name=f"{name}_first_relu")(y)
+    y = _normalised_convolution(y, filters, 3, stride, settings, parts, f"{name}_second")
+    y = layers.ReLU(name=f"{name}_second_relu")(y)
+    y = _normalised_convolution(y, EXPANSION * filters, 1, 1, settings, parts, f"{name}_third")
+    return _joined(x, y, stride, settings, parts, name)
+
+
+def _joined(x: Tensor, y: Tensor, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
+    """The block's input beside what it has made, projected where the shapes differ."""
+    if stride != 1 or x.shape[-1] != y.shape[-1]:
+        x = _normalised_convolution(x, y.shape[-1], 1, stride, settings, parts, f"{name}_shortcut")
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, x]))
 
 
 def _normalised_convolution(
     x: Tensor, filters: int, size: int, stride: int, settings: dict[str, Any], parts: int, name: str
 ) -> Tensor:
-    penalty = keras.regularizers.L2(settings["l2"]) if settings["l2"] else None
     x = layers.Conv2D(
         filters,
         size,
         stride,
         padding="same",
         use_bias=settings["conv_biases"],
-        kernel_regularizer=penalty,
-        bias_regularizer=penalty,
+        **_penalties(settings, "convs"),
         name=f"{name}_conv",
     )(x)
     return PartwiseNormalization(parts, name=f"{name}_norm")(x)
@@ -114,12 +166,13 @@ def load_embedder(embedder: keras.Model, about: dict[str, Any], path: str | Path
     """Load weights into an embedder of the same settings.
 
     Raises:
-        InputError: the file is no weights file, or its weights were made by another run.
+        InputError: the file is no weights file, its weights were made by another run, or it points out of itself.
     """
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
+            check_own_data(file)
             found = json.loads(str(file.attrs.get("about", "{}")))
-    except OSError as error:
+    except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: must be a weights file of this study; {error}") from None
     if found != about:
         raise InputError(f"{path}: must hold the weights of {about}; it holds those of {found}. Delete it and rerun.")

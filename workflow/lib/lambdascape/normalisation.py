@@ -1,4 +1,4 @@
-"""Batch normalisation whose batch is made of parts, such as the roles of triplets, each with its own statistics."""
+"""Normalisation: of a batch made of parts, such as the roles of triplets, and of embeddings to length 1."""
 
 from typing import Any
 
@@ -7,6 +7,17 @@ import numpy as np
 from keras import ops
 
 Tensor = Any
+# Below this squared length a row is only scaled, as in TensorFlow's l2_normalize: a zero row has a finite gradient.
+SHORTEST_SQUARED = 1e-12
+
+
+class UnitLength(keras.layers.Layer):
+    """Bring rows to length 1; the layer of Keras gives no finite gradient for a row of zeros, as dropout may leave."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """Scale rows: shape (item, dim) to the same shape."""
+        squared = ops.sum(ops.square(inputs), axis=-1, keepdims=True)
+        return inputs * ops.rsqrt(ops.maximum(squared, SHORTEST_SQUARED))
 
 
 class PartwiseNormalization(keras.layers.BatchNormalization):
@@ -22,7 +33,7 @@ class PartwiseNormalization(keras.layers.BatchNormalization):
     """
 
     def __init__(self, parts: int = 1, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(autocast=False, **options)  # γ, β and the moving averages stay float32 over narrower inputs
         self.parts = parts
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:

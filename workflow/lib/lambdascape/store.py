@@ -20,6 +20,8 @@ from lambdascape.files import atomic_path, read_text_table
 TEXT = h5py.string_dtype("utf-8")
 TILE_COLUMNS = ("clip", "moment", "session", "node", "fold", "label")
 
+DEEPEST = 20  # groups in groups that anybody needs
+
 
 @contextmanager
 def create(path: str | Path, schema: str, attributes: dict[str, Any]) -> Iterator[h5py.File]:
@@ -55,6 +57,26 @@ def open_checked(path: str | Path, schema: str) -> Iterator[h5py.File]:
                 f"{path}: must be a complete file of kind {schema!r}; its kind is {found!r}. Delete it and rerun."
             )
         yield file
+
+
+def check_own_data(file: h5py.File) -> None:
+    """Refuse a file that would make its reader open other files, or take more memory than the file has bytes.
+
+    Raises:
+        InputError: a link leaves its place, or a dataset is not stored plainly and in full inside the file.
+    """
+    waiting = [(file, "")]
+    while waiting:
+        group, prefix = waiting.pop()
+        for name in group:
+            path = f"{prefix}/{name}"
+            if path.count("/") > DEEPEST or not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise InputError(f"{file.filename}: every link must stay inside the file; {path} does not")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                waiting.append((item, path))
+            elif item.external or item.is_virtual or item.id.get_storage_size() != item.nbytes:
+                raise InputError(f"{file.filename}: all data must lie in the file, plainly and in full; {path} do not")
 
 
 def about(file: h5py.File) -> dict[str, Any]:

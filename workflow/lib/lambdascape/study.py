@@ -180,9 +180,13 @@ class Study:
 
     @property
     def reference_settings(self) -> dict[str, Any]:
-        """The blocks of the config that shape the reference spaces: tiles and network, no λ, no training."""
-        network = {key: value for key, value in self.config["network"].items() if key != "l2"}
-        return {"triplets": {"tile_s": self.config["triplets"]["tile_s"]}, "network": network | {"l2": 0.0}}
+        """The blocks of the config that shape the reference spaces: tiles, network and backend, no λ, no training."""
+        penalties = {"l2": 0.0, "l2_scope": "convs", "embedding_norm_penalty": 0.0}
+        return {
+            "triplets": {"tile_s": self.config["triplets"]["tile_s"]},
+            "network": self.config["network"] | penalties,
+            "training": {key: self.config["training"][key] for key in ("backend", "device", "deterministic")},
+        }
 
     @property
     def tile_settings(self) -> dict[str, Any]:
@@ -208,7 +212,8 @@ class Study:
         trained = [
             {"run": name, "kind": "trained", "seed": run["seed"]} | _flat(run) for name, run in self.runs.items()
         ]
-        shaped = {key: value for key, value in _flat(self.reference_settings).items() if key != "l2"}
+        penalties = ("l2", "l2_scope", "embedding_norm_penalty")
+        shaped = {key: value for key, value in _flat(self.reference_settings).items() if key not in penalties}
         untrained = [{"run": name, "kind": "untrained", "seed": seed} | shaped for name, seed in self.untrained.items()]
         return [*trained, *untrained, {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]}]
 

@@ -39,7 +39,7 @@ def collect_training(runs: Sequence[str], histories: Paths, output: str | Path) 
 
 def _by_epoch(run: str, path: str | Path) -> pd.DataFrame:
     """One row per epoch, split and measure, in that order."""
-    table = read_table(path, text=("split",))
+    table = read_table(path, text=("split",)).drop(columns="device", errors="ignore")
     measures = [column for column in table.columns if column not in ("epoch", "split")]
     table[measures] = table[measures].astype(float)
     tidy = table.melt(["epoch", "split"], measures, "measure", "value", ignore_index=False)

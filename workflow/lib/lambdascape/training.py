@@ -13,12 +13,14 @@ import numpy.typing as npt
 import pandas as pd
 from keras import ops
 
-from lambdascape import checkpoints, losses
+from lambdascape import checkpoints, devices
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, write_table
 from lambdascape.network import build_embedder, save_embedder
 from lambdascape.provenance import settings_digest
 from lambdascape.store import Features, open_features, read_manifest
+from lambdascape.tensorboard import Board
+from lambdascape.triplet_model import MEASURES, Batches, Progress, StopWhenNotFinite, TripletModel
 from lambdascape.triplets import (
     STREAMS,
     Ints,
@@ -29,138 +31,41 @@ from lambdascape.triplets import (
     tile_frames,
 )
 
-Tensor = Any
 # `separate` normalises anchors, neighbours and distant tiles by their own batch statistics, as three passes through
 # the network do in the published study; `joint` normalises them together.
 PARTS = {"separate": 3, "joint": 1}
 SPLITS = ("train", "test")
-MEASURES = (
-    "triplet_loss",
-    "triplet_loss_nonzero",
-    "triplet_loss_all",
-    "active_fraction",
-    "penalty",
-    "total",
-    "d_neighbour",
-    "d_distant",
-)
-HISTORY = ("epoch", "split", *MEASURES, "learning_rate", "seconds")  # columns
+# What can be wrong with a space after an epoch, 1 where it is so, and in words.
+FLAGS = {"collapsed": "the space has collapsed: all tiles lie in one place", "at_rest": "no triplet is active"}
+HISTORY = ("epoch", "split", *MEASURES, "learning_rate", *FLAGS, "device", "seconds")  # columns
+TEXT_COLUMNS = ("split", "device")
+# Mean squared distance of anchors and distant tiles, at most 4: below it all tiles lie in one place.
+COLLAPSED_BELOW = 1e-4
+# Settings that change nothing that a checkpoint holds.
+NOT_IN_KEY = frozenset({"epochs", "device", "tensorboard"})
 
 
-class TripletModel(keras.Model):
-    """An embedder that learns from triplets; keeps the triplet loss and the weight penalty apart.
+def make_optimiser(options: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:
+    """Adam, or AdamW where there is weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101).
 
     Args:
-        embedder: see `network.build_embedder`.
-        margin: of the hinge, above 0.
-        reduction: `nonzero` or `all`, see `losses.reduce_hinges`.
+        options: `learning_rate`; `lr_schedule`: `constant`, `exponential` (the published study's stairs: a factor of
+            `lr_decay_rate` after every `lr_decay_steps`) or `cosine` (to 0 at the end of the training); `weight_decay`,
+            decoupled from the gradient, of all kernels but of no bias and nothing of batch normalisation.
+        steps: of the whole training.
     """
-
-    def __init__(self, embedder: keras.Model, margin: float, reduction: str) -> None:
-        super().__init__(name="triplets")
-        self.embedder = embedder
-        self.margin = margin
-        self.reduction = reduction
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in MEASURES}
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """The means over an epoch, in the order of `MEASURES`."""
-        return list(self.trackers.values())
-
-    def call(self, tiles: Tensor, training: bool = False) -> Tensor:
-        """Embed triplets: shape (triplet, 3, frame, mel) to shape (triplet, 3, dim)."""
-        _, roles, frames, mels = tiles.shape
-        by_role = ops.reshape(ops.swapaxes(tiles, 0, 1), (-1, frames, mels, 1))
-        embedded = self.embedder(by_role, training=training)
-        return ops.swapaxes(ops.reshape(embedded, (roles, -1, embedded.shape[-1])), 0, 1)
-
-    def compute_loss(
-        self,
-        x: Tensor = None,
-        y: Tensor = None,
-        y_pred: Tensor = None,
-        sample_weight: Tensor = None,
-        training: bool = True,
-    ) -> Tensor:
-        """Triplet loss plus penalty: Keras adds no penalty by itself where this method is overridden."""
-        to_neighbour = losses.squared_distance(y_pred[:, 0], y_pred[:, 1])  # (triplet,)
-        to_distant = losses.squared_distance(y_pred[:, 0], y_pred[:, 2])  # (triplet,)
-        hinges = losses.hinge(to_neighbour, to_distant, self.margin)  # (triplet,)
-        active = losses.active(hinges)  # (triplet,)
-        triplet_loss = losses.reduce_hinges(hinges, self.reduction)
-        penalty = ops.cast(sum(self.losses), "float32")
-        count = ops.shape(hinges)[0]
-        self._track("triplet_loss_nonzero", hinges, active)
-        self._track("triplet_loss", triplet_loss, count)
-        self._track("penalty", penalty, count)
-        self._track("total", triplet_loss + penalty, count)
-        for name, values in (
-            ("triplet_loss_all", hinges),
-            ("active_fraction", active),
-            ("d_neighbour", to_neighbour),
-            ("d_distant", to_distant),
-        ):
-            self._track(name, values)
-        return triplet_loss + penalty
-
-    def _track(self, name: str, values: Tensor, weight: Tensor = None) -> None:
-        self.trackers[name].update_state(values, sample_weight=weight)
-
-
-class Batches(keras.utils.PyDataset):
-    """The triplets of one epoch in batches, the last one smaller, gathered from the store when they are asked for."""
-
-    def __init__(self, features: Features, starts: Ints, frames: int, size: int) -> None:
-        super().__init__()
-        self.features = features
-        self.starts = starts
-        self.frames = frames
-        self.size = size
-
-    def __len__(self) -> int:
-        return -(-len(self.starts) // self.size)
-
-    def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float32]]:
-        """Batch `number`: shape (triplet, 3, frame, mel)."""
-        chosen = self.starts[number * self.size : (number + 1) * self.size]
-        return (self.features.tiles(chosen, self.frames),)
-
-
-class StopWhenNotFinite(keras.callbacks.Callback):
-    """Stop with the epoch and the batch named when a loss is not finite; keep the means over the epoch."""
-
-    def __init__(self, epoch: int) -> None:
-        super().__init__()
-        self.epoch = epoch
-        self.train_means: dict[str, float] = {}
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Keep the means since the start of the epoch; check the loss."""
-        self.train_means = dict(logs or {})
-        self._check("train", batch, logs)
-
-    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Check the loss."""
-        self._check("test", batch, logs)
-
-    def _check(self, split: str, batch: int, logs: dict[str, float] | None) -> None:
-        total = (logs or {}).get("total", 0.0)
-        if not np.isfinite(total):
-            raise InputError(
-                f"the loss must stay finite; it became {total} in epoch {self.epoch}, {split} batch {batch + 1}. "
-                "Lower the learning rate, or look for broken clips"
-            )
-
-
-def make_optimiser(settings: dict[str, Any]) -> keras.optimizers.Optimizer:
-    """Adam with the published study's staircase decay; `lr_decay_rate: 1` keeps the learning rate constant."""
-    rate = settings["learning_rate"]
-    if settings["lr_decay_rate"] != 1:
+    rate = options["learning_rate"]
+    if options["lr_schedule"] == "exponential":
         rate = keras.optimizers.schedules.ExponentialDecay(
-            rate, settings["lr_decay_steps"], settings["lr_decay_rate"], staircase=True
+            rate, options["lr_decay_steps"], options["lr_decay_rate"], staircase=True
         )
-    return keras.optimizers.Adam(rate)
+    elif options["lr_schedule"] == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    if not options["weight_decay"]:
+        return keras.optimizers.Adam(rate)
+    optimiser = keras.optimizers.AdamW(rate, weight_decay=options["weight_decay"])
+    optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimiser
 
 
 def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile_s: float) -> dict[str, Tiles]:
@@ -199,6 +104,7 @@ class Run:
         seed: of the initial weights, of the triplets and of dropout.
         model: compiled.
         held_out: first frames of the held-out triplets, see `sample_triplets`.
+        device: what it computes on, see `devices.start`.
     """
 
     features: Features
@@ -207,12 +113,15 @@ class Run:
     seed: int
     model: TripletModel
     held_out: Ints
+    device: str
 
     @classmethod
     def prepare(cls, features: Features, tiles: dict[str, Tiles], settings: dict[str, Any], seed: int) -> "Run":
         """A run before its first epoch."""
-        model = _compiled_model(tiles["train"].frames, features.frames.shape[1], settings, seed)
-        return cls(features, tiles, settings, seed, model, _draw(features, tiles, settings, seed, 0, "test"))
+        device = devices.start(settings["training"]["device"], settings["training"]["deterministic"])
+        steps = _steps(len(_draw(features, tiles, settings, seed, 1, "train")), settings["training"])
+        model = _compiled_model(tiles["train"].frames, features.frames.shape[1], settings, seed, steps)
+        return cls(features, tiles, settings, seed, model, _draw(features, tiles, settings, seed, 0, "test"), device)
 
     def epoch(self, number: int) -> list[dict[str, Any]]:
         """Learn for one epoch; its rows of the history, one for `train`, one for `test`."""
@@ -220,7 +129,14 @@ class Run:
         _seed_dropout(self.model.embedder, self.seed, number)
         learned = self._batches(_draw(self.features, self.tiles, self.settings, self.seed, number, "train"))
         watch = StopWhenNotFinite(number)
-        self.model.fit(learned, epochs=number, initial_epoch=number - 1, shuffle=False, verbose=0, callbacks=[watch])
+        self.model.fit(
+            learned,
+            epochs=number,
+            initial_epoch=number - 1,
+            shuffle=False,
+            verbose=0,
+            callbacks=[watch, Progress(number)],
+        )
         scored = self.model.evaluate(self._batches(self.held_out), verbose=0, return_dict=True, callbacks=[watch])
         rate, seconds = float(ops.convert_to_numpy(self.model.optimizer.learning_rate)), time.monotonic() - started
         rows = [
@@ -228,7 +144,8 @@ class Run:
             for split, means in zip(SPLITS, (watch.train_means, scored), strict=True)
         ]
         self._report(rows, seconds)
-        return [row | {"learning_rate": rate, "seconds": seconds} for row in rows]
+        known = {"learning_rate": rate, "device": self.device, "seconds": seconds}
+        return [row | flags_of(row) | known for row in rows]
 
     def _batches(self, starts: Ints) -> Batches:
         return Batches(self.features, starts, self.tiles["train"].frames, self.settings["training"]["batch_size"])
@@ -236,12 +153,28 @@ class Run:
     def _report(self, rows: list[dict[str, Any]], seconds: float) -> None:
         """One line for the log."""
         number, epochs = rows[0]["epoch"], self.settings["training"]["epochs"]
+        wrong = "".join(f"; {FLAGS[name]}" for name, found in flags_of(rows[1]).items() if found)
         end = datetime.now().astimezone() + timedelta(seconds=seconds * (epochs - number))
         print(
             f"epoch {number} of {epochs}: triplet loss {rows[0]['triplet_loss']:.4f}, held out "
-            f"{rows[1]['triplet_loss']:.4f}, penalty {rows[0]['penalty']:.4g}, {seconds:.1f} s; ends about {end:%H:%M}",
+            f"{rows[1]['triplet_loss']:.4f}, penalty {rows[0]['penalty']:.4g}, {seconds:.1f} s; ends about {end:%H:%M}"
+            f"{wrong}",
             flush=True,
         )
+
+
+def flags_of(row: dict[str, Any]) -> dict[str, int]:
+    """What is wrong with a space after an epoch, from a row of the history: 0 or 1 for each of `FLAGS`."""
+    return {"collapsed": int(row["d_distant"] < COLLAPSED_BELOW), "at_rest": int(row["active_fraction"] == 0)}
+
+
+def stalled(history: list[dict[str, Any]], patience: int | None) -> bool:
+    """Whether the mean hinge of the training triplets has reached no new low for `patience` epochs; None: never.
+
+    The held-out triplets have no say: they are of the fold on which the spaces are judged.
+    """
+    hinges = [row["triplet_loss_all"] for row in history if row["split"] == "train"]
+    return patience is not None and len(hinges) - 1 - int(np.argmin(hinges or [0])) >= patience
 
 
 def _draw(
@@ -289,9 +222,15 @@ def train(
         )
         key = _key(features, clips_path, test_fold, settings, seed, code)
         history = _go_on(run.model, checkpoint_path, key, settings["training"]["epochs"])
+        board = Board(Path(history_path).parent / "tensorboard") if settings["training"]["tensorboard"] else None
         for epoch in range(len(history) // len(SPLITS) + 1, settings["training"]["epochs"] + 1):
+            if stalled(history, settings["training"]["early_stopping"]):
+                print(f"stopped before epoch {epoch}: no new low of the loss", flush=True)
+                break
             history += run.epoch(epoch)
             checkpoints.save(checkpoint_path, key, checkpoints.State(epoch, history, _arrays(run.model)))
+            if board:
+                board.show(history)
         save_embedder(run.model.embedder, {"settings": settings, "seed": seed}, weights_path)
         write_table(pd.DataFrame(history, columns=list(HISTORY)), history_path)
 
@@ -299,8 +238,10 @@ def train(
 def _key(
     features: Features, clips_path: str | Path, test_fold: str, settings: dict[str, Any], seed: int, code: str
 ) -> str:
-    """Digest of all that decides how a training goes on; how many epochs are wanted does not."""
-    options = {name: value for name, value in settings["training"].items() if name != "epochs"}
+    """Digest of all that decides how a training goes on; how many epochs are wanted does so in a cosine only."""
+    training = settings["training"]
+    free = NOT_IN_KEY - {"epochs"} if training["lr_schedule"] == "cosine" else NOT_IN_KEY
+    options = {name: value for name, value in training.items() if name not in free}
     parts: dict[str, Any] = settings | {"training": options, "seed": seed, "test_fold": test_fold, "code": code}
     versions = {name: metadata.version(name) for name in ("keras", keras.backend.backend())}
     return settings_digest(parts | versions | {"features": features.about, "clips": file_digest(clips_path)})
@@ -324,12 +265,18 @@ def _go_on(model: TripletModel, checkpoint_path: str | Path, key: str, epochs: i
     return state.history
 
 
-def _compiled_model(frames: int, mels: int, settings: dict[str, Any], seed: int) -> TripletModel:
+def _steps(triplets: int, options: dict[str, Any]) -> int:
+    """Steps of the whole training."""
+    return int(-(-triplets // options["batch_size"]) * options["epochs"])
+
+
+def _compiled_model(frames: int, mels: int, settings: dict[str, Any], seed: int, steps: int) -> TripletModel:
     options = settings["training"]
-    embedder = build_embedder(frames, mels, settings["network"], seed, PARTS[options["passes"]])
+    embedder = build_embedder(
+        frames, mels, settings["network"], seed, PARTS[options["passes"]], precision=options["precision"]
+    )
     model = TripletModel(embedder, options["margin"], options["reduction"])
-    # XLA is slower than TensorFlow's own convolutions on CPUs, and Keras' "auto" does not know.
-    model.compile(optimizer=make_optimiser(options), jit_compile=False)
+    model.compile(optimizer=make_optimiser(options, steps), jit_compile=devices.compiles(options["deterministic"]))
     # With its variables made first, TensorFlow traces the step once instead of twice.
     model.optimizer.build(embedder.trainable_variables)
     return model
@@ -337,6 +284,9 @@ def _compiled_model(frames: int, mels: int, settings: dict[str, Any], seed: int)
 
 def _seed_dropout(embedder: keras.Model, seed: int, epoch: int) -> None:
     """Give dropout a state that follows from seed and epoch alone, as the triplets have."""
-    state = embedder.get_layer("dropout").seed_generator.state
+    dropout = embedder.get_layer("dropout")
+    if not dropout.rate:
+        return  # it draws nothing then, and has no state
+    state = dropout.seed_generator.state
     drawn = np.random.default_rng([seed, epoch, STREAMS["dropout"]]).integers(2**31, size=tuple(state.shape))
     state.assign(drawn.astype(state.dtype))

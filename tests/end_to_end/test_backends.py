@@ -1,0 +1,31 @@
+"""Row B1 of the table of faults: with the same weights and triplets, both backends compute the same."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray]]:
+    """What each backend found, TensorFlow first."""
+    folder = tmp_path_factory.mktemp("steps")
+    for backend in ("tensorflow", "jax"):
+        environment = os.environ | {"PYTHONPATH": f"{REPO}/workflow/lib", "KERAS_BACKEND": backend}
+        words = [sys.executable, REPO / "tests/backend_steps.py", folder / "all.weights.h5", folder / backend]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return [dict(np.load(folder / f"{backend}.npz")) for backend in ("tensorflow", "jax")]
+
+
+@pytest.mark.parametrize("what", ["losses", "gradient", "weights"])
+def test_losses_gradients_and_five_steps_agree(steps: list[dict[str, np.ndarray]], what: str) -> None:
+    """Relative to the length of the whole vector, in float32."""
+    expected, found = (step[what].ravel() for step in steps)
+    assert np.linalg.norm(expected) > 0
+    assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
