@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 
+from lambdascape.batches import TileSource
 from lambdascape.network import build_embedder
 from lambdascape.training import make_optimiser
 from lambdascape.triplet_model import TripletModel
@@ -18,13 +19,13 @@ BACKEND = keras.backend.backend()
 SETTINGS = NETWORK | {"width": 4, "dropout": 0.0, "conv_biases": False, "l2": 0.01, "embedding_dim": 8}
 
 
-def model(optimiser: keras.optimizers.Optimizer) -> TripletModel:
+def model(optimiser: keras.optimizers.Optimizer, source: TileSource | None = None) -> TripletModel:
     embedder = build_embedder(39, 16, SETTINGS, 1, 3)
     if BACKEND == "tensorflow":
         embedder.save_weights(sys.argv[1])
     else:
         embedder.load_weights(sys.argv[1])
-    triplets = TripletModel(embedder, 1.0, "nonzero")
+    triplets = TripletModel(embedder, 1.0, "nonzero", source)
     triplets.compile(optimizer=optimiser, jit_compile=BACKEND == "jax")
     return triplets
 
@@ -33,11 +34,15 @@ def flat(variables: list[keras.Variable]) -> np.ndarray:
     return np.concatenate([np.ravel(keras.ops.convert_to_numpy(variable.value)) for variable in variables])
 
 
-tiles = np.random.default_rng(1).normal(size=(16, 3, 39, 16)).astype(np.float32)
+rng = np.random.default_rng(1)
+frames, starts = rng.normal(size=(500, 16)).astype(np.float16), rng.integers(0, 461, size=(16, 3), dtype=np.int32)
+tiles = frames[starts[..., None] + np.arange(39)]  # (triplet, 3, frame, mel)
 one = model(keras.optimizers.SGD(1.0))
 before = flat(one.embedder.trainable_variables)
 losses = [list(one.train_on_batch(tiles, return_dict=True).values())]
 gradient = before - flat(one.embedder.trainable_variables)
 five = model(make_optimiser(TRAINING | {"learning_rate": 1e-4}, 5))
 losses += [list(five.train_on_batch(tiles, return_dict=True).values()) for _ in range(5)]
-np.savez(sys.argv[2], losses=losses, gradient=gradient, weights=flat(five.embedder.variables))
+held = list(model(keras.optimizers.SGD(1.0), TileSource(frames, 39)).train_on_batch(starts, return_dict=True).values())
+weights = flat(five.embedder.variables)
+np.savez(sys.argv[2], losses=losses, gradient=gradient, weights=weights, held=held)

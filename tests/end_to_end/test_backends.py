@@ -29,3 +29,10 @@ def test_losses_gradients_and_five_steps_agree(steps: list[dict[str, np.ndarray]
     expected, found = (step[what].ravel() for step in steps)
     assert np.linalg.norm(expected) > 0
     assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
+
+
+def test_frames_that_are_held_where_the_step_runs_give_what_tiles_sent_there_give(
+    steps: list[dict[str, np.ndarray]],
+) -> None:
+    for step in steps:
+        np.testing.assert_array_equal(step["held"], step["losses"][0])

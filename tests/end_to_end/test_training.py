@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from lambdascape import store
+from lambdascape.batches import Batches
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder, load_embedder
 from lambdascape.training import FLAGS, PARTS, TEXT_COLUMNS, flags_of, make_optimiser, stalled, train
-from lambdascape.triplet_model import Batches, TripletModel
+from lambdascape.triplet_model import TripletModel
 from networks import NETWORK, TRAINING, shallow
 from stores import write_store
 
@@ -101,6 +102,37 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(run: Path, audio: tuple
 
 def histories(folder: Path) -> pd.DataFrame:
     return read_table(folder / "history.tsv", text=TEXT_COLUMNS).drop(columns="seconds")
+
+
+def test_frames_that_the_accelerator_holds_give_the_same_weights_to_the_bit(
+    run: Path, audio: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[np.ndarray] = []
+
+    class Watched(Batches):
+        def __getitem__(self, number: int) -> tuple[np.ndarray]:
+            sent.append(super().__getitem__(number)[0])
+            return (sent[-1],)
+
+    monkeypatch.setattr("lambdascape.training.Batches", Watched)
+    monkeypatch.setattr("lambdascape.devices.holds", lambda size: True)
+    trained(audio, tmp_path, SETTINGS)
+    assert {(batch.shape[1:], batch.dtype.name) for batch in sent} == {((3,), "int32")}
+    for first, second in zip(weights_of(run, SETTINGS), weights_of(tmp_path, SETTINGS), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert histories(run).equals(histories(tmp_path))
+
+
+def test_damaged_frames_do_not_reach_the_accelerator(
+    audio: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray(audio[0].read_bytes())
+    with store.h5py.File(audio[0]) as file:
+        data[file["frames"].id.get_offset() + 5000] ^= 1
+    (tmp_path / "features.h5").write_bytes(data)
+    monkeypatch.setattr("lambdascape.devices.holds", lambda size: True)
+    with pytest.raises(InputError, match=r"those of clip 'clip\d' are damaged"):
+        trained((tmp_path / "features.h5", audio[1]), tmp_path, SETTINGS)
 
 
 def test_more_epochs_go_on_from_the_last_one_and_end_where_one_run_does(

@@ -84,7 +84,7 @@ def features(tmp_path: Path) -> Path:
 
 def test_tiles_are_copied_out_of_the_store(features: Path) -> None:
     tiles = store.open_features(features).tiles(np.array([[0, 5], [10, 22]]), 3)
-    assert (tiles.shape, tiles.dtype) == ((2, 2, 3, 2), np.float32)
+    assert (tiles.shape, tiles.dtype) == ((2, 2, 3, 2), np.float16)
     assert tiles[1, 1].tolist() == FRAMES[22:25].tolist()
 
 

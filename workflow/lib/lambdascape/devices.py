@@ -16,6 +16,7 @@ from lambdascape.jobs import job
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 REMEDY = {"tensorflow": "cuda", "jax": "jax-cuda"}  # for `make env ACCELERATOR=…`
 WAIT_S = 1.0
+HELD_SHARE = 0.4  # of a card's free memory: where features are made, there may be two of them for a moment
 
 
 def cards() -> list[str]:
@@ -140,6 +141,22 @@ def compiles(deterministic: bool) -> bool:
     """
     backend = keras_backend()
     return backend == "jax" or (bool(_gpu_of(backend)) and not deterministic)
+
+
+def holds(size: int) -> bool:
+    """Whether this process computes on a GPU that has room for so many bytes beside the network."""
+    return bool(_gpu_of(keras_backend())) and size <= HELD_SHARE * free_memory()
+
+
+def free_memory() -> int:
+    """Bytes that are free on the first visible card; 0 where the driver does not tell."""
+    card = os.environ.get(VISIBLE, "0").split(",")[0]
+    words = ["nvidia-smi", f"--id={card}", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    try:
+        found = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        return int(found.stdout) * 2**20
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return 0
 
 
 def keras_backend() -> str:

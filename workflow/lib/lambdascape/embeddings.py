@@ -52,7 +52,7 @@ def embed_mean_logmel(
     """Take the mean log-mel frame of each tile as its embedding, shape (tile, mel): the reference without a network."""
     features = open_features(features_path)
     tiles, table = _all_tiles(features, clips_path, settings)
-    parts = [features.tiles(starts, tiles.frames).mean(axis=-2) for starts in _batches(tiles)]
+    parts = [features.tiles(starts, tiles.frames).mean(axis=-2, dtype=np.float32) for starts in _batches(tiles)]
     write_embeddings(output, np.concatenate(parts), table, {"kind": "mean_logmel"})
 
 
@@ -73,7 +73,7 @@ def _embed_by_network(
     if weights_path:
         load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
     parts = [
-        np.asarray(embedder.predict_on_batch(features.tiles(starts, tiles.frames)[..., None]))
+        np.asarray(embedder.predict_on_batch(features.tiles(starts, tiles.frames)[..., None].astype(np.float32)))
         for starts in _batches(tiles)
     ]
     kind = "trained" if weights_path else "untrained"

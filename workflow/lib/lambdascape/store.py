@@ -106,7 +106,7 @@ class Features:
     crc: npt.NDArray[np.uint32]
     checked: npt.NDArray[np.bool_]
 
-    def tiles(self, starts: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.float32]:
+    def tiles(self, starts: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.float16]:
         """Copy tiles out of the store; a clip is checked when its first tile is asked for.
 
         Args:
@@ -114,7 +114,7 @@ class Features:
             length: frames of a tile.
 
         Returns:
-            Tiles of shape (*starts.shape, length, mel), float32.
+            Tiles of shape (*starts.shape, length, mel), float16 as stored: the only copy that is made of them.
 
         Raises:
             InputError: the frames of a clip are not those that were written.
@@ -122,7 +122,16 @@ class Features:
         clips = np.searchsorted(self.clip_start, starts.ravel(), side="right") - 1
         for clip in np.unique(clips[~self.checked[clips]]):
             self._check(int(clip))
-        return self.frames[starts[..., None] + np.arange(length)].astype(np.float32)
+        return self.frames[starts[..., None] + np.arange(length)]
+
+    def check_all(self) -> None:
+        """Hold the frames of every clip against their crc.
+
+        Raises:
+            InputError: see `tiles`.
+        """
+        for clip in np.flatnonzero(~self.checked):
+            self._check(int(clip))
 
     def _check(self, clip: int) -> None:
         frames = self.frames[self.clip_start[clip] : self.clip_start[clip + 1]]

@@ -14,13 +14,14 @@ import pandas as pd
 from keras import ops
 
 from lambdascape import checkpoints, devices
+from lambdascape.batches import Batches, TileSource
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, write_table
 from lambdascape.network import build_embedder, save_embedder
 from lambdascape.provenance import settings_digest
 from lambdascape.store import Features, open_features, read_manifest
 from lambdascape.tensorboard import Board
-from lambdascape.triplet_model import MEASURES, Batches, Progress, StopWhenNotFinite, TripletModel
+from lambdascape.triplet_model import MEASURES, Progress, StopWhenNotFinite, TripletModel
 from lambdascape.triplets import (
     STREAMS,
     Ints,
@@ -120,14 +121,15 @@ class Run:
         """A run before its first epoch."""
         device = devices.start(settings["training"]["device"], settings["training"]["deterministic"])
         steps = _steps(len(_draw(features, tiles, settings, seed, 1, "train")), settings["training"])
-        model = _compiled_model(tiles["train"].frames, features.frames.shape[1], settings, seed, steps)
+        source = tile_source(features, tiles["train"].frames)
+        model = compiled_model(tiles["train"].frames, features.frames.shape[1], settings, seed, steps, source)
         return cls(features, tiles, settings, seed, model, _draw(features, tiles, settings, seed, 0, "test"), device)
 
     def epoch(self, number: int) -> list[dict[str, Any]]:
         """Learn for one epoch; its rows of the history, one for `train`, one for `test`."""
         started = time.monotonic()
         _seed_dropout(self.model.embedder, self.seed, number)
-        learned = self._batches(_draw(self.features, self.tiles, self.settings, self.seed, number, "train"))
+        learned = self._stream(_draw(self.features, self.tiles, self.settings, self.seed, number, "train"))
         watch = StopWhenNotFinite(number)
         self.model.fit(
             learned,
@@ -137,7 +139,7 @@ class Run:
             verbose=0,
             callbacks=[watch, Progress(number)],
         )
-        scored = self.model.evaluate(self._batches(self.held_out), verbose=0, return_dict=True, callbacks=[watch])
+        scored = self.model.evaluate(self._stream(self.held_out), verbose=0, return_dict=True, callbacks=[watch])
         rate, seconds = float(ops.convert_to_numpy(self.model.optimizer.learning_rate)), time.monotonic() - started
         rows = [
             {"epoch": number, "split": split} | {name: float(means[name]) for name in MEASURES}
@@ -147,8 +149,9 @@ class Run:
         known = {"learning_rate": rate, "device": self.device, "seconds": seconds}
         return [row | flags_of(row) | known for row in rows]
 
-    def _batches(self, starts: Ints) -> Batches:
-        return Batches(self.features, starts, self.tiles["train"].frames, self.settings["training"]["batch_size"])
+    def _stream(self, starts: Ints) -> Any:
+        size, resident = self.settings["training"]["batch_size"], self.model.source.frames is not None
+        return Batches(self.features, starts, self.tiles["train"].frames, size, resident).stream()
 
     def _report(self, rows: list[dict[str, Any]], seconds: float) -> None:
         """One line for the log."""
@@ -270,12 +273,34 @@ def _steps(triplets: int, options: dict[str, Any]) -> int:
     return int(-(-triplets // options["batch_size"]) * options["epochs"])
 
 
-def _compiled_model(frames: int, mels: int, settings: dict[str, Any], seed: int, steps: int) -> TripletModel:
+def tile_source(features: Features, length: int) -> TileSource:
+    """The store on the accelerator where there is one that holds it, so that the host sends indices only."""
+    size = features.frames.nbytes
+    if not devices.holds(size):
+        return TileSource()
+    features.check_all()
+    print(f"the accelerator holds all {size / 1e9:.1f} GB of features", flush=True)
+    return TileSource(features.frames, length)
+
+
+def compiled_model(
+    frames: int, mels: int, settings: dict[str, Any], seed: int, steps: int, source: TileSource | None = None
+) -> TripletModel:
+    """The model of a run, ready for its first step.
+
+    Args:
+        frames: frames of a tile.
+        mels: mel bands.
+        settings: the run's blocks `network` and `training`.
+        seed: see `network.build_embedder`.
+        steps: of the whole training.
+        source: see `TripletModel`.
+    """
     options = settings["training"]
     embedder = build_embedder(
         frames, mels, settings["network"], seed, PARTS[options["passes"]], precision=options["precision"]
     )
-    model = TripletModel(embedder, options["margin"], options["reduction"])
+    model = TripletModel(embedder, options["margin"], options["reduction"], source)
     model.compile(optimizer=make_optimiser(options, steps), jit_compile=devices.compiles(options["deterministic"]))
     # With its variables made first, TensorFlow traces the step once instead of twice.
     model.optimizer.build(embedder.trainable_variables)

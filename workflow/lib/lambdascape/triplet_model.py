@@ -4,14 +4,12 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 from tqdm import tqdm
 
 from lambdascape import losses
+from lambdascape.batches import TileSource
 from lambdascape.errors import InputError
-from lambdascape.store import Features
-from lambdascape.triplets import Ints
 
 Tensor = Any
 MEASURES = (
@@ -33,11 +31,13 @@ class TripletModel(keras.Model):
         embedder: see `network.build_embedder`.
         margin: of the hinge, above 0.
         reduction: `nonzero` or `all`, see `losses.reduce_hinges`.
+        source: where the tiles of a batch come from.
     """
 
-    def __init__(self, embedder: keras.Model, margin: float, reduction: str) -> None:
+    def __init__(self, embedder: keras.Model, margin: float, reduction: str, source: TileSource | None = None) -> None:
         super().__init__(name="triplets")
         self.embedder = embedder
+        self.source = source or TileSource()
         self.margin = margin
         self.reduction = reduction
         self.trackers = {name: keras.metrics.Mean(name=name) for name in MEASURES}
@@ -47,8 +47,9 @@ class TripletModel(keras.Model):
         """The means over an epoch, in the order of `MEASURES`."""
         return list(self.trackers.values())
 
-    def call(self, tiles: Tensor, training: bool = False) -> Tensor:
-        """Embed triplets: shape (triplet, 3, frame, mel) to shape (triplet, 3, dim)."""
+    def call(self, batch: Tensor, training: bool = False) -> Tensor:
+        """Embed triplets, as `batches.Batches` gives them, to shape (triplet, 3, dim)."""
+        tiles = self.source(batch)  # (triplet, 3, frame, mel)
         _, roles, frames, mels = tiles.shape
         by_role = ops.reshape(ops.swapaxes(tiles, 0, 1), (-1, frames, mels, 1))
         embedded = self.embedder(by_role, training=training)
@@ -85,25 +86,6 @@ class TripletModel(keras.Model):
 
     def _track(self, name: str, values: Tensor, weight: Tensor = None) -> None:
         self.trackers[name].update_state(values, sample_weight=weight)
-
-
-class Batches(keras.utils.PyDataset):
-    """The triplets of one epoch in batches, the last one smaller, gathered from the store when they are asked for."""
-
-    def __init__(self, features: Features, starts: Ints, frames: int, size: int) -> None:
-        super().__init__()
-        self.features = features
-        self.starts = starts
-        self.frames = frames
-        self.size = size
-
-    def __len__(self) -> int:
-        return -(-len(self.starts) // self.size)
-
-    def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float32]]:
-        """Batch `number`: shape (triplet, 3, frame, mel)."""
-        chosen = self.starts[number * self.size : (number + 1) * self.size]
-        return (self.features.tiles(chosen, self.frames),)
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):

@@ -82,7 +82,7 @@ def tiles_figure(rows: Sequence[tuple[str, npt.NDArray[np.int64]]], features: Fe
     if not rows:
         return style.sentence("No clip is as long as a tile.")
     recipe = features.about["recipe"]
-    tiles = [features.tiles(starts, tile_frames(tile_s, recipe)) for _, starts in rows]
+    tiles = [features.tiles(starts, tile_frames(tile_s, recipe)).astype(np.float32) for _, starts in rows]
     low, high = _limits(np.concatenate(tiles), recipe["log_offset"])
     left = MARGINS.left if rows[0][0] else 0.75
     width = left + PER_CLASS * WIDTH + (PER_CLASS - 1) * MARGINS.column + MARGINS.right
