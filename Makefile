@@ -15,6 +15,7 @@ VENV ?= .venv#     where the environment lies
 ACCELERATOR ?=#    cuda (for TensorFlow) or jax-cuda: add NVIDIA's libraries to the environment, several GB
 PYTEST_ARGS ?=#    more for pytest, such as -k, -m, -x or a path
 SNAKEMAKE_ARGS ?=# more for Snakemake, such as --forcerun
+BENCH_ARGS ?=#     more for bench-training, such as --batch 128 --precision bfloat16
 
 export PYTHON VENV ACCELERATOR
 
@@ -27,7 +28,8 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
-.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env bench-features bench-scale
+.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env bench-features bench-scale \
+  bench-input bench-training
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +79,13 @@ bench-features: env ## measure the features beside the plain loop and the floor 
 
 bench-scale: env ## measure what many clips and a second worker cost
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/scale.py
+
+bench-input: env ## measure how fast triplets come out of the store, and what they cost a step
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/input.py --json results/benchmarks/input.json
+
+bench-training: env ## measure the training step beside PyTorch (fetched into an environment of its own) and sgemm
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/training.py --torch "$(VENV)-torch" \
+	  --json results/benchmarks/training.json $(BENCH_ARGS)
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock
