@@ -112,7 +112,7 @@ def shown(row: dict[str, Any]) -> str:
         f"  step: {row['seconds']['own']:.3f} s; PyTorch {row['seconds']['separate']:.3f} s in separate passes, "
         f"{row['seconds']['joint']:.3f} s in a joint one\n"
         f"  times as fast as PyTorch: {row['ratio']['separate']:.2f} (separate), {row['ratio']['joint']:.2f} (joint)\n"
-        f"  {row['gflops']:.0f} GFLOP/s, {row['share_of_gemm']:.2f} of the {row['gemm_gflops']:.0f} of a matrix product\n"
+        f"  {row['gflops']:.0f} GFLOP/s, {row['share_of_gemm']:.2f} of a matrix product's {row['gemm_gflops']:.0f}\n"
         f"  {row['triplets_per_s']:.1f} triplets/s;"
         f" an epoch of DCASE 2018 Task 5, fold 1, extrapolated: {row['epoch_hours']:.1f} h; "
         f"peak memory {row['peak_mb']['own']:.0f} MB, PyTorch {row['peak_mb']['separate']:.0f} MB"
