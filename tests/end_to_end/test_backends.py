@@ -29,3 +29,16 @@ def test_losses_gradients_and_five_steps_agree(steps: list[dict[str, np.ndarray]
     expected, found = (step[what].ravel() for step in steps)
     assert np.linalg.norm(expected) > 0
     assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
+
+
+def test_what_is_read_off_a_step_agrees(steps: list[dict[str, np.ndarray]]) -> None:
+    """Only in one place does rounding count: a gradient is found as a difference of moments."""
+    expected, found = (step["layers"] for step in steps)
+    assert expected.shape == (4, 9)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_reading_changes_no_bit_on_either_backend(steps: list[dict[str, np.ndarray]]) -> None:
+    for step in steps:
+        watched, alone = step["ends"]
+        np.testing.assert_array_equal(watched, alone)
