@@ -29,7 +29,7 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
 .PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env bench-features bench-scale \
-  bench-input bench-training
+  bench-input bench-training bench-dynamics
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +86,9 @@ bench-input: env ## measure how fast triplets come out of the store, and what th
 bench-training: env ## measure the training step beside PyTorch (fetched into an environment of its own) and sgemm
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/training.py --torch "$(VENV)-torch" \
 	  --json results/benchmarks/training.json $(BENCH_ARGS)
+
+bench-dynamics: env ## measure what reading the layers costs a training
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/dynamics.py --json results/benchmarks/dynamics.json
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock

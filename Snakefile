@@ -10,7 +10,7 @@
 #                                                         seen of its audio
 # results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once
 # results/<study>/runs.tsv                                one row per space: its name and every hyperparameter
-# results/<study>/models/<run>/                           embedder.weights.h5, history.tsv
+# results/<study>/models/<run>/                           embedder.weights.h5, history.tsv, layers.tsv
 # results/<study>/embeddings/<space>.h5                   <space>: a run or a reference (untrained_seed~…, mean_logmel)
 # results/<study>/probes/<space>/                         by_epoch.tsv, converged.tsv, confusion.tsv
 # results/<study>/geometry/<space>.tsv

@@ -36,3 +36,15 @@ def test_frames_that_are_held_where_the_step_runs_give_what_tiles_sent_there_giv
 ) -> None:
     for step in steps:
         np.testing.assert_array_equal(step["held"], step["losses"][0])
+
+def test_what_is_read_off_a_step_agrees(steps: list[dict[str, np.ndarray]]) -> None:
+    """Only in one place does rounding count: a gradient is found as a difference of moments."""
+    expected, found = (step["layers"] for step in steps)
+    assert expected.shape == (4, 9)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+
+
+def test_reading_changes_no_bit_on_either_backend(steps: list[dict[str, np.ndarray]]) -> None:
+    for step in steps:
+        watched, alone = step["ends"]
+        np.testing.assert_array_equal(watched, alone)

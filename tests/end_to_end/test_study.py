@@ -14,6 +14,7 @@ from lambdascape.store import open_features, read_embeddings
 from lambdascape.study import FIGURES, TABLES
 
 RUNS = ["l2~1_seed~1", "l2~0.01_seed~1"]
+MODEL = ("embedder.weights.h5", "history.tsv", "layers.tsv")
 SPACES = [*RUNS, "untrained_seed~1", "mean_logmel"]
 FOLDER = """\
 study: small
@@ -52,7 +53,7 @@ def test_every_product_is_there_under_its_name(finished: Checkout) -> None:
         results / "datasets/tiny/warnings.tsv",
         study / "runs.tsv",
         study / "report/index.html",
-        *(study / f"models/{run}/{name}" for run in RUNS for name in ("embedder.weights.h5", "history.tsv")),
+        *(study / f"models/{run}/{name}" for run in RUNS for name in MODEL),
         *(study / f"embeddings/{space}.h5" for space in SPACES),
         *(study / f"probes/{space}/{name}.tsv" for space in SPACES for name in ("by_epoch", "converged", "confusion")),
         *(study / f"geometry/{space}.tsv" for space in SPACES),

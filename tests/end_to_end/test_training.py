@@ -47,7 +47,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def trained(audio: tuple[Path, Path], folder: Path, settings: dict[str, Any], seed: int = 1) -> None:
-    products = (folder / name for name in ("embedder.weights.h5", "history.tsv", "checkpoint.h5"))
+    products = (folder / name for name in ("embedder.weights.h5", "history.tsv", "layers.tsv", "checkpoint.h5"))
     train(*audio, "b", settings, seed, *products, code="code")
 
 
@@ -330,7 +330,7 @@ def test_an_anchor_that_is_its_neighbour_gives_finite_numbers(tmp_path: Path) ->
 
 def test_an_unknown_test_fold_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"split.test_fold must be one of .* \(a, b\); got 'fold1'"):
-        train(*audio, "fold1", SETTINGS, 1, *(tmp_path / name for name in "abc"), code="code")
+        train(*audio, "fold1", SETTINGS, 1, *(tmp_path / name for name in "abcd"), code="code")
 
 
 def test_a_manifest_of_other_clips_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:

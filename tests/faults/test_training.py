@@ -28,7 +28,7 @@ SETTINGS: dict[str, Any] = {
     "network": NETWORK | {"l2": 0.1},
     "training": TRAINING | {"epochs": EPOCHS, "lr_schedule": "exponential"},
 }
-PRODUCTS = ("embedder.weights.h5", "history.tsv", "checkpoint.h5")
+PRODUCTS = ("embedder.weights.h5", "history.tsv", "layers.tsv", "checkpoint.h5")
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +65,18 @@ def started(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | 
     return process
 
 
-def outcome(folder: Path) -> tuple[list[np.ndarray], pd.DataFrame]:
-    """Every weight, and the history without the seconds."""
+def outcome(folder: Path) -> tuple[list[np.ndarray], pd.DataFrame, pd.DataFrame]:
+    """Every weight, the history without the seconds, and what became of the layers."""
     arrays: list[np.ndarray] = []
     with h5py.File(folder / PRODUCTS[0], "r") as file:
         file.visititems(lambda _, item: arrays.append(item[()]) if isinstance(item, h5py.Dataset) else None)
-    return arrays, read_table(folder / PRODUCTS[1], text=("split", "device")).drop(columns="seconds")
+    history = read_table(folder / PRODUCTS[1], text=("split", "device")).drop(columns="seconds")
+    return arrays, history, read_table(folder / PRODUCTS[2], text=("group",))
 
 
 def optimiser(folder: Path) -> list[np.ndarray]:
     """Every variable that the checkpoint holds, the optimiser's among them."""
-    with h5py.File(folder / PRODUCTS[2], "r") as file:
+    with h5py.File(folder / PRODUCTS[3], "r") as file:
         return [file[name][()] for name in sorted(file)]
 
 
@@ -105,8 +106,9 @@ def whole(audio: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def assert_same(folder: Path, whole: Path) -> None:
-    (arrays, history), (expected, expected_history) = outcome(folder), outcome(whole)
-    pd.testing.assert_frame_equal(history, expected_history, check_exact=True)
+    (arrays, *tables), (expected, *expected_tables) = outcome(folder), outcome(whole)
+    for table, expected_table in zip(tables, expected_tables, strict=True):
+        pd.testing.assert_frame_equal(table, expected_table, check_exact=True)
     for found, wanted in ((arrays, expected), (optimiser(folder), optimiser(whole))):
         assert len(found) == len(wanted)
         assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
@@ -201,7 +203,7 @@ def test_after_a_fault_the_last_good_checkpoint_leads_to_the_same_end(
     process.join()
     assert process.exitcode != 0
     assert not (tmp_path / PRODUCTS[0]).exists()
-    with h5py.File(tmp_path / PRODUCTS[2], "r") as file:
+    with h5py.File(tmp_path / PRODUCTS[3], "r") as file:
         assert store.about(file)["epoch"] >= 1
     again = started(tmp_path, audio)
     again.join()

@@ -11,8 +11,12 @@ from lambdascape.store import write_embeddings
 
 CLASSES = ("cooking", "<script>alert(1)</script>", "cost of $5 & $6")
 EPOCHS = 4
+GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")
+SIZES = ("weight_norm", "relative_update", "angular_update", "effective_learning_rate", "gradient_ratio",
+    "variance_over_epsilon", "gamma", "dead_kernels", "effective_rank")  # fmt: skip
 COLUMNS = {
     "training": ["run", "epoch", "split", "measure", "value"],
+    "layers": ["run", "epoch", "group", "measure", "value"],
     "probe_epochs": ["run", "epoch", "split", "measure", "value"],
     "scores": ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"],
     "geometry": ["run", "split", "measure", "value"],
@@ -84,7 +88,7 @@ class FakeStudy:
             return [("c0", "s0", "shorter than a tile")]
         if not self.labelled and name in ("scores", "confusion", "probe_epochs"):
             return []
-        spaces = [s for s in self.spaces if name != "training" or s["kind"] == "trained"]
+        spaces = [s for s in self.spaces if name not in ("training", "layers") or s["kind"] == "trained"]
         return [row for space in spaces for row in getattr(self, f"_{name}")(space)]
 
     def _training(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
@@ -92,6 +96,22 @@ class FakeStudy:
             (space["run"], epoch, split, "triplet_loss", self.loss(space, epoch, split))
             for epoch in range(1, EPOCHS + 1)
             for split in ("train", "test")
+        ]
+
+    def size(self, space: dict[str, Any], epoch: int, group: str, measure: str) -> float:
+        """A measure of the layers: no normalisation behind the head, no penalty without λ, else λ counts."""
+        if group == "head" and measure in ("variance_over_epsilon", "gamma"):
+            return float("nan")
+        if measure == "gradient_ratio":
+            return float(space.get("l2", 0.0)) * epoch
+        return self.score(space, space["seed"]) / epoch
+
+    def _layers(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return [
+            (space["run"], epoch, group, measure, self.size(space, epoch, group, measure))
+            for epoch in range(1, EPOCHS + 1)
+            for group in GROUPS
+            for measure in SIZES
         ]
 
     def _probe_epochs(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -14,6 +14,7 @@ from lambdascape.errors import InputError
 from lambdascape.store import create
 
 HISTORY = [{"epoch": 1, "split": "train", "triplet_loss": 0.1 + 0.2}]
+LAYERS = [{"epoch": 1, "gamma": float("nan"), "group": "head", "weight_norm": 0.1 + 0.7}]
 
 
 def arrays() -> list[np.ndarray]:
@@ -23,7 +24,7 @@ def arrays() -> list[np.ndarray]:
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    checkpoints.save(tmp_path / "one.h5", "key", State(1, HISTORY, arrays()))
+    checkpoints.save(tmp_path / "one.h5", "key", State(1, HISTORY, LAYERS, arrays()))
     return tmp_path / "one.h5"
 
 
@@ -31,6 +32,7 @@ def test_what_was_saved_comes_back_to_the_bit(saved: Path) -> None:
     state = checkpoints.load(saved, "key", epochs=1)
     assert state is not None
     assert (state.epoch, state.history) == (1, HISTORY)
+    assert repr(state.layers) == repr(LAYERS)  # an undefined measure comes back as one, and is not equal to itself
     for found, written in zip(state.arrays, arrays(), strict=True):
         assert found.dtype == written.dtype
         np.testing.assert_array_equal(found, written)

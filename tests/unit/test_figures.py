@@ -15,11 +15,13 @@ from lambdascape.errors import InputError
 from lambdascape.figures import style
 from lambdascape.figures.confusion import confusion_figure, counts, draw_confusion
 from lambdascape.figures.curves import KINDS, curves_figure, draw_curves
+from lambdascape.figures.dynamics import KINDS as SIZES
+from lambdascape.figures.dynamics import draw_dynamics, dynamics_figure
 from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
 from lambdascape.figures.response import draw_response, response_figure
 from lambdascape.figures.sweep import read_sweep
 
-from .studies import EPOCHS, FakeStudy
+from .studies import EPOCHS, GROUPS, FakeStudy
 
 PUBLISHED_CURVES = Path(__file__).parents[2] / "workflow" / "report" / "published_curves.csv"
 SEVERAL = tuple({"l2": l2, "margin": margin} for l2 in (1.0, 0.1) for margin in (0.5, 2.0))
@@ -53,12 +55,13 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
         curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None),
         response_figure(sweep, study.frame("scores")),
         confusion_figure(sweep, study.frame("confusion")),
+        dynamics_figure(sweep, study.frame("layers")),
     ]
     for figure in figures:
         figure.set_dpi(30)
         figure.canvas.draw()
     panels = [len(figure.axes) for figure in figures]
-    assert panels == ([1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0])
+    assert panels == [*([1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0]), 9 * 6]
 
 
 def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Path, monkeypatch: Any) -> None:
@@ -74,8 +77,9 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     draw_curves(runs, table["probe_epochs"], "cross_entropy", [], *out("cross_entropy"), True)
     draw_response(runs, table["scores"], *out("response"), True)
     draw_confusion(runs, table["confusion"], *out("confusion"), True)
+    draw_dynamics(runs, table["layers"], *out("dynamics"), True)
     draw_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
-    for name in ("loss", "cross_entropy", "response", "confusion", "maps"):
+    for name in ("loss", "cross_entropy", "response", "confusion", "dynamics", "maps"):
         assert "synthetic data" in (folder / f"{name}.svg").read_text(encoding="utf-8")
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")
@@ -115,6 +119,26 @@ def test_curves_are_the_means_over_seeds(tmp_path: Path) -> None:
         for epoch, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
             assert y == pytest.approx(np.mean([study.loss(space, int(epoch), split) for space in here]))
         assert list(line.get_xdata()) == list(range(1, EPOCHS + 1))
+
+
+def test_every_size_of_every_stage_is_drawn_as_the_mean_over_seeds_on_one_scale_per_row(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, points=({"l2": 0.1}, {"l2": 0.0}))
+    figure = dynamics_figure(read_sweep(study.tables["runs"]), study.frame("layers"))
+    rows = [figure.axes[i : i + 6] for i in range(0, 54, 6)]
+    for measure, row in zip(SIZES, rows, strict=True):
+        assert len({axes.get_ylim() for axes in row}) == 1
+        for group, axes in zip(GROUPS, row, strict=True):
+            (line,) = (line for line in axes.lines if line.get_label() == f"{measure}:{group}:0.1")
+            here = [space for space in study.spaces if space.get("l2") == 0.1]
+            means = [np.mean([study.size(space, e, group, measure) for space in here]) for e in range(1, EPOCHS + 1)]
+            assert list(line.get_xdata()) == list(range(1, EPOCHS + 1))
+            assert line.get_ydata() == pytest.approx(means, nan_ok=True)
+            low, high = axes.get_ylim()
+            assert all(low <= value <= high for value in means if np.isfinite(value))
+    assert [axes.get_title(loc="left") for axes in rows[0]] == [
+        *("stem", "stage 1", "stage 2", "stage 3", "stage 4", "embedding layer")
+    ]
+    assert words_of(figure).count("no normalisation") == 2
 
 
 def test_published_curves_stand_one_epoch_later_and_only_where_l2_varies(tmp_path: Path) -> None:
@@ -175,9 +199,11 @@ def test_colours_follow_the_order_of_the_values_and_agree_between_figures(name: 
     loss = lines(curves_figure(sweep, study.frame("training"), "triplet_loss", None))
     f1 = lines(curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None))
     response = lines(response_figure(sweep, study.frame("scores")))
+    layers = lines(dynamics_figure(sweep, study.frame("layers")))
     for value in sweep.values:
         found = {loss[f"train:{value:g}"].get_color(), f1[f"test:{value:g}"].get_color()}
-        assert found | {response[f"clip:{value:g}"].get_color()} == {colours[value]}
+        found |= {response[f"clip:{value:g}"].get_color(), layers[f"weight_norm:stem:{value:g}"].get_color()}
+        assert found == {colours[value]}
 
 
 def test_the_axis_is_what_varies_l2_first(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ STAGES = [
     "report",
 ]
 # TensorFlow costs seconds in every job that imports it.
-WITH_TENSORFLOW = {"network", "normalisation", "losses", "training", "batches", "triplet_model"}
+WITH_TENSORFLOW = {"batches", "dynamics", "network", "normalisation", "losses", "training", "triplet_model"}
 
 
 def name_of(path: Path) -> str:

@@ -24,7 +24,8 @@ from .studies import CLAIMS, FakeStudy
 
 ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow" / "report"
-FIGURES = ("response", "triplet_loss", "probe_f1", "probe_cross_entropy", "maps", "confusion", "dataset", "tiles")
+FIGURES = ("response", "triplet_loss", "dynamics", "probe_f1", "probe_cross_entropy", "maps", "confusion", "dataset",
+    "tiles")  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
@@ -156,7 +157,7 @@ def test_without_labels_a_sentence_replaces_the_probes(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path, labelled=False)))
     assert "The data have no labels: the probes were left out" in page.text
     assert "Scores of the converged probe" not in page.text
-    assert sum(tag == "img" for tag, _ in page.tags) == 4  # triplet loss, maps and those of the data
+    assert sum(tag == "img" for tag, _ in page.tags) == 5  # triplet loss, dynamics, maps and those of the data
     assert "Effective rank" in page.text
 
 

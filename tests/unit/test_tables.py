@@ -58,7 +58,19 @@ def test_training_becomes_one_row_per_run_epoch_split_and_measure(tmp_path):
     })  # fmt: skip
     for run, factor in (("a", 1), ("b", 10)):
         write_table(history.assign(triplet_loss=factor * history["triplet_loss"]), tmp_path / run)
-    collect_training(["a", "b"], [tmp_path / "a", tmp_path / "b"], tmp_path / "training.tsv")
+    layers = pd.DataFrame({"epoch": [1, 1], "group": ["stem", "head"], "weight_norm": [2.0, 3.0], "gamma": [1, np.nan]})
+    write_table(layers, tmp_path / "layers of one")
+    files = [[tmp_path / "a", tmp_path / "b"], [tmp_path / "layers of one"] * 2]
+    collect_training(["a", "b"], *files, tmp_path / "training.tsv", tmp_path / "layers.tsv")
+    lines = (tmp_path / "layers.tsv").read_text().splitlines()
+    assert lines[:5] == [
+        "run\tepoch\tgroup\tmeasure\tvalue",
+        "a\t1\tstem\tweight_norm\t2.0",
+        "a\t1\tstem\tgamma\t1.0",
+        "a\t1\thead\tweight_norm\t3.0",
+        "a\t1\thead\tgamma\t",
+    ]
+    assert len(lines) == 9
     table = read_table(tmp_path / "training.tsv", ("run", "split", "measure"))
     assert table.columns.tolist() == ["run", "epoch", "split", "measure", "value"]
     assert table.iloc[:3].to_numpy().tolist() == [
@@ -73,7 +85,7 @@ def test_training_becomes_one_row_per_run_epoch_split_and_measure(tmp_path):
 
 def test_runs_and_files_must_match(tmp_path):
     with pytest.raises(ValueError, match="zip"):
-        collect_training(["a", "b"], [], tmp_path / "training.tsv")
+        collect_training(["a", "b"], [], [], tmp_path / "training.tsv", tmp_path / "layers.tsv")
 
 
 def test_probe_tables_gather_every_run(tmp_path, runs):

@@ -10,7 +10,7 @@ from checkouts import TINY, Checkout
 REPORT = {"write_report": 1}
 SCORE_TABLES = {"collect_probes": 1, "judge_claims": 1}
 PROBE_FIGURES = {"draw_response": 1, "draw_probe_f1": 1, "draw_probe_cross_entropy": 1, "draw_confusion": 1}
-ALL_FIGURES = PROBE_FIGURES | {"draw_triplet_loss": 1, "draw_maps": 1}
+ALL_FIGURES = PROBE_FIGURES | {"draw_triplet_loss": 1, "draw_dynamics": 1, "draw_maps": 1}
 TABLES = SCORE_TABLES | {"collect_training": 1, "collect_geometry": 1}
 
 
@@ -78,10 +78,11 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
     [
         ("figures/maps.py", "MAX_TILES = 1500", "MAX_TILES = 1000", {"draw_maps": 1} | REPORT),
         ("figures/dataset.py", "LINE = 0.235", "LINE = 0.25", {"draw_dataset": 1} | REPORT),
+        ("figures/dynamics.py", "MOST_TICKS = 4", "MOST_TICKS = 3", {"draw_dynamics": 1} | REPORT),
         ("figures/response.py", "def response_figure", "def another_figure", {"draw_response": 1} | REPORT),
         ("report/verdict.py", "def answer", "def another_answer", REPORT),
         (
-            "training.py",
+            "triplet_model.py",
             "class Batches",
             "class OtherBatches",
             {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | REPORT,

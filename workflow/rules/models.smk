@@ -16,6 +16,7 @@ rule train_model:
         weights="results/{study}/models/{run}/embedder.weights.h5",
         digest="results/{study}/models/{run}/embedder.weights.h5.sha256",
         history="results/{study}/models/{run}/history.tsv",
+        layers="results/{study}/models/{run}/layers.tsv",
     log:
         "results/logs/{study}/models/{run}.log",
     benchmark:

@@ -1,4 +1,4 @@
-# The figures that show the data themselves; the target `figures` makes them with the others.
+# The figures that show no space, but the data, and the layers of the networks; `figures` makes them with the others.
 
 
 rule draw_dataset:
@@ -47,3 +47,26 @@ rule draw_tiles:
         code=fingerprint("draw_tiles"),
     script:
         "../scripts/draw_tiles.py"
+
+
+rule draw_dynamics:
+    input:
+        runs="results/{study}/runs.tsv",
+        table="results/{study}/tables/layers.tsv",
+    output:
+        svg=report("results/{study}/figures/dynamics.svg", caption="../report/dynamics.rst", category="Figures"),
+        png="results/{study}/figures/dynamics.png",
+    log:
+        "results/logs/{study}/figures/dynamics.log",
+    benchmark:
+        "results/benchmarks/{study}/figures/dynamics.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        synthetic=study.is_synthetic,
+        code=fingerprint("draw_dynamics"),
+    script:
+        "../scripts/draw_dynamics.py"

@@ -28,8 +28,10 @@ rule write_runs:
 rule collect_training:
     input:
         histories=expand("results/{{study}}/models/{run}/history.tsv", run=study.runs),
+        layers=expand("results/{{study}}/models/{run}/layers.tsv", run=study.runs),
     output:
         training="results/{study}/tables/training.tsv",
+        layers="results/{study}/tables/layers.tsv",
     log:
         "results/logs/{study}/tables/training.log",
     benchmark:

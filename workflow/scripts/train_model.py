@@ -13,7 +13,7 @@ with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemak
         snakemake.params.settings,
         snakemake.params.seed,
         snakemake.output.weights,
-        snakemake.output.history,
+        *(snakemake.output.history, snakemake.output.layers),
         snakemake.params.checkpoint,
         snakemake.params.code,
     )

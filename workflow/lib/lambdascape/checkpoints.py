@@ -19,10 +19,11 @@ Arrays = Sequence[npt.NDArray[Any]]
 
 
 class State(NamedTuple):
-    """The state after an epoch: its number, the rows of the history so far, and every variable of the training."""
+    """The state after an epoch: its number, the rows of history and layers so far, every variable of the training."""
 
     epoch: int
     history: list[dict[str, Any]]
+    layers: list[dict[str, Any]]
     arrays: Arrays
 
 
@@ -69,7 +70,8 @@ def save(path: str | Path, key: str, state: State) -> None:
         key: digest of everything that decides how the training goes on; `load` asks for it.
         state: what `load` gives back.
     """
-    about = {"key": key, "epoch": state.epoch, "history": state.history, "crc": _crc(state.arrays)}
+    rows = {"history": state.history, "layers": state.layers}
+    about = rows | {"key": key, "epoch": state.epoch, "crc": _crc(state.arrays)}
     with store.create(path, "checkpoint", about) as file:
         for number, array in enumerate(state.arrays):
             file[f"{number:04d}"] = array
@@ -113,7 +115,7 @@ def _read(path: str | Path, key: str, epochs: int) -> State:
         raise InputError(f"{path} must be a whole checkpoint; {error}") from None
     if about["crc"] != _crc(arrays):
         raise InputError(f"{path} must hold the values that were written; it is damaged")
-    return State(about["epoch"], about["history"], arrays)
+    return State(about["epoch"], about["history"], about["layers"], arrays)
 
 
 def _crc(arrays: Arrays) -> int:

@@ -4,9 +4,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 Tensor = Any
+Floats = npt.NDArray[Any]
 # Below this squared length a row is only scaled, as in TensorFlow's l2_normalize: a zero row has a finite gradient.
 SHORTEST_SQUARED = 1e-12
 
@@ -53,6 +55,19 @@ class PartwiseNormalization(keras.layers.BatchNormalization):
         """Take the parts into the moving average, one after the other."""
         share = (1 - self.momentum) * self.momentum ** np.arange(self.parts - 1, -1, -1)
         moving.assign(moving * self.momentum**self.parts + ops.sum(ops.stack(found) * share[:, None], axis=0))
+
+    def variance_of_step(self, before: Floats, after: Floats) -> Floats:
+        """The variance over the batch that one training step has taken into the moving one: mean over the parts.
+
+        Args:
+            before: moving variance before the step, shape (channel,).
+            after: moving variance after it.
+
+        Returns:
+            Shape (channel,), at least 0; known to about 1e-5 of `before`, which is float32.
+        """
+        kept = self.momentum**self.parts
+        return np.maximum((after.astype(np.float64) - kept * before) / (1 - kept), 0)
 
 
 def _fused(part: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -20,29 +20,35 @@ Keys = tuple[str, str, str]  # unit, measure, class
 Interval = tuple[float, float]
 
 EPOCH_COLUMNS = ["run", "epoch", "split", "measure", "value"]
+LAYER_COLUMNS = ["run", "epoch", "group", "measure", "value"]
 SCORE_COLUMNS = ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"]
 GEOMETRY_COLUMNS = ["run", "split", "measure", "value"]
 CONFUSION_COLUMNS = ["run", "unit", "label", "predicted", "count"]
 UNUSED_COLUMNS = ["clip", "session", "reason"]
 
 
-def collect_training(runs: Sequence[str], histories: Paths, output: str | Path) -> None:
-    """Gather the histories of the trained runs.
+def collect_training(
+    runs: Sequence[str], histories: Paths, layers: Paths, training_path: str | Path, layers_path: str | Path
+) -> None:
+    """Gather the histories of the trained runs, and what became of their layers.
 
     Args:
         runs: names of the trained runs.
         histories: for each its history.tsv, with epoch, split and one column per measure.
-        output: table run, epoch, split, measure, value.
+        layers: for each its layers.tsv, with epoch, group and one column per measure.
+        training_path: table run, epoch, split, measure, value.
+        layers_path: table run, epoch, group, measure, value.
     """
-    _write([_by_epoch(run, path) for run, path in zip(runs, histories, strict=True)], EPOCH_COLUMNS, output)
+    _write([_by_epoch(run, path) for run, path in zip(runs, histories, strict=True)], EPOCH_COLUMNS, training_path)
+    _write([_by_epoch(run, path, "group") for run, path in zip(runs, layers, strict=True)], LAYER_COLUMNS, layers_path)
 
 
-def _by_epoch(run: str, path: str | Path) -> pd.DataFrame:
-    """One row per epoch, split and measure, in that order."""
-    table = read_table(path, text=("split",)).drop(columns="device", errors="ignore")
-    measures = [column for column in table.columns if column not in ("epoch", "split")]
+def _by_epoch(run: str, path: str | Path, part: str = "split") -> pd.DataFrame:
+    """One row per epoch, split (or whatever `part` is) and measure, in that order."""
+    table = read_table(path, text=(part,)).drop(columns="device", errors="ignore")
+    measures = [column for column in table.columns if column not in ("epoch", part)]
     table[measures] = table[measures].astype(float)
-    tidy = table.melt(["epoch", "split"], measures, "measure", "value", ignore_index=False)
+    tidy = table.melt(["epoch", part], measures, "measure", "value", ignore_index=False)
     return tidy.sort_index(kind="stable").assign(run=run)
 
 

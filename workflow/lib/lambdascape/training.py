@@ -15,6 +15,7 @@ from keras import ops
 
 from lambdascape import checkpoints, devices
 from lambdascape.batches import Batches, TileSource
+from lambdascape.dynamics import LAYERS, WatchLayers, sampled_step
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, write_table
 from lambdascape.network import build_embedder, save_embedder
@@ -38,6 +39,7 @@ PARTS = {"separate": 3, "joint": 1}
 SPLITS = ("train", "test")
 # What can be wrong with a space after an epoch, 1 where it is so, and in words.
 FLAGS = {"collapsed": "the space has collapsed: all tiles lie in one place", "at_rest": "no triplet is active"}
+Rows = list[dict[str, Any]]
 HISTORY = ("epoch", "split", *MEASURES, "learning_rate", *FLAGS, "device", "seconds")  # columns
 TEXT_COLUMNS = ("split", "device")
 # Mean squared distance of anchors and distant tiles, at most 4: below it all tiles lie in one place.
@@ -125,19 +127,25 @@ class Run:
         model = compiled_model(tiles["train"].frames, features.frames.shape[1], settings, seed, steps, source)
         return cls(features, tiles, settings, seed, model, _draw(features, tiles, settings, seed, 0, "test"), device)
 
-    def epoch(self, number: int) -> list[dict[str, Any]]:
-        """Learn for one epoch; its rows of the history, one for `train`, one for `test`."""
+    def epoch(self, number: int) -> tuple[Rows, Rows]:
+        """Learn for one epoch.
+
+        Returns:
+            Its rows of the history, one for `train`, one for `test`; and one for each group of layers, see `dynamics`.
+        """
         started = time.monotonic()
         _seed_dropout(self.model.embedder, self.seed, number)
-        learned = self._stream(_draw(self.features, self.tiles, self.settings, self.seed, number, "train"))
+        triplets = _draw(self.features, self.tiles, self.settings, self.seed, number, "train")
+        learned = self._stream(triplets)
         watch = StopWhenNotFinite(number)
+        layers = WatchLayers(number, sampled_step(len(triplets), self.settings["training"]["batch_size"]))
         self.model.fit(
             learned,
             epochs=number,
             initial_epoch=number - 1,
             shuffle=False,
             verbose=0,
-            callbacks=[watch, Progress(number)],
+            callbacks=[watch, layers, Progress(number)],
         )
         scored = self.model.evaluate(self._stream(self.held_out), verbose=0, return_dict=True, callbacks=[watch])
         rate, seconds = float(ops.convert_to_numpy(self.model.optimizer.learning_rate)), time.monotonic() - started
@@ -147,13 +155,13 @@ class Run:
         ]
         self._report(rows, seconds)
         known = {"learning_rate": rate, "device": self.device, "seconds": seconds}
-        return [row | flags_of(row) | known for row in rows]
+        return [row | flags_of(row) | known for row in rows], layers.rows
 
     def _stream(self, starts: Ints) -> Any:
         size, resident = self.settings["training"]["batch_size"], self.model.source.frames is not None
         return Batches(self.features, starts, self.tiles["train"].frames, size, resident).stream()
 
-    def _report(self, rows: list[dict[str, Any]], seconds: float) -> None:
+    def _report(self, rows: Rows, seconds: float) -> None:
         """One line for the log."""
         number, epochs = rows[0]["epoch"], self.settings["training"]["epochs"]
         wrong = "".join(f"; {FLAGS[name]}" for name, found in flags_of(rows[1]).items() if found)
@@ -171,7 +179,7 @@ def flags_of(row: dict[str, Any]) -> dict[str, int]:
     return {"collapsed": int(row["d_distant"] < COLLAPSED_BELOW), "at_rest": int(row["active_fraction"] == 0)}
 
 
-def stalled(history: list[dict[str, Any]], patience: int | None) -> bool:
+def stalled(history: Rows, patience: int | None) -> bool:
     """Whether the mean hinge of the training triplets has reached no new low for `patience` epochs; None: never.
 
     The held-out triplets have no say: they are of the fold on which the spaces are judged.
@@ -197,10 +205,11 @@ def train(
     seed: int,
     weights_path: str | Path,
     history_path: str | Path,
+    layers_path: str | Path,
     checkpoint_path: str | Path,
     code: str,
 ) -> None:
-    """Train one embedder, from where an earlier call was ended; write its weights and its history.
+    """Train one embedder, from where an earlier call was ended; write its weights, its history and its layers.
 
     Args:
         features_path: see `store.open_features`.
@@ -210,6 +219,7 @@ def train(
         seed: of the initial weights, of the triplets and of dropout.
         weights_path: weights of the embedder after the last epoch, see `network.save_embedder`.
         history_path: table with one row per epoch and split, see `MEASURES`.
+        layers_path: table with one row per epoch and group of layers, see `dynamics.measure`.
         checkpoint_path: the state after the last epoch that was finished, see `checkpoints`; it stays, so that more
             epochs of the same run cost only those.
         code: fingerprint of the code that trains; a state that other code has reached is not used.
@@ -218,24 +228,26 @@ def train(
         InputError: the settings do not fit the data, the loss stops being finite (the epoch and batch are named), or
             another process trains the run.
     """
-    with checkpoints.owned(checkpoint_path, (weights_path, history_path)):
+    with checkpoints.owned(checkpoint_path, (weights_path, history_path, layers_path)):
         features = open_features(features_path)
         run = Run.prepare(
             features, split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"]), settings, seed
         )
         key = _key(features, clips_path, test_fold, settings, seed, code)
-        history = _go_on(run.model, checkpoint_path, key, settings["training"]["epochs"])
+        history, layers = _go_on(run.model, checkpoint_path, key, settings["training"]["epochs"])
         board = Board(Path(history_path).parent / "tensorboard") if settings["training"]["tensorboard"] else None
         for epoch in range(len(history) // len(SPLITS) + 1, settings["training"]["epochs"] + 1):
             if stalled(history, settings["training"]["early_stopping"]):
                 print(f"stopped before epoch {epoch}: no new low of the loss", flush=True)
                 break
-            history += run.epoch(epoch)
-            checkpoints.save(checkpoint_path, key, checkpoints.State(epoch, history, _arrays(run.model)))
+            learned, measured = run.epoch(epoch)
+            history, layers = history + learned, layers + measured
+            checkpoints.save(checkpoint_path, key, checkpoints.State(epoch, history, layers, _arrays(run.model)))
             if board:
                 board.show(history)
         save_embedder(run.model.embedder, {"settings": settings, "seed": seed}, weights_path)
         write_table(pd.DataFrame(history, columns=list(HISTORY)), history_path)
+        write_table(pd.DataFrame(layers, columns=list(LAYERS)), layers_path)
 
 
 def _key(
@@ -258,14 +270,14 @@ def _arrays(model: TripletModel) -> list[npt.NDArray[Any]]:
     return [ops.convert_to_numpy(variable.value) for variable in _variables(model)]
 
 
-def _go_on(model: TripletModel, checkpoint_path: str | Path, key: str, epochs: int) -> list[dict[str, Any]]:
-    """Put the model where an earlier call left it; its history so far, empty where it starts from the beginning."""
+def _go_on(model: TripletModel, checkpoint_path: str | Path, key: str, epochs: int) -> tuple[Rows, Rows]:
+    """Put the model where an earlier call left it; the rows of history and layers so far, none at the beginning."""
     state = checkpoints.load(checkpoint_path, key, epochs)
     if state is None:
-        return []
+        return [], []
     for variable, array in zip(_variables(model), state.arrays, strict=True):
         variable.assign(array)
-    return state.history
+    return state.history, state.layers
 
 
 def _steps(triplets: int, options: dict[str, Any]) -> int:

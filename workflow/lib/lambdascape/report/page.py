@@ -30,6 +30,7 @@ TEXT_COLUMNS = {
 TITLES = {
     "response": "What a probe scores on held-out sessions",
     "triplet_loss": "Triplet loss by epoch",
+    "dynamics": "What one training step does to each stage of the network, by epoch",
     "probe_f1": "Macro-F1 of the published study's probe by epoch",
     "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
     "maps": "Maps of the spaces",
@@ -37,7 +38,7 @@ TITLES = {
     "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
     "tiles": "Log-mel frames of a few tiles of each class",
 }
-WIDE = ("maps", "confusion", "dataset", "tiles")
+WIDE = ("dynamics", "maps", "confusion", "dataset", "tiles")
 MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 
 

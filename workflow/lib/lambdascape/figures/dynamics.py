@@ -1,0 +1,175 @@
+"""What λ does to each stage of the network: sizes of one training step in each epoch, measure by stage."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from lambdascape.figures import style
+from lambdascape.figures.sweep import Sweep, read_sweep, text
+from lambdascape.files import read_table
+
+GROUPS = {"stem": "stem", **{f"stage{i}": f"stage {i}" for i in range(1, 5)}, "head": "embedding layer"}
+WIDTH, HEIGHT = 1.32, 0.98  # of a panel, inches
+MARGINS = style.Margins(left=2.35, right=0.25, top=1.5, bottom=0.72, column=0.12, row=0.16)
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+MOST_TICKS = 4
+KEYS_IN_A_ROW = 6
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of panels: its symbol, what it tells, and the value at which its meaning changes; from 0 or in decades."""
+
+    symbol: str
+    words: str
+    mark: float | None = None
+    decades: bool = True
+
+
+KINDS = {
+    "weight_norm": Kind("‖w‖", "length of the weights"),
+    "relative_update": Kind("‖Δw‖ / ‖w‖", "what a step changes"),
+    "angular_update": Kind("∠(w, w + Δw)", "how far a step turns, rad"),
+    "effective_learning_rate": Kind("learning rate / ‖w‖²", "effective learning rate"),
+    "gradient_ratio": Kind("‖∇penalty‖ / ‖∇triplet‖", "who pulls; above 1: λ", 1.0),
+    "variance_over_epsilon": Kind("variance / ε", "below 1 the stage fades", 1.0),
+    "gamma": Kind("mean |γ|", "scale behind normalisation", decades=False),
+    "dead_kernels": Kind("dead kernels", "share that hands on nothing", decades=False),
+    "effective_rank": Kind("effective rank", "directions in the kernels"),
+}
+
+
+def draw_dynamics(runs: str | Path, layers: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+    """Draw the measures of each group of layers by epoch, one colour per value of the axis.
+
+    Args:
+        runs: runs.tsv.
+        layers: layers.tsv: run, epoch, group, measure, value.
+        svg: path of the SVG to write.
+        png: path of the PNG to write.
+        synthetic: mark the figure as showing synthetic data.
+    """
+    sweep = read_sweep(runs)
+    table = read_table(layers, text=("run", "group", "measure"))
+    style.write(lambda: dynamics_figure(sweep, table), svg, png, synthetic)
+
+
+@style.styled
+def dynamics_figure(sweep: Sweep, table: pd.DataFrame) -> Figure:
+    """The figure that `draw_dynamics` writes; its lines carry `<measure>:<group>:<setting>` as their label."""
+    values = table.merge(sweep.trained, on="run")
+    groups = [group for group in GROUPS if (values["group"] == group).any()]
+    figure, grid = _grid(len(groups))
+    last = float(values["epoch"].max())
+    for (measure, kind), row in zip(KINDS.items(), grid, strict=True):
+        here = values[values["measure"] == measure]
+        limits, ticks = _scale(here["value"].to_numpy(float), kind)
+        for axes, group in zip(row, groups, strict=True):
+            axes.set_yscale("log" if kind.decades else "linear")
+            axes.set_ylim(*limits)
+            axes.set_yticks(ticks, map(_power if kind.decades else text, ticks) if axes is row[0] else [])
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.set_xlim(min(1.0, last - 1), max(last, 2.0))
+            axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+            axes.tick_params(labelbottom=row is grid[-1], labelsize=9)
+            _panel(axes, sweep, here[here["group"] == group], f"{measure}:{group}")
+            if kind.mark:
+                axes.axhline(kind.mark, color=style.QUIET, lw=0.9, ls=(0, (4, 2)), zorder=1.5, label="_mark")
+        _name(row[0], kind)
+    for axes, group in zip(grid[0], groups, strict=True):
+        axes.set_title(GROUPS[group], loc="left", fontsize=10, fontweight="bold", pad=6)
+    for axes in grid[-1]:
+        axes.set_xlabel("epoch", fontsize=9.5)
+    _head(figure, sweep)
+    return figure
+
+
+def _grid(columns: int) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a row of panels for each measure."""
+    rows = len(KINDS)
+    width = MARGINS.left + columns * WIDTH + (columns - 1) * MARGINS.column + MARGINS.right
+    height = MARGINS.top + rows * HEIGHT + (rows - 1) * MARGINS.row + MARGINS.bottom
+    figure = style.figure(width, height)
+
+    def panel(row: int, column: int) -> Axes:
+        left = MARGINS.left + column * (WIDTH + MARGINS.column)
+        bottom = height - MARGINS.top - HEIGHT - row * (HEIGHT + MARGINS.row)
+        return figure.add_axes((left / width, bottom / height, WIDTH / width, HEIGHT / height))
+
+    return figure, [[panel(row, column) for column in range(columns)] for row in range(rows)]
+
+
+def _scale(values: npt.NDArray[np.float64], kind: Kind) -> tuple[tuple[float, float], Sequence[float]]:
+    """Limits and ticks of a row: whole decades around the values above 0, or from 0 to 1 or more."""
+    known = values[np.isfinite(values)]
+    if not kind.decades:
+        top = max(1.0, float(known.max(initial=0)))
+        return (-0.04 * top, 1.04 * top), MaxNLocator(2).tick_values(0, top)[:3].tolist()
+    logs = np.log10(np.append(known[known > 0], kind.mark or []))
+    low, high = (math.floor(logs.min()), math.ceil(logs.max())) if len(logs) else (0, 0)
+    high = max(high, low + 1)
+    step = -(-(high - low) // MOST_TICKS)
+    return (10.0**low, 10.0**high), [10.0**power for power in range(low, high + 1, step)]
+
+
+def _power(value: float) -> str:
+    """A power of ten: 0.01 to 100 as they are, the others as 10⁻³."""
+    exponent = round(math.log10(value))
+    return text(value) if abs(exponent) <= 2 else f"10{str(exponent).translate(SUPERSCRIPTS)}"
+
+
+def _panel(axes: Axes, sweep: Sweep, rows: pd.DataFrame, label: str) -> None:
+    """The mean over runs of each value with its band, or with a thin line for each arm."""
+    if rows["value"].isna().all():
+        axes.text(0.5, 0.5, "no normalisation", transform=axes.transAxes, ha="center", va="center", fontsize=8.5,
+            color=style.QUIET)  # fmt: skip
+    colours = style.colours(sweep.values)
+    for setting in sweep.values:
+        here = rows[rows["setting"] == setting]
+        over_runs = here.groupby("epoch")["value"].agg(["mean", "min", "max"])
+        colour: Any = {"color": colours[setting]}
+        marker: Any = {"marker": "o", "ms": 4} if len(over_runs) == 1 else {}
+        axes.plot(over_runs.index, over_runs["mean"], lw=1.7, zorder=2.5, label=f"{label}:{text(setting)}", **colour,
+            **marker)  # fmt: skip
+        if sweep.others:
+            for _, arm in here.groupby("arm"):
+                means = arm.groupby("epoch")["value"].mean()
+                axes.plot(means.index, means, lw=0.6, alpha=0.6, zorder=2.2, label="_arm", **colour)
+        else:
+            axes.fill_between(over_runs.index, over_runs["min"], over_runs["max"], lw=0, alpha=0.18, **colour)
+
+
+def _name(axes: Axes, kind: Kind) -> None:
+    """Symbol and words of a row, left of its first panel."""
+    place: Any = {"xycoords": ("figure fraction", "axes fraction"), "textcoords": "offset points", "va": "center"}
+    left = 0.15 / axes.figure.get_figwidth()  # type: ignore[union-attr]
+    axes.annotate(kind.symbol, (left, 0.5), (0, 7), fontsize=10, **place)
+    axes.annotate(kind.words, (left, 0.5), (0, -7), fontsize=8.8, color=style.QUIET, **place)
+
+
+def _head(figure: Figure, sweep: Sweep) -> None:
+    """Title, what the lines are, and the key of the colours."""
+    width, height = figure.get_size_inches()
+    left = 0.15 / width
+    seeds = sweep.seeds()
+    detail = f"mean over {seeds} seeds" if seeds > 1 else "one seed"
+    if sweep.others:
+        detail += f" and over {sweep.others_in_words}; thin lines: each {sweep.others_in_words}"
+    elif seeds > 1:
+        detail += "; band: lowest to highest seed"
+    figure.text(left, 1 - 0.3 / height, "What one training step does to each stage", fontsize=13, fontweight="bold")
+    figure.text(left, 1 - 0.52 / height, f"{detail}; dashed: 1", fontsize=9.5, color=style.QUIET)
+    colours = style.colours(sweep.values)
+    key = [Line2D([], [], color=colours[value], lw=2.2, label=sweep.label(value)) for value in sweep.values]
+    figure.legend(handles=key, loc="upper left", bbox_to_anchor=(left, 1 - 0.6 / height), ncols=KEYS_IN_A_ROW,
+        borderpad=0, borderaxespad=0, handlelength=1.8, columnspacing=1.6)  # fmt: skip
