@@ -37,6 +37,7 @@ def test_frames_that_are_held_where_the_step_runs_give_what_tiles_sent_there_giv
     for step in steps:
         np.testing.assert_array_equal(step["held"], step["losses"][0])
 
+
 def test_what_is_read_off_a_step_agrees(steps: list[dict[str, np.ndarray]]) -> None:
     """Only in one place does rounding count: a gradient is found as a difference of moments."""
     expected, found = (step["layers"] for step in steps)
