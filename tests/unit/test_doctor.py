@@ -244,3 +244,12 @@ def test_the_command_fits_a_screen_and_asks_what_the_study_asks(
     assert re.search(r"^problem +jax +sees no GPU", capsys.readouterr().out, re.M)
     assert main(["doctor", "--study", "none.yaml"]) == 1
     assert "--study: must be a readable YAML file" in capsys.readouterr().err
+
+
+def test_the_doctor_comes_where_no_package_is_installed(repo: Path) -> None:
+    code = "import sys, lambdascape.__main__, lambdascape.doctor; print('numpy' in sys.modules)"
+    environment = {"PYTHONPATH": str(repo / "workflow/lib"), "PATH": "/usr/bin:/bin"}
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (0, "False\n"), run.stderr

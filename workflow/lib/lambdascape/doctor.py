@@ -295,8 +295,10 @@ def snakemakes(folder: Path, processes: Path = Path("/proc")) -> list[int]:
 
 def left_over(results: Path) -> Finding:
     """Half-written files of processes that have ended."""
-    from lambdascape.verify import left_overs  # needs the packages that may be missing
-
+    try:
+        from lambdascape.verify import left_overs
+    except ImportError as error:
+        return Finding("left over", NOTE, f"half-written files cannot be looked for: {error}")
     files = [str(path) for path in left_overs(results)]
     if files:
         return Finding("left over", NOTE, f"half-written: {_some(files)}", "Delete them; `make verify` lists them all")
