@@ -28,7 +28,7 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
-.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env bench-features bench-scale \
+.PHONY: help run dryrun report verify doctor test faults lint format lock env dev-env clean-env bench-features bench-scale \
   bench-input bench-training bench-dynamics
 
 help: ## list these commands
@@ -54,6 +54,9 @@ report: study-exists env ## write Snakemake's own report, with run times and pro
 
 verify: study-exists env ## check that every result is whole and fits the others (STUDY=; empty: all results)
 	@PYTHONPATH=workflow/lib $(py) lambdascape verify $(if $(STUDY),--study "$(STUDY)")
+
+doctor: study-exists env ## say what this machine has, what would be used, what is in the way (STUDY=)
+	@PYTHONPATH=workflow/lib $(py) lambdascape doctor --study config.yaml $(if $(STUDY),"$(STUDY)")
 
 faults: dev-env ## inject every fault at its long count: kills, damaged files (PYTEST_ARGS=)
 	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 tests/faults $(PYTEST_ARGS)

@@ -50,6 +50,13 @@ class Checkout:
                 shutil.copy(place, folder / part)
         (folder / "tiny.yaml").write_text(TINY)
 
+    def copy_to(self, folder: Path) -> "Checkout":
+        """The same checkout with its results and Snakemake's memory in another folder, to do there what one likes."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        copy = object.__new__(Checkout)
+        copy.folder = folder
+        return copy
+
     def snakemake(self, *words: str, config: str = "tiny.yaml", timeout: int = 600) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in the checkout with a config laid over the default one; both outputs in `stdout`."""
         command = [sys.executable, "-m", "snakemake", *words]

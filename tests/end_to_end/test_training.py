@@ -12,8 +12,9 @@ from lambdascape import store
 from lambdascape.batches import Batches
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
+from lambdascape.flags import FLAGS, flags_of
 from lambdascape.network import build_embedder, load_embedder
-from lambdascape.training import FLAGS, PARTS, TEXT_COLUMNS, flags_of, make_optimiser, stalled, train
+from lambdascape.training import PARTS, TEXT_COLUMNS, make_optimiser, stalled, train
 from lambdascape.triplet_model import TripletModel
 from networks import NETWORK, TRAINING, shallow
 from stores import write_store

@@ -1,9 +1,12 @@
-"""A kill costs a training one epoch at most and changes nothing (rows K2, K5, F1, F2 and D2 of the table of faults)."""
+"""A fault costs a training one epoch at most and changes nothing (rows K2, K5, F1, F2, D2 and O1 of the faults)."""
 
-import errno
 import multiprocessing
 import os
+import resource
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +20,7 @@ import pytest
 
 from lambdascape import checkpoints, store
 from lambdascape.files import read_table, write_table
+from lambdascape.jobs import job
 from networks import NETWORK, TRAINING
 from stores import write_store
 
@@ -42,17 +46,17 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "features.h5", folder / "clips.tsv"
 
 
-def train_in(
-    folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None, blocks: tuple[int, ...] = (2, 2)
-) -> None:
-    """One call of `train`, in a process of its own; two stages of two blocks are enough to learn."""
+def train_in(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None) -> None:
+    """One job that trains, in a process of its own; one block is enough to learn, and is traced in seconds."""
     from lambdascape import network
     from lambdascape.training import train
 
-    network.DEPTHS["resnet18"] = blocks
+    network.DEPTHS["resnet18"] = (1,)
     if fault:
         fault()
-    train(*audio, "b", SETTINGS, 1, *(folder / name for name in PRODUCTS), code="code")
+    with job(str(folder / "log.txt")):
+        train(*audio, "b", SETTINGS, 1, *(folder / name for name in PRODUCTS), code="code")
+    assert os.environ.get("KERAS_BACKEND") != "jax" or "tensorflow" not in sys.modules  # which costs seconds
 
 
 def started(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None) -> Any:
@@ -76,14 +80,14 @@ def outcome(folder: Path) -> tuple[list[np.ndarray], pd.DataFrame, pd.DataFrame]
 
 def optimiser(folder: Path) -> list[np.ndarray]:
     """Every variable that the checkpoint holds, the optimiser's among them."""
-    with h5py.File(folder / PRODUCTS[3], "r") as file:
+    with h5py.File(folder / PRODUCTS[-1], "r") as file:
         return [file[name][()] for name in sorted(file)]
 
 
 def started_on_jax(folder: Path, audio: tuple[Path, Path]) -> Any:
-    """The same with the other backend, which each process imports for itself; one block compiles in a few seconds."""
+    """The same with the other backend, which each process imports for itself."""
     folder.mkdir(exist_ok=True)
-    process = multiprocessing.get_context("spawn").Process(target=train_in, args=(folder, audio, None, (1,)))
+    process = multiprocessing.get_context("spawn").Process(target=train_in, args=(folder, audio))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_BACKEND", "jax")
         process.start()
@@ -167,45 +171,136 @@ def kill_inside_the_save() -> None:
     checkpoints.save = save
 
 
-def full_disk_at_the_save() -> None:
-    """Let the second save find the disk full."""
-    saves = []
-    original = checkpoints.save
-
-    def save(path: Path, key: str, state: checkpoints.State) -> None:
-        saves.append(path)
-        if len(saves) == 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        original(path, key, state)
-
-    checkpoints.save = save
-
-
-def no_memory_for_a_batch() -> None:
-    """Let a batch of a later epoch find no memory."""
+def no_memory_for_batch(number: int) -> None:
+    """Let one batch, counted from the start of the process, find no memory."""
     calls = []
     original = store.Features.tiles
 
     def tiles(*values: Any) -> Any:
         calls.append(values)
-        if len(calls) == 12:
+        if len(calls) == number:
             raise MemoryError("no memory for a batch")
         return original(*values)
 
     store.Features.tiles = tiles  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("fault", [kill_inside_the_save, full_disk_at_the_save, no_memory_for_a_batch])
-def test_after_a_fault_the_last_good_checkpoint_leads_to_the_same_end(
-    audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, fault: Callable[[], None]
-) -> None:
-    process = started(tmp_path, audio, fault)
+def full_disk_at_the_save(number: int, ballast: Path, room: int) -> None:
+    """Let one save find so many bytes on the disk."""
+    saves = []
+    original = checkpoints.save
+
+    def save(path: Path, key: str, state: checkpoints.State) -> None:
+        saves.append(path)
+        if len(saves) == number:
+            free = shutil.disk_usage(ballast.parent).free
+            ballast.write_bytes(bytes(free - room))
+        original(path, key, state)
+
+    checkpoints.save = save
+
+
+def no_more_address_space(epoch: int) -> None:
+    """Let the process get no more memory than it has after an epoch, as `ulimit -v` does."""
+    original = checkpoints.save
+
+    def save(path: Path, key: str, state: checkpoints.State) -> None:
+        original(path, key, state)
+        if state.epoch == epoch:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
+
+    checkpoints.save = save
+
+
+def ended(process: Any) -> int:
     process.join()
-    assert process.exitcode != 0
-    assert not (tmp_path / PRODUCTS[0]).exists()
-    with h5py.File(tmp_path / PRODUCTS[3], "r") as file:
-        assert store.about(file)["epoch"] >= 1
-    again = started(tmp_path, audio)
-    again.join()
-    assert again.exitcode == 0
-    assert_same(tmp_path, whole[0])
+    return int(process.exitcode)
+
+
+def assert_goes_on(folder: Path, audio: tuple[Path, Path], whole: tuple[Path, float], saved: int) -> None:
+    """A fault left the checkpoint of the epoch before it, and no product; the next start ends as if undisturbed."""
+    assert not any((folder / name).exists() for name in PRODUCTS[:-1])
+    assert (folder / PRODUCTS[-1]).exists() == bool(saved)
+    if saved:
+        with store.open_checked(folder / PRODUCTS[-1], "checkpoint") as file:
+            assert store.about(file)["epoch"] == saved
+    assert ended(started(folder, audio)) == 0
+    assert_same(folder, whole[0])
+
+
+def test_a_kill_inside_the_save_leaves_the_one_before(
+    audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path
+) -> None:
+    assert ended(started(tmp_path, audio, kill_inside_the_save)) == -signal.SIGKILL
+    assert_goes_on(tmp_path, audio, whole, saved=1)
+
+
+def count_batches(journal: Path) -> None:
+    """Note for every batch how many epochs were saved before it."""
+    saves = []
+    save, tiles = checkpoints.save, store.Features.tiles
+
+    def counted(*values: Any) -> Any:
+        with journal.open("a") as stream:
+            print(len(saves), file=stream)
+        return tiles(*values)
+
+    checkpoints.save = lambda *values: (save(*values), saves.append(values))
+    store.Features.tiles = counted  # type: ignore[method-assign]
+
+
+def test_memory_that_lacks_for_any_batch_is_named_and_costs_an_epoch_at_most(
+    audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, count: Count
+) -> None:
+    assert ended(started(tmp_path / "counted", audio, partial(count_batches, tmp_path / "journal"))) == 0
+    saved = list(map(int, (tmp_path / "journal").read_text().split()))
+    assert EPOCHS * 2 <= len(saved) <= 50
+    for number in np.linspace(1, len(saved), count(2, len(saved))).round().astype(int):
+        folder = tmp_path / str(number)
+        assert ended(started(folder, audio, partial(no_memory_for_batch, number))) == 1
+        assert_told(folder, "error: out of memory. Give the job more", "training.batch_size")
+        assert_goes_on(folder, audio, whole, saved[number - 1])
+
+
+def assert_told(folder: Path, *words: str) -> None:
+    """The log holds one error, in words; TensorFlow's threads may print after it."""
+    said = (folder / "log.txt").read_text()
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, said
+    assert all(word in errors[0] for word in words), said
+
+
+def test_a_full_disk_in_the_save_is_named_and_room_mends_it(
+    audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, count: Count
+) -> None:
+    size, rng = (whole[0] / PRODUCTS[-1]).stat().st_size, np.random.default_rng(1)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={4 * size + (1 << 20)}", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs: a full disk is not tested here")
+    try:
+        for trial in range(count(3, 10)):
+            folder, number = disk / str(trial), 1 + trial % EPOCHS
+            room = int(rng.integers(size * 9 // 10)) if trial else 0
+            fault = partial(full_disk_at_the_save, number, disk / "ballast", room)
+            assert ended(started(folder, audio, fault)) == 1
+            (disk / "ballast").unlink()
+            assert_told(folder, "error: disk full; free are ", "Make room, then the same command")
+            assert_goes_on(folder, audio, whole, saved=number - 1)
+            shutil.rmtree(folder)
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_limit_of_memory_stops_a_training_that_goes_on_where_there_is_more(
+    audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, count: Count
+) -> None:
+    for trial in range(count(1, 10)):
+        folder, epoch = tmp_path / str(trial), 1 + trial % (EPOCHS - 1)
+        status = ended(started(folder, audio, partial(no_more_address_space, epoch)))
+        assert status != 0
+        if status > 0:  # else a library ended the process itself
+            assert_told(folder, "error: out of memory. Give the job more")
+        assert_goes_on(folder, audio, whole, saved=epoch)

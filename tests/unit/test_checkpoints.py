@@ -74,7 +74,7 @@ def test_a_file_of_another_kind_is_not_used(tmp_path: Path, capsys) -> None:
     assert "its kind is 'features'" in capsys.readouterr().out
 
 
-def test_a_run_has_one_owner_who_is_named(tmp_path: Path) -> None:
+def test_a_run_has_one_owner_who_is_named_and_a_dead_one_is_none(tmp_path: Path, capsys) -> None:
     code = (
         "import sys; from lambdascape.checkpoints import owned\n"
         f"with owned({str(tmp_path / 'one.h5')!r}):\n    print('here', flush=True); sys.stdin.read()"
@@ -90,6 +90,26 @@ def test_a_run_has_one_owner_who_is_named(tmp_path: Path) -> None:
         other.kill()
     with checkpoints.owned(tmp_path / "one.h5"):
         assert (tmp_path / "one.h5.lock").exists()
+    said = capsys.readouterr().out
+    assert f"the last attempt (process {other.pid} on " in said
+    assert "more memory than there is: let training.batch_size be smaller" in said
+    with checkpoints.owned(tmp_path / "one.h5"):
+        assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("like", "found"),
+    [
+        ([((3, 4), "float32"), ((), "int64")], "got 3 where it has 2"),
+        ([((4, 3), "float32"), ((), "int64"), ((0,), "float32")], r"got ((3, 4), 'float32') where it has ((4, 3), 'fl"),
+        ([((3, 4), "float32"), ((), "int32"), ((0,), "float32")], "got ((), 'int64') where it has ((), 'int32')"),
+    ],
+    ids=["fewer", "another shape", "another dtype"],
+)
+def test_variables_of_another_network_or_optimiser_are_not_used(saved: Path, capsys, like: list, found: str) -> None:
+    assert checkpoints.load(saved, "key", 1, [((3, 4), "float32"), ((), "int64"), ((0,), "float32")]) is not None
+    assert checkpoints.load(saved, "key", 1, like) is None
+    assert f"must hold the variables of this training; {found}" in capsys.readouterr().out
 
 
 def test_the_owner_sweeps_up_after_killed_ones(tmp_path: Path) -> None:

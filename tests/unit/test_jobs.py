@@ -29,6 +29,11 @@ with job(sys.argv[1], 3):
     [
         ("pass", 0, "done in "),
         ("raise InputError('a rule; what arrived')", 1, "error: a rule; what arrived"),
+        (
+            "raise MemoryError('of a batch')",
+            1,
+            "error: out of memory. Give the job more (`--set-resources RULE:mem_mb=…`",
+        ),
         ("raise KeyError('defect')", 1, "KeyError: 'defect'"),
     ],
 )

@@ -153,6 +153,31 @@ def test_hostile_weights_are_refused(tmp_path: Path, hostile: Callable[[h5py.Fil
 
 
 @pytest.mark.usefixtures("shallow_network")
+@pytest.mark.parametrize("other", [{"width": 8}, {"embedding_dim": 4}, {"conv_biases": False}])
+def test_weights_of_another_network_under_the_same_name_are_refused(tmp_path: Path, other: dict[str, object]) -> None:
+    path = tmp_path / "embedder.weights.h5"
+    save_embedder(build_embedder(48, 32, SMALL | other, 1), {"seed": 1}, path)
+    with pytest.raises(InputError, match=r"embedder\.weights\.h5: must hold the weights of this network; "):
+        load_embedder(build_embedder(48, 32, SMALL, 1), {"seed": 1}, path)
+
+
+@pytest.mark.usefixtures("shallow_network")
+def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "embedder.weights.h5"
+    embedder = build_embedder(48, 32, SMALL, 1)
+    save_embedder(embedder, {"seed": 1}, path)
+    with h5py.File(path) as file:
+        layers = [f"layers/{name}" for name, group in file["layers"].items() if len(group.get("vars", {}))]
+    assert len(layers) >= 5
+    for layer in layers:
+        save_embedder(embedder, {"seed": 1}, path)
+        with h5py.File(path, "r+") as file:
+            del file[layer]
+        with pytest.raises(InputError, match="must hold the weights of this network"):
+            load_embedder(embedder, {"seed": 1}, path)
+
+
+@pytest.mark.usefixtures("shallow_network")
 def test_an_architecture_in_a_file_is_never_run(tmp_path: Path) -> None:
     path, canary = tmp_path / "embedder.keras", tmp_path / "canary"
     target = str(canary)  # Keras writes what a function holds

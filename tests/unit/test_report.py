@@ -12,15 +12,17 @@ import yaml
 
 from lambdascape.errors import InputError
 from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import file_digest
+from lambdascape.files import file_digest, write_table
+from lambdascape.flags import FLAGS
 from lambdascape.hyperparameters import in_words
 from lambdascape.report import tables as report_tables
+from lambdascape.report.flagged import MARK, flagged
 from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.page import caption_html, write_report
 from lambdascape.report.sources import digests, duration, processor, times
 from lambdascape.report.verdict import answer
 
-from .studies import CLAIMS, FakeStudy
+from .studies import CLAIMS, EPOCHS, FakeStudy
 
 ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow" / "report"
@@ -273,6 +275,48 @@ def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
     assert [row[0] for row in runs.rows] == [space["run"] for space in study.spaces]
     classes = report_tables.class_scores(sweep, scores, study._clips(), "fold1")
     assert [row[:3] for row in classes.rows] == [[name, "4", "4"] for name in sorted(study.classes)]
+
+
+def with_flags(study: FakeStudy, *rows: tuple[str, int, str, str]) -> pd.DataFrame:
+    """The study's training.tsv with these flags (run, epoch, split, flag) raised, all others down."""
+    training = study.frame("training")
+    keys = training[["run", "epoch", "split"]]
+    down = [keys.assign(measure=flag, value=0.0) for flag in FLAGS]
+    up = pd.DataFrame(rows, columns=["run", "epoch", "split", "measure"]).assign(value=1.0)
+    flags = pd.concat([up, *down]).drop_duplicates(["run", "epoch", "split", "measure"])
+    table = pd.concat([training, flags], ignore_index=True)
+    write_table(table, study.tables["training"])
+    return table
+
+
+def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    first, second, third = "l2~1.0_seed~1", "l2~0.1_seed~2", "l2~0.01_seed~1"
+    table = with_flags(
+        study,
+        (first, EPOCHS, "test", "collapsed"),
+        (second, EPOCHS, "train", "at_rest"),
+        (second, EPOCHS, "test", "at_rest"),
+        (third, EPOCHS - 1, "test", "collapsed"),  # and got better
+    )
+    assert flagged(table) == {"collapsed": [first], "at_rest": [second]}
+    page = Page(write(study)).text
+    collapse = f"After the last epoch of 1 of 6 runs the space has collapsed: all tiles lie in one place ({first})."
+    rest = f"After the last epoch of 1 of 6 runs no triplet is active ({second})."
+    assert collapse in page
+    assert rest in page
+    assert max(page.index(collapse), page.index(rest)) < page.index("scored highest")
+    runs = report_tables.score_runs(read_sweep(study.tables["runs"]), study.frame("scores"), table)
+    marked = [row[0] for row in runs.rows if MARK in row[0]]
+    assert marked == [f"{first} {MARK}", f"{second} {MARK}"]
+    assert MARK in runs.note
+
+
+def test_runs_that_ended_well_are_not_marked(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    with_flags(study)
+    assert MARK not in write(study)
+    assert MARK not in write(FakeStudy(tmp_path))  # a history of earlier versions knows no flags
 
 
 def test_clips_are_counted_in_hours_and_moments(tmp_path: Path) -> None:

@@ -83,6 +83,17 @@ def test_training_becomes_one_row_per_run_epoch_split_and_measure(tmp_path):
     assert np.isnan(table.iloc[7]["value"])
 
 
+def test_flags_of_the_history_are_measures_of_the_table(tmp_path):
+    history = pd.DataFrame({"epoch": [1, 1], "split": ["train", "test"], "collapsed": [0, 1], "device": ["cpu", "cpu"]})
+    write_table(history, tmp_path / "a")
+    collect_training(["a"], [tmp_path / "a"], tmp_path / "training.tsv")
+    table = read_table(tmp_path / "training.tsv", ("run", "split", "measure"))
+    assert table[["split", "measure", "value"]].to_numpy().tolist() == [
+        ["train", "collapsed", 0.0],
+        ["test", "collapsed", 1.0],
+    ]
+
+
 def test_runs_and_files_must_match(tmp_path):
     with pytest.raises(ValueError, match="zip"):
         collect_training(["a", "b"], [], [], tmp_path / "training.tsv", tmp_path / "layers.tsv")

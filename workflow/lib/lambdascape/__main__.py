@@ -1,19 +1,24 @@
-"""The command line: `python -m lambdascape verify`."""
+"""The command line: `python -m lambdascape verify` and `doctor`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import yaml
+from typing import TYPE_CHECKING, Any
 
 from lambdascape.errors import InputError
-from lambdascape.verify import Fault, verify
 
-ABOUT = """\
+if TYPE_CHECKING:  # the doctor must come where packages are missing
+    from lambdascape.verify import Fault
+
+VERIFY = """\
 Check every product of the workflow: there, unchanged since it was made (SHA-256), well formed, and made from what is
 there now, by the code that is there now. Nothing is written. Exit code 0: all is well; 1: something is wrong, in a
 table of path, what is wrong, what to do; 2: the command itself cannot be used."""
+DOCTOR = """\
+Say what this machine has, what the workflow would use of it, and why not more: Python and packages, cores, memory,
+cards, what each backend sees, disk, clock, locks, left-over files. Nothing is changed. Exit code 0: a run can start;
+1: something would stop it, with the remedy; 2: the command itself cannot be used."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -27,19 +32,17 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(words)
     try:
-        study = _name_of(options.study) if options.study else None
-        faults, checked = verify(options.results, study, options.audio)
+        return int(options.run(options))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(_table(faults) if faults else f"{checked:,} products checked: all are whole and fit together.")
-    return int(bool(faults))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="lambdascape", description="Tools beside the workflow.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    command = commands.add_parser("verify", help="check that the results are whole", description=ABOUT)
+    command = commands.add_parser("verify", help="check that the results are whole", description=VERIFY)
+    command.set_defaults(run=_verify)
     command.add_argument(
         "results", nargs="?", default="results", type=Path, help="the folder of results (default: %(default)s)"
     )
@@ -55,21 +58,56 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="compare the audio files that are there with their manifests, too, by size, beginning, middle and end",
     )
+    command = commands.add_parser("doctor", help="say what the machine has and what is in the way", description=DOCTOR)
+    command.set_defaults(run=_doctor)
+    command.add_argument(
+        "--study",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="config files, each laid over the one before: what they ask for is missed where it is not there",
+    )
     return parser
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from lambdascape.verify import verify
+
+    study = _name_of(options.study) if options.study else None
+    faults, checked = verify(options.results, study, options.audio)
+    print(_table(faults) if faults else f"{checked:,} products checked: all are whole and fit together.")
+    return int(bool(faults))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from lambdascape import doctor
+
+    training: dict[str, Any] = {"backend": "tensorflow", "device": "auto"}
+    for file in options.study:
+        training |= _config(file).get("training") or {}
+    return doctor.report(doctor.examine(Path.cwd(), training))
 
 
 def _name_of(config: Path) -> str:
     """The name of the study that a config file describes."""
-    try:
-        read = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"--study: must be a readable YAML file; {error}") from None
-    if not isinstance(read, dict) or "study" not in read:
+    read = _config(config)
+    if "study" not in read:
         raise InputError(f"--study: must name a config file with the key `study`; {config} has none")
     return str(read["study"])
 
 
-def _table(faults: list[Fault]) -> str:
+def _config(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"--study: must be a readable YAML file; {error}") from None
+    return read if isinstance(read, dict) else {}
+
+
+def _table(faults: "list[Fault]") -> str:
     rows = [("path", "what is wrong", "what to do"), *((fault.path, fault.what, fault.remedy) for fault in faults)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"{path:<{widths[0]}}  {what:<{widths[1]}}  {remedy}" for path, what, remedy in rows)

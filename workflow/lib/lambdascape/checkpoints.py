@@ -1,7 +1,5 @@
 """What a training has reached, in one file after every epoch: a killed run goes on as if nothing had happened."""
 
-import fcntl
-import os
 import socket
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lambdascape import store
+from lambdascape import locks, store
 from lambdascape.errors import InputError
 
+# What killed a process mostly, and leaves no word.
+UNEXPLAINED = (
+    "if nobody did that, it took more memory than there is: let training.batch_size be smaller, or mem_mb larger where "
+    "a scheduler limits it"
+)
 Arrays = Sequence[npt.NDArray[Any]]
+Form = tuple[tuple[int, ...], str]  # shape and dtype
 
 
 class State(NamedTuple):
@@ -40,17 +44,14 @@ def owned(path: str | Path, products: Iterable[str | Path] = ()) -> Iterator[Non
     """
     lock = Path(f"{path}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+", encoding="utf-8") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            raise InputError(
-                f"{path}: one process at a time may train a run; {stream.read()} does. Wait for it, or end it"
-            ) from None
-        stream.truncate(0)
-        stream.write(f"process {os.getpid()} on {socket.gethostname()}")
-        stream.flush()
+    last = lock.read_text(encoding="utf-8") if lock.exists() else ""
+    stream = locks.take(lock)
+    if stream is None:
+        who = locks.holder(lock) or "another one"
+        raise InputError(f"{path}: one process at a time may train a run; {who} does. Wait for it, or end it")
+    if last:
+        print(f"the last attempt ({last}) was killed or crashed; {UNEXPLAINED}", flush=True)
+    with locks.released(stream):
         for file in (path, *products):
             _sweep(Path(file))
         yield
@@ -77,13 +78,14 @@ def save(path: str | Path, key: str, state: State) -> None:
             file[f"{number:04d}"] = array
 
 
-def load(path: str | Path, key: str, epochs: int) -> State | None:
+def load(path: str | Path, key: str, epochs: int, like: Sequence[Form] | None = None) -> State | None:
     """Read the state from which a training can go on.
 
     Args:
         path: file of `save`, or nothing yet.
         key: as it was saved with.
         epochs: how many are wanted; a state after more of them is of no use.
+        like: shape and dtype of each variable that shall take it up; None asks for nothing.
 
     Returns:
         The state; None, with a line that says why, where the training must start from its beginning.
@@ -92,6 +94,7 @@ def load(path: str | Path, key: str, epochs: int) -> State | None:
         return None
     try:
         state = _read(path, key, epochs)
+        _require_forms(path, state, like)
     except InputError as reason:
         print(f"starting from the beginning: {reason}", flush=True)
         return None
@@ -116,6 +119,14 @@ def _read(path: str | Path, key: str, epochs: int) -> State:
     if about["crc"] != _crc(arrays):
         raise InputError(f"{path} must hold the values that were written; it is damaged")
     return State(about["epoch"], about["history"], about["layers"], arrays)
+
+
+def _require_forms(path: str | Path, state: State, like: Sequence[Form] | None) -> None:
+    """Refuse the variables of another network or optimiser."""
+    found = [(array.shape, str(array.dtype)) for array in state.arrays]
+    if like is not None and found != list(like):
+        wrong = next((pair for pair in zip(found, like, strict=False) if pair[0] != pair[1]), (len(found), len(like)))
+        raise InputError(f"{path} must hold the variables of this training; got {wrong[0]} where it has {wrong[1]}")
 
 
 def _crc(arrays: Arrays) -> int:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from lambdascape.disk import is_full, shown_bytes
 from lambdascape.errors import InputError
+from lambdascape.memory import OUT_OF_MEMORY, is_out_of_memory
 from lambdascape.receipts import receipt_path, write_receipt
 
 THREAD_VARIABLES = (
@@ -69,6 +70,9 @@ def job(
     except Exception as error:
         if is_full(error):
             _stop_at_a_full_disk(error, outputs)
+        if is_out_of_memory(error):
+            print(f"{type(error).__name__}: {error}\nerror: {OUT_OF_MEMORY}", file=sys.stderr, flush=True)
+            raise SystemExit(1) from None
         traceback.print_exc()
         raise SystemExit(1) from None
     print(f"done in {time.monotonic() - started:.1f} s", flush=True)

@@ -7,6 +7,8 @@ their 3×3 convolution, as all implementations of today do.
 
 import json
 import os
+import random
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,7 +54,8 @@ def build_embedder(
     Returns:
         Model from shape (tile, frame, mel, 1) to shape (tile, dim), rows of length 1.
     """
-    keras.utils.set_random_seed(seed)
+    # Keras' initialisers take their seeds from here; `keras.utils.set_random_seed` would import TensorFlow beside JAX.
+    random.seed(seed)
     with _computing_in(precision):
         tiles = keras.Input((frames, mels, 1), name="tiles")
         pooled = layers.GlobalAveragePooling2D(name="pool")(_backbone(_seen(tiles, settings), settings, parts))
@@ -166,7 +169,7 @@ def load_embedder(embedder: keras.Model, about: dict[str, Any], path: str | Path
     """Load weights into an embedder of the same settings.
 
     Raises:
-        InputError: the file is no weights file, its weights were made by another run, or it points out of itself.
+        InputError: the file is no weights file, its weights are another run's or network's, or it points out of itself.
     """
     try:
         with h5py.File(path, "r", locking="best-effort") as file:
@@ -176,4 +179,11 @@ def load_embedder(embedder: keras.Model, about: dict[str, Any], path: str | Path
         raise InputError(f"{path}: must be a weights file of this study; {error}") from None
     if found != about:
         raise InputError(f"{path}: must hold the weights of {about}; it holds those of {found}. Delete it and rerun.")
-    embedder.load_weights(path)
+    try:
+        with warnings.catch_warnings(
+            action="error", category=UserWarning
+        ):  # Keras only warns where a layer's weights are missing
+            embedder.load_weights(path)
+    except (KeyError, ValueError, UserWarning) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise InputError(f"{path}: must hold the weights of this network; {first}. Delete it and rerun.") from None

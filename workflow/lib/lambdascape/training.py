@@ -18,6 +18,7 @@ from lambdascape.batches import Batches, TileSource
 from lambdascape.dynamics import LAYERS, WatchLayers, sampled_step
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, write_table
+from lambdascape.flags import FLAGS, flags_of
 from lambdascape.network import build_embedder, save_embedder
 from lambdascape.provenance import settings_digest
 from lambdascape.store import Features, open_features, read_manifest
@@ -37,13 +38,9 @@ from lambdascape.triplets import (
 # the network do in the published study; `joint` normalises them together.
 PARTS = {"separate": 3, "joint": 1}
 SPLITS = ("train", "test")
-# What can be wrong with a space after an epoch, 1 where it is so, and in words.
-FLAGS = {"collapsed": "the space has collapsed: all tiles lie in one place", "at_rest": "no triplet is active"}
 Rows = list[dict[str, Any]]
 HISTORY = ("epoch", "split", *MEASURES, "learning_rate", *FLAGS, "device", "seconds")  # columns
 TEXT_COLUMNS = ("split", "device")
-# Mean squared distance of anchors and distant tiles, at most 4: below it all tiles lie in one place.
-COLLAPSED_BELOW = 1e-4
 # Settings that change nothing that a checkpoint holds.
 NOT_IN_KEY = frozenset({"epochs", "device", "tensorboard"})
 
@@ -174,11 +171,6 @@ class Run:
         )
 
 
-def flags_of(row: dict[str, Any]) -> dict[str, int]:
-    """What is wrong with a space after an epoch, from a row of the history: 0 or 1 for each of `FLAGS`."""
-    return {"collapsed": int(row["d_distant"] < COLLAPSED_BELOW), "at_rest": int(row["active_fraction"] == 0)}
-
-
 def stalled(history: Rows, patience: int | None) -> bool:
     """Whether the mean hinge of the training triplets has reached no new low for `patience` epochs; None: never.
 
@@ -272,7 +264,8 @@ def _arrays(model: TripletModel) -> list[npt.NDArray[Any]]:
 
 def _go_on(model: TripletModel, checkpoint_path: str | Path, key: str, epochs: int) -> tuple[Rows, Rows]:
     """Put the model where an earlier call left it; the rows of history and layers so far, none at the beginning."""
-    state = checkpoints.load(checkpoint_path, key, epochs)
+    like = [(tuple(variable.shape), str(variable.dtype)) for variable in _variables(model)]
+    state = checkpoints.load(checkpoint_path, key, epochs, like)
     if state is None:
         return [], []
     for variable, array in zip(_variables(model), state.arrays, strict=True):

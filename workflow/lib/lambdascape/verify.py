@@ -1,6 +1,5 @@
 """Whether the results are whole: every product against the receipt of the job that made it, see `receipts`."""
 
-import os
 import re
 import socket
 from collections.abc import Container, Iterator
@@ -14,6 +13,7 @@ import numpy as np
 from lambdascape import store
 from lambdascape.errors import InputError
 from lambdascape.files import content_digest, file_digest, read_text_table
+from lambdascape.locks import is_alive
 from lambdascape.provenance import fingerprints
 from lambdascape.receipts import DIGEST, FOLDER, LOGS, Receipt, read_listing, read_receipt
 
@@ -231,24 +231,22 @@ def _is_product(results: Results, path: Path) -> bool:
     return path.is_file() and len(place) > 1 and not (place[0] in NO_PRODUCTS or downloaded or path.name in MARKS)
 
 
+def left_overs(root: Path) -> Iterator[Path]:
+    """What processes of this machine that have ended left half-written below a folder."""
+    for path in sorted(root.rglob(".*")):
+        match = TEMPORARY.fullmatch(path.name)
+        if match and match["host"] == socket.gethostname() and not is_alive(int(match["process"])):
+            yield path
+
+
 def _left_over(path: Path) -> Fault:
     """A name under which something was being written."""
     match = TEMPORARY.fullmatch(path.name)
     assert match
     host, process = match["host"], match["process"]
-    if host == socket.gethostname() and not _runs(int(process)):
+    if host == socket.gethostname() and not is_alive(int(process)):
         return Fault(str(path), f"left over by process {process}, which has ended", "delete it")
     return Fault(str(path), f"being written by process {process} on {host}", "wait; if it runs no more, delete it")
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _changed_audio(results: Results, broken: Container[str]) -> Iterator[Fault]:

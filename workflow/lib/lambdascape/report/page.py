@@ -16,6 +16,7 @@ from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
+from lambdascape.report.flagged import MARK, warnings_of
 from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.verdict import Answer, answer
 
@@ -102,6 +103,8 @@ def write_report(
         synthetic=synthetic,
         labelled=not read["scores"].empty,
         answer=found,
+        flagged=warnings_of(read["training"]),
+        mark=MARK,
         pictures=pictures,
         claims=_claims(read["claims"]),
         tally=_tally(read["claims"]),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.figures.sweep import REFERENCES, Sweep, text
+from lambdascape.report.flagged import MARK, flagged
 
 NOTHING = "–"
 MOST_ROWS = 50  # longer lists are cut; their files are named
@@ -135,14 +136,14 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
 
 def score_runs(sweep: Sweep, scores: pd.DataFrame, training: pd.DataFrame) -> Table:
     """Everything that counts about each run, one row per run and reference space."""
-    rows = []
+    rows, ill = [], {run for runs in flagged(training).values() for run in runs}
     for run in [*sweep.trained["run"], *sweep.references["run"]]:
         clip, tile = converged(scores, [run], "macro_f1"), converged(scores, [run], "macro_f1", "tile")
         choice = pick(scores, [run], probe="converged", measure="c")
         by_epoch = pick(scores, [run], probe="by_epoch", split="test", measure="macro_f1")
         rows.append(
             [
-                str(run),
+                f"{run} {MARK}" if run in ill else str(run),
                 *(
                     cell
                     for part in (clip, tile)
@@ -169,7 +170,8 @@ def score_runs(sweep: Sweep, scores: pd.DataFrame, training: pd.DataFrame) -> Ta
         ],
         rows,
         note="C: the probe's inverse penalty, chosen on validation sessions. By-epoch probe: macro-F1 per "
-        "tile after its last epoch. Triplet loss after the last epoch.",
+        "tile after its last epoch. Triplet loss after the last epoch."
+        + (f" {MARK}: something is wrong with the space, see the answer." if ill else ""),
     )
 
 

@@ -1,0 +1,29 @@
+"""One run of a study that fails leaves the others alone (row T1 of the table of faults)."""
+
+import re
+from pathlib import Path
+
+from checkouts import Checkout
+
+# Decay by so much at such a rate multiplies every kernel by -99 in each step.
+ARMS = "  arms: [{l2: 0.01}, {l2: 1.0, learning_rate: 10.0, weight_decay: 10.0}]\n"
+
+
+def test_a_run_that_diverges_is_named_and_the_others_finish(finished: Checkout, tmp_path: Path) -> None:
+    checkout = finished.copy_to(tmp_path / "checkout")
+    config = (checkout.folder / "tiny.yaml").read_text().replace("study: tiny", "study: torn")
+    (checkout.folder / "torn.yaml").write_text(config.replace("sweep:\n", "sweep:\n" + ARMS))
+    run = checkout.snakemake("--cores", "2", config="torn.yaml")
+    assert run.returncode != 0
+    good, bad = sorted(path.stem for path in (checkout.folder / "results/logs/torn/models").glob("*.log"))
+    assert "learning_rate~10" in bad
+    results = checkout.folder / "results/torn"
+    for product in (f"models/{good}/history.tsv", f"embeddings/{good}.h5", f"probes/{good}/converged.tsv"):
+        assert (results / product).exists(), product
+    assert not (results / f"models/{bad}/history.tsv").exists()
+    assert not (results / "report").exists()
+    assert f"results/logs/torn/models/{bad}.log" in run.stdout
+    assert re.search(r"error: the loss must stay finite; it became (nan|inf) in epoch \d, train batch \d+", run.stdout)
+    assert "Traceback" not in run.stdout
+    again = checkout.planned("--rerun-incomplete", config="torn.yaml")
+    assert again["train_model"] == 1

@@ -1,0 +1,35 @@
+"""Which runs ended with something wrong, as the report says it."""
+
+import pandas as pd
+
+from lambdascape.flags import FLAGS
+
+MARK = "⚑"
+# What follows from each flag for who reads the scores.
+MEANING = {
+    "collapsed": "Scores and maps of such a space tell of the collapse, not of the sounds.",
+    "at_rest": "The triplet loss had nothing left to teach there.",
+}
+
+
+def flagged(training: pd.DataFrame) -> dict[str, list[str]]:
+    """Each flag that a run's last epoch carries, on either split, to the names of these runs in their order.
+
+    Args:
+        training: training.tsv.
+    """
+    rows = training[training["measure"].isin(FLAGS)]
+    last = rows[rows["epoch"] == rows.groupby("run")["epoch"].transform("max")]
+    raised = last[last["value"] > 0]
+    found = {flag: list(dict.fromkeys(raised.loc[raised["measure"] == flag, "run"].astype(str))) for flag in FLAGS}
+    return {flag: runs for flag, runs in found.items() if runs}
+
+
+def warnings_of(training: pd.DataFrame) -> list[str]:
+    """A sentence for each flag: what is wrong, in which runs, and what that means; none where all is well."""
+    runs = training["run"].nunique()
+    return [
+        f"After the last epoch of {len(names)} of {runs} {'run' if runs == 1 else 'runs'} {FLAGS[flag]} "
+        f"({', '.join(names)}). {MEANING[flag]}"
+        for flag, names in flagged(training).items()
+    ]
