@@ -101,8 +101,8 @@ def test_a_job_that_must_wait_says_who_holds_the_cards(monkeypatch, capsys) -> N
     def stop(seconds: float) -> None:
         raise MustWaitError
 
-    monkeypatch.setattr("time.sleep", stop)
     names, folder = cards.choices(), cards.slot_folder()
+    monkeypatch.setattr("time.sleep", stop)
     with cards.slot(names, folder), cards.slot(names, folder):
         with pytest.raises(MustWaitError), cards.slot(names, folder):
             pass
