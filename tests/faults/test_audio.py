@@ -165,6 +165,7 @@ SOUNDS: dict[str, tuple[np.ndarray, int, str, str | None]] = {
     "silence": (np.zeros((100, 1)), RATE, "PCM_16", None),
     "NaN": (np.full((100, 1), np.nan), RATE, "FLOAT", NOT_FINITE),
     "infinite at the end": (np.append(noise(99999, 1), [[np.inf]], 0), RATE, "DOUBLE", NOT_FINITE),
+    "beyond all sound": (np.append(noise(99999, 1), [[1e30]], 0), RATE, "FLOAT", "every value must be of a sound"),
 }  # fmt: skip
 
 

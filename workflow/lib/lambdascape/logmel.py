@@ -15,6 +15,7 @@ import numpy.typing as npt
 import scipy.fft
 import scipy.signal
 
+from lambdascape import kernels
 from lambdascape.errors import InputError
 
 BLOCK = 128  # frames transformed at once: what lies between the steps stays in the processor's cache
@@ -50,34 +51,43 @@ class LogMel:
 
     def __call__(self, waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Transform a waveform: shape (sample,), float32, at the rate `sr`, to shape (frame, mel), float32."""
-        win_length, hop_length = self.settings["win_length"], self.settings["hop_length"]
-        result = np.zeros((frames_of(len(waveform), self.settings), self.settings["n_mels"]), np.float32)
-        if not len(result):
-            return result
-        frames = np.lib.stride_tricks.sliding_window_view(waveform, win_length)[::hop_length]  # (frame, sample)
+        waveform = np.ascontiguousarray(waveform, np.float32)
+        result = np.empty((frames_of(len(waveform), self.settings), self.settings["n_mels"]), np.float32)
         for start in range(0, len(result), BLOCK):
-            self._block(frames[start : start + BLOCK], result[start : start + BLOCK])
+            self._block(waveform[start * self.settings["hop_length"] :], result[start : start + BLOCK])
         return result
 
-    def stream(self, blocks: Iterable[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float32]]:
-        """Transform a waveform that comes in blocks, (sample,) each, to blocks of frames: the same numbers."""
+    def stream(self, blocks: Iterable[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float16]]:
+        """Transform a waveform that comes in blocks, (sample,) each, to blocks of frames as the store has them.
+
+        Yields:
+            Shape (frame, mel), float16.
+        """
         hop_length, rest, skip = self.settings["hop_length"], np.empty(0, np.float32), 0
         for block in blocks:
             waveform = np.concatenate([rest, block])[skip:] if len(rest) else block[skip:]
             frames = self(waveform)
-            yield frames
+            yield to_float16(frames)
             done = len(frames) * hop_length
             rest, skip = waveform[done:], max(0, done - len(waveform))
 
-    def _block(self, frames: npt.NDArray[np.float32], result: npt.NDArray[np.float32]) -> None:
-        count = len(frames)
+    def _block(self, waveform: npt.NDArray[np.float32], result: npt.NDArray[np.float32]) -> None:
+        """Transform as many frames as the result has rows."""
+        count = len(result)
         padded, spectrum, magnitude = self.padded[:count], self.spectrum[:count], self.magnitude[:count]
-        np.multiply(frames, self.window, out=padded[:, : frames.shape[1]])
-        np.abs(self.fft(padded, spectrum), out=magnitude)
+        kernels.lay_out(waveform, self.settings["hop_length"], self.window, padded)
+        kernels.magnitudes(self.fft(padded, spectrum), magnitude)
         for frequencies, bands, weights in self.filters:
             np.matmul(magnitude[:, frequencies], weights, out=result[:, bands])
         result += np.float32(self.settings["log_offset"])
         np.log(result, out=result)
+
+
+def to_float16(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+    """What `values.astype(np.float16)` gives, of float32 values without gaps between them, and more quickly."""
+    result = np.empty(values.shape, np.float16)
+    kernels.to_half(values.view(np.uint32).ravel(), result.view(np.uint16).ravel())
+    return result
 
 
 def log_mel(waveform: npt.NDArray[np.float32], settings: Settings) -> npt.NDArray[np.float32]:
