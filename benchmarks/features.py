@@ -1,6 +1,6 @@
 """How fast one worker turns audio into features, beside the plain loop and beside the floor of the best single steps.
 
-One core, medians of interleaved repetitions in one run. The candidates for the FFT are those that are installed:
+One core, medians of interleaved repetitions in one run, in time of the processor: other programs disturb it less. The candidates for the FFT are those that are installed:
 `pip install mkl_fft ducc0 pyfftw torch` adds what the lock does not hold.
 
     make bench-features
@@ -132,10 +132,10 @@ def medians(steps: dict[str, Step], repetitions: int) -> dict[str, float]:
     for repetition in range(repetitions + 1):
         for name, step in steps.items():
             step()
-            started = time.perf_counter()
+            started = time.process_time()
             step()
             if repetition:  # the first turn warms up
-                times[name].append(1000 * (time.perf_counter() - started))
+                times[name].append(1000 * (time.process_time() - started))
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
