@@ -1,6 +1,7 @@
 """How fast one worker turns audio into features, beside the plain loop and beside the floor of the best single steps.
 
-One core, medians of interleaved repetitions in one run, in time of the processor: other programs disturb it less. The candidates for the FFT are those that are installed:
+One core, medians of interleaved repetitions in one run, in time of the processor, so that other programs disturb less.
+The candidates for the FFT are those that are installed:
 `pip install mkl_fft ducc0 pyfftw torch` adds what the lock does not hold.
 
     make bench-features
@@ -54,9 +55,9 @@ def plain_loop(path: Path) -> np.ndarray:
     return np.log(mel + RECIPE["log_offset"]).astype(np.float16)
 
 
-def workers_way(path: Path, to_log_mel: LogMel) -> np.ndarray:
+def workers_way(path: Path, to_log_mel: LogMel) -> list[np.ndarray]:
     """What a job of `extract_shard` does with a clip."""
-    return np.concatenate(list(to_log_mel.stream(read_mono(path, RECIPE["sr"]))))
+    return list(to_log_mel.stream(read_mono(path, RECIPE["sr"])))
 
 
 def floor_steps(path: Path) -> dict[str, dict[str, Step]]:
