@@ -1,6 +1,7 @@
 """How fast one worker turns audio into features, beside the plain loop and beside the floor of the best single steps.
 
-One core, medians of interleaved repetitions in one run. The candidates for the FFT are those that are installed:
+One core, medians of interleaved repetitions in one run, in time of the processor, so that other programs disturb less.
+The candidates for the FFT are those that are installed:
 `pip install mkl_fft ducc0 pyfftw torch` adds what the lock does not hold.
 
     make bench-features
@@ -26,6 +27,7 @@ import scipy.sparse
 import soundfile
 from threadpoolctl import threadpool_limits
 
+from lambdascape import kernels
 from lambdascape.audio import INT16_FULL_SCALE, read_mono
 from lambdascape.logmel import LogMel, fft_library, mel_matrix
 
@@ -53,9 +55,9 @@ def plain_loop(path: Path) -> np.ndarray:
     return np.log(mel + RECIPE["log_offset"]).astype(np.float16)
 
 
-def workers_way(path: Path, to_log_mel: LogMel) -> np.ndarray:
+def workers_way(path: Path, to_log_mel: LogMel) -> list[np.ndarray]:
     """What a job of `extract_shard` does with a clip."""
-    return np.concatenate([block.astype(np.float16) for block in to_log_mel.stream(read_mono(path, RECIPE["sr"]))])
+    return list(to_log_mel.stream(read_mono(path, RECIPE["sr"])))
 
 
 def floor_steps(path: Path) -> dict[str, dict[str, Step]]:
@@ -65,6 +67,11 @@ def floor_steps(path: Path) -> dict[str, dict[str, Step]]:
     def read_and_mix() -> np.ndarray:
         return soundfile.read(path, dtype="int16", always_2d=True)[0] @ weights
 
+    def read_and_mix_compiled() -> np.ndarray:
+        mono = np.empty(SECONDS * RECIPE["sr"], np.float32)
+        kernels.mix(soundfile.read(path, dtype="int16", always_2d=True)[0], weights[0], mono)
+        return mono
+
     mono = read_and_mix()
     frames = np.lib.stride_tricks.sliding_window_view(mono, RECIPE["win_length"])[:: RECIPE["hop_length"]]
     padded = np.zeros((len(frames), RECIPE["n_fft"]), np.float32)
@@ -72,16 +79,27 @@ def floor_steps(path: Path) -> dict[str, dict[str, Step]]:
     spectrum = scipy.fft.rfft(padded, axis=1)
     magnitude = np.abs(spectrum)
     by_band = np.ascontiguousarray(magnitude.T)
-    filters = scipy.sparse.csr_matrix(mel_matrix(RECIPE).T)
+    filters, groups = scipy.sparse.csr_matrix(mel_matrix(RECIPE).T), LogMel(RECIPE).filters
     mel = (magnitude @ mel_matrix(RECIPE)).astype(np.float32)
-    logs = np.log(mel)
+    logs, halves = np.log(mel), np.empty(mel.size, np.uint16)
+
+    def by_groups() -> None:
+        for frequencies, bands, heights in groups:
+            np.matmul(magnitude[:, frequencies], heights, out=mel[:, bands])
+
     steps = {
-        "read and mix": {"soundfile int16": read_and_mix},
+        "read and mix": {"soundfile int16, numpy": read_and_mix, "soundfile int16, kernel": read_and_mix_compiled},
         "FFT": ffts(padded, np.empty_like(spectrum)),
-        "magnitude": {"numpy": partial(np.abs, spectrum, out=magnitude)},
-        "mel": {"sparse": lambda: filters @ by_band},
+        "magnitude": {
+            "numpy": partial(np.abs, spectrum, out=magnitude),
+            "kernel": partial(kernels.magnitudes, spectrum, magnitude),
+        },
+        "mel": {"sparse": lambda: filters @ by_band, "in groups": by_groups},
         "log": {"numpy": partial(np.log, mel, out=np.empty_like(mel))},
-        "cast": {"numpy": lambda: logs.astype(np.float16)},
+        "cast": {
+            "numpy": lambda: logs.astype(np.float16),
+            "kernel": partial(kernels.to_half, logs.view(np.uint32).ravel(), halves),
+        },
     }
     if find_spec("torch"):
         torch = import_module("torch")
@@ -106,14 +124,19 @@ def ffts(padded: np.ndarray, out: np.ndarray) -> dict[str, Step]:
 
 
 def medians(steps: dict[str, Step], repetitions: int) -> dict[str, float]:
-    """Milliseconds of each step: the steps take turns, so that a slow moment of the machine hits all of them."""
+    """Milliseconds of each step: the steps take turns, so that a slow moment of the machine hits all of them.
+
+    In each turn a step runs twice and the second time counts, as in a job that does nothing else: what ran before has
+    filled the caches with other data and given memory back to the system.
+    """
     times: dict[str, list[float]] = {name: [] for name in steps}
     for repetition in range(repetitions + 1):
         for name, step in steps.items():
-            started = time.perf_counter()
+            step()
+            started = time.process_time()
             step()
             if repetition:  # the first turn warms up
-                times[name].append(1000 * (time.perf_counter() - started))
+                times[name].append(1000 * (time.process_time() - started))
     return {name: float(np.median(values)) for name, values in times.items()}
 
 

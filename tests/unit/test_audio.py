@@ -62,6 +62,8 @@ def bad_file(folder: Path, kind: str) -> Path:
         path.write_text("no audio")
     elif kind == "not finite":
         soundfile.write(path, np.array([0.0, np.nan, np.inf]), 16000, subtype="FLOAT")
+    elif kind == "beyond all sound":
+        soundfile.write(path, np.array([0.0, 9e8, -1e30]), 16000, subtype="FLOAT")
     elif kind.startswith("truncated"):
         soundfile.write(path, noise(20000, 1), 16000)
         path.write_bytes(path.read_bytes()[:15001])
@@ -74,6 +76,7 @@ def bad_file(folder: Path, kind: str) -> Path:
         ("absent", "can decode"),
         ("text", "can decode"),
         ("not finite", "2 of 3 are not"),
+        ("beyond all sound", "1 of 3 are not, the first is frame 2"),
         ("truncated", "to the end"),
         ("truncated flac", "decode|to the end"),
     ],

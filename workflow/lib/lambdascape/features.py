@@ -69,8 +69,7 @@ def write_shard(
         clip_start, names, crcs = [0], [], []
         for row in tqdm(rows, total=count, desc="features", unit="clip", disable=None):
             crc = 0
-            for block in _frames_of_clip(root, row, to_log_mel):
-                written = block.astype(np.float16)
+            for written in _frames_of_clip(root, row, to_log_mel):
                 crc = store.crc_of(written, crc)
                 frames.resize(len(frames) + len(written), axis=0)
                 frames[len(frames) - len(written) :] = written
@@ -97,7 +96,7 @@ def _expected_bytes(row: dict[str, str], settings: Settings) -> int:
     return 2 * int(settings["n_mels"]) * frames_of(samples, settings)
 
 
-def _frames_of_clip(root: Path, row: dict[str, str], to_log_mel: LogMel) -> Iterator[npt.NDArray[np.float32]]:
+def _frames_of_clip(root: Path, row: dict[str, str], to_log_mel: LogMel) -> Iterator[npt.NDArray[np.float16]]:
     """The frames of one clip of the manifest, in blocks of shape (frame, mel)."""
     file = root / row["path"]
     _check_unchanged(file, row["content"])

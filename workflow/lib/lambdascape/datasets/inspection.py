@@ -13,7 +13,7 @@ import pandas as pd
 import soundfile
 from tqdm import tqdm
 
-from lambdascape.audio import TRUNCATED
+from lambdascape.audio import LOUDEST, TRUNCATED, within_reason
 from lambdascape.datasets.containers import check_ogg, frames_of_wav
 from lambdascape.datasets.listing import UNSAFE, Reject, UnusableError, shown
 from lambdascape.files import content_digest, file_digest, read_text_table, write_table
@@ -183,6 +183,9 @@ def _sounds(sound: soundfile.SoundFile) -> bool:
     for block in sound.blocks(max(1, BLOCK // sound.channels), dtype="float32", always_2d=True):
         if not np.isfinite(block).all():
             raise UnusableError("every value must be finite", f"NaN or infinite near frame {decoded}", "finite values")
+        if not within_reason(block):
+            found = f"{np.abs(block).max():g} near frame {decoded}"
+            raise UnusableError("every value must be of a sound", found, f"at most {LOUDEST:g}, where full scale is 1")
         decoded += len(block)
         heard = heard or bool(block.any())
         if heard and vouched:
