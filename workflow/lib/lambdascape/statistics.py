@@ -215,30 +215,54 @@ def arm_interval(scores: PairedScores, arm: int, confidence: float) -> tuple[flo
     return max(value - width, min(value, 0.0)), min(value + width, max(value, 1.0))
 
 
-def probability_best(scores: PairedScores, seed: int) -> Floats:
-    """Share of the resamples in which each arm has the highest mean; ties are split.
+def seed_weights(seeds: int, resamples: int, seed: int) -> Floats:
+    """Weights of the seeds in each resample of them, the same for every arm.
 
-    A resample draws sessions and, with two seeds or more, seeds, the same for every arm. As the mean of r drawn seeds
-    varies too little by (r - 1) / r, its distance from the mean of all is stretched by √(r / (r - 1)) (Rao & Wu 1988).
-    With one seed the probability speaks of these runs only.
+    As the mean of r drawn seeds varies too little by (r - 1) / r, its distance from the mean of all is stretched by
+    √(r / (r - 1)) (Rao & Wu 1988). One seed has the weight 1: what is said then is said of these runs only.
+
+    Args:
+        seeds: number of seeds r, at least 1.
+        resamples: number of resamples.
+        seed: seed of the draws.
+
+    Returns:
+        Shape (resample, seed); each row sums to 1, and a weight may be below 0.
+    """
+    if seeds == 1:
+        return np.ones((resamples, 1))
+    times = np.random.default_rng([seed, SEEDS_STREAM]).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    return np.asarray(1 / seeds + (times - 1) / seeds * np.sqrt(seeds / (seeds - 1)))
+
+
+def drawn_means(scores: PairedScores, seed: int) -> Floats:
+    """Mean of each arm over its seeds when sessions and seeds are drawn again, shape (resample, arm).
 
     Args:
         scores: see `paired_session_bootstrap`.
-        seed: seed of the draws of seeds.
+        seed: seed of the draws of seeds, see `seed_weights`.
+    """
+    resamples, _, seeds = scores.resampled.shape
+    means = mean_over_seeds(scores.resampled)
+    # A seed without a score in a resample takes the mean of the others.
+    apart = np.nan_to_num(scores.resampled - means[..., None])
+    return np.asarray(means + (apart * seed_weights(seeds, resamples, seed)[:, None]).sum(axis=2))
+
+
+def probability_best(scores: PairedScores, seed: int) -> Floats:
+    """Share of the resamples of sessions and seeds in which each arm has the highest mean; ties are split.
+
+    Args:
+        scores: see `paired_session_bootstrap`.
+        seed: seed of the draws of seeds, see `seed_weights`.
 
     Returns:
         Shape (arm,), summing to 1; NaN when no resample is defined for all arms.
     """
-    resamples, arms, seeds = scores.resampled.shape
-    means = mean_over_seeds(scores.resampled)
-    if seeds > 1:
-        rng = np.random.default_rng([seed, SEEDS_STREAM])
-        times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)[:, None]  # (resample, 1, seed)
-        apart = np.nan_to_num(scores.resampled - means[..., None])
-        means = means + (times * apart).sum(axis=2) / seeds * np.sqrt(seeds / (seeds - 1))
+    means = drawn_means(scores, seed)
     means = means[~np.isnan(means).any(axis=1)]
     if not len(means):
-        return np.full(arms, np.nan)
+        return np.full(scores.value.shape[0], np.nan)
     best = means == means.max(axis=1, keepdims=True)
     return np.asarray((best / best.sum(axis=1, keepdims=True)).mean(axis=0))
 
