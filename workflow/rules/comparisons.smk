@@ -73,3 +73,29 @@ rule rank_criteria:
         code=fingerprint("rank_criteria"),
     script:
         "../scripts/rank_criteria.py"
+
+
+rule draw_selection:
+    input:
+        runs="results/{study}/runs.tsv",
+        training="results/{study}/tables/training.tsv",
+        geometry="results/{study}/tables/geometry.tsv",
+        scores="results/{study}/tables/scores.tsv",
+        selection="results/{study}/tables/selection.tsv",
+    output:
+        svg=report("results/{study}/figures/selection.svg", caption="../report/selection.rst", category="Figures"),
+        png="results/{study}/figures/selection.png",
+    log:
+        "results/logs/{study}/figures/selection.log",
+    benchmark:
+        "results/benchmarks/{study}/figures/selection.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        synthetic=study.is_synthetic,
+        code=fingerprint("draw_selection"),
+    script:
+        "../scripts/draw_selection.py"

@@ -36,22 +36,26 @@ class Criterion:
     """A measure that needs no label.
 
     Attributes:
+        name: its name in words.
         measure: its name in training.tsv (after the last epoch, held-out triplets) or geometry.tsv (held-out tiles).
         better: lower or higher.
         not_across: hyperparameters across whose values it cannot be compared.
     """
 
+    name: str
     measure: str
     better: str
     not_across: tuple[str, ...] = ()
 
 
 CRITERIA = (
-    Criterion("triplet_loss", "lower", ("margin", "reduction")),
-    Criterion("active_fraction", "lower", ("margin",)),
-    Criterion("effective_rank", "higher"),
-    Criterion("uniformity", "lower"),
+    Criterion("held-out triplet loss", "triplet_loss", "lower", ("margin", "reduction")),
+    Criterion("share of active triplets", "active_fraction", "lower", ("margin",)),
+    Criterion("effective rank", "effective_rank", "higher"),
+    Criterion("uniformity", "uniformity", "lower"),
 )
+
+NAMES = {criterion.measure: criterion.name for criterion in CRITERIA}
 
 
 def rank_criteria(
@@ -93,14 +97,14 @@ def rank_criteria(
         chosen = counts.arms.index(choice["arm"][choice["chosen"] == 1].item())
         scores = paired_scores(counts, MEASURE, settings, seed)
         trained = read_table(runs_path, text=("run", "kind")).set_index("run").loc[list(runs)]
-        measured = _measured(training_path, geometry_path)
+        measured = held_out_measures(training_path, geometry_path)
         for criterion in CRITERIA:
             values = _values(criterion, measured, counts, runs, trained)
             rows.append(_row(criterion, values, scores, counts, chosen, settings, seed))
     write_table(pd.DataFrame(rows, columns=COLUMNS), output)
 
 
-def _measured(training_path: str | Path, geometry_path: str | Path) -> "pd.Series[float]":
+def held_out_measures(training_path: str | Path, geometry_path: str | Path) -> "pd.Series[float]":
     """Values by run and measure, on held-out triplets after the last epoch and on held-out tiles."""
     training = read_table(training_path, text=("run", "split", "measure"))
     held_out = training[training["split"] == "test"].sort_values("epoch").groupby(["run", "measure"])["value"].last()

@@ -26,7 +26,17 @@ TABLES = (
     "selection",
     "claims",
 )
-FIGURES = ("response", "triplet_loss", "probe_f1", "probe_cross_entropy", "maps", "confusion", "dataset", "tiles")
+FIGURES = (
+    "response",
+    "selection",
+    "triplet_loss",
+    "probe_f1",
+    "probe_cross_entropy",
+    "maps",
+    "confusion",
+    "dataset",
+    "tiles",
+)
 
 
 @dataclass(frozen=True)
