@@ -104,7 +104,8 @@ def study(rng: np.random.Generator, design: Design, seed: int) -> dict[str, bool
     if design.seeds > 1:
         found["difference, new runs"] = held((gap.wide_low, gap.wide_high), 0.0)
         by_seed = macro_f1(counts[0].sum(axis=1)) - macro_f1(counts[1].sum(axis=1))
-        far = abs(by_seed.mean()) / (by_seed.std(ddof=1) / np.sqrt(design.seeds))
+        error = max(float(by_seed.std(ddof=1)) / design.seeds**0.5, np.finfo(float).tiny)
+        far = abs(float(by_seed.mean())) / error
         found["difference, new runs, t over seeds"] = bool(2 * t.sf(far, design.seeds - 1) >= 1 - CONFIDENCE)
     return found
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lambdascape.comparisons import MEASURE, UNIT
@@ -16,7 +17,7 @@ from lambdascape.files import read_table
 from lambdascape.selection import NAMES, held_out_measures
 from lambdascape.sweep import arm_and_seed
 
-MARGINS = style.Margins(left=0.75, right=0.35, top=1.05, bottom=0.75, column=0.45, row=1.05)
+MARGINS = style.Margins(left=0.75, right=0.35, top=1.05, bottom=1.1, column=0.8, row=1.05)
 NOTHING_TO_CHOOSE = "Nothing to choose between: one arm, or no labels."
 
 
@@ -64,9 +65,19 @@ def selection_figure(
     for axes, row in zip(panels, known.to_dict("records"), strict=True):
         values = [measured.get((run, row["criterion"]), np.nan) for run in rows["run"]]
         _panel(axes, sweep, rows.assign(criterion=values), {str(key): value for key, value in row.items()})
+    _legend(figure, sweep)
     detail = "large: means over seeds; small: runs; square: it picks; ring: the labels pick, on validation"
     style.title(panels[0], f"Could {sweep.symbol} have been chosen without labels?", detail, above=22)
     return figure
+
+
+def _legend(figure: Figure, sweep: Sweep) -> None:
+    """The colours of the values, below the panels."""
+    colours = style.colours(sweep.values)
+    look: Any = {"ls": "", "marker": "o", "ms": 7, "mec": "white", "mew": 0.8}
+    handles = [Line2D([], [], color=colours[value], label=sweep.label(value), **look) for value in sweep.values]
+    below = 0.3 / figure.get_figheight()
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.02, below), ncols=6, handletextpad=0.1)
 
 
 def _panel(axes: Axes, sweep: Sweep, rows: pd.DataFrame, row: dict[str, Any]) -> None:
@@ -77,7 +88,6 @@ def _panel(axes: Axes, sweep: Sweep, rows: pd.DataFrame, row: dict[str, Any]) ->
         x, y = here["criterion"].mean(), here["value"].mean()
         label = f"{row['criterion']}:{arm}"
         axes.plot([x], [y], ls="", marker="o", ms=7, mec="white", mew=0.8, color=colour, label=label, zorder=3)
-        axes.annotate(sweep.label(here["setting"].iloc[0]), (x, y), (7, 5), textcoords="offset points", fontsize=8.8)
         for mark, ring, size in (("picked", "s", 15), ("chosen", "o", 13)):
             if arm == row["picks" if mark == "picked" else "labels_pick"]:
                 look: Any = {"mfc": "none", "mec": style.INK, "mew": 1.3, "zorder": 3.2}
