@@ -29,7 +29,7 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
 .PHONY: help run dryrun report verify doctor test faults lint format lock env dev-env clean-env bench-features bench-scale \
-  bench-input bench-training bench-dynamics
+  bench-input bench-training bench-dynamics bench-coverage
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -92,6 +92,9 @@ bench-training: env ## measure the training step beside PyTorch (fetched into an
 
 bench-dynamics: env ## measure what reading the layers costs a training
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/dynamics.py --json results/benchmarks/dynamics.json
+
+bench-coverage: env ## simulate how often the intervals hold the truth
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/coverage.py
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock

@@ -12,6 +12,7 @@ from lambdascape.tables import (
     collect_training,
     confusions_by_session,
     list_unused,
+    read_confusion,
 )
 from stores import write_store
 
@@ -120,7 +121,7 @@ def test_scores_hold_the_last_epoch_of_the_by_epoch_probe(tmp_path, runs):
 
 def test_intervals_are_those_of_the_session_bootstrap(tmp_path, runs):
     scores, _, _ = collect(tmp_path, runs)
-    count = read_table(runs[0] / "confusion.tsv", ("unit", "session", "label", "predicted"))
+    count = read_confusion("l2~1", runs[0] / "confusion.tsv", "test")
     classes = ["class0", "class1", "class2"]
     rows = scores[(scores["run"] == "l2~1") & (scores["probe"] == "converged") & (scores["split"] == "test")]
     rows = rows.set_index(["unit", "measure", "class"])
@@ -152,7 +153,7 @@ def test_a_class_of_one_test_session_has_no_interval(tmp_path):
 
 def test_confusion_is_summed_over_sessions(tmp_path, runs):
     _, _, confusion = collect(tmp_path, runs)
-    count = read_table(runs[1] / "confusion.tsv", ("unit", "session", "label", "predicted"))
+    count = read_confusion("l2~2", runs[1] / "confusion.tsv", "test")
     keys = ["unit", "label", "predicted"]
     got = confusion[confusion["run"] == "l2~2"].set_index(keys)["count"]
     assert got.to_dict() == count.groupby(keys)["count"].sum().to_dict()

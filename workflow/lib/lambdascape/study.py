@@ -14,9 +14,22 @@ from lambdascape.datasets.archives import Archive, archives_of
 from lambdascape.provenance import settings_digest
 
 MEAN_LOGMEL = "mean_logmel"
-TABLES = ("training", "layers", "probe_epochs", "scores", "confusion", "geometry", "unused_clips", "claims")
+TABLES = (
+    "training",
+    "layers",
+    "probe_epochs",
+    "scores",
+    "confusion",
+    "geometry",
+    "unused_clips",
+    "comparisons",
+    "choice",
+    "selection",
+    "claims",
+)
 FIGURES = (
     "response",
+    "selection",
     "triplet_loss",
     "dynamics",
     "probe_f1",
