@@ -97,7 +97,7 @@ def test_tables_hold_every_run_and_claims_have_verdicts(finished: Checkout) -> N
     assert (headline["low"] <= headline["high"]).all()
     claims = read_text_table(tables / "claims.tsv")
     assert claims["claim"].tolist() == [str(number) for number in range(1, 11)]
-    assert set(claims["verdict"]) <= {"holds", "does not hold", "undecided"}
+    assert set(claims["verdict"]) <= {"confirmed", "refuted", "undecided"}
 
 
 def test_the_report_is_one_file_that_opens_offline_and_says_synthetic(finished: Checkout) -> None:

@@ -22,9 +22,9 @@ COLUMNS = {
     "claims": LEDGER,
 }
 CLAIMS = [
-    (1, "The loss is highest with λ = 1.", "confirmed", "λ = 1 less λ = 0.1", 0.2, 0.1, 0.3, "much", "0.5 against 0.3"),
-    (2, "F1 is highest with λ = 0.1.", "refuted", "λ = 0.01 less λ = 1", -0.2, -0.3, -0.1, "little", "0.4 <b>bold</b>"),
-    (3, "Nothing is known.", "undecided", "", np.nan, np.nan, np.nan, "", "not tested: there is nothing"),
+    (1, "The loss is highest.", "confirmed", "λ = 1 less λ = 0.1", 0.2, 0.1, 0.3, "much", "A", "0.5 against 0.3"),
+    (2, "F1 is highest.", "refuted", "λ = 0.01 less λ = 1", -0.2, -0.3, -0.1, "few", "B", "0.4 <b>bold</b>"),
+    (3, "Nothing is known.", "undecided", "", np.nan, np.nan, np.nan, "", "not tested", "not tested: nothing"),
 ]  # fmt: skip
 CLAIMS = [(*row, "above every other", f"the opposite is found {row[0]}", "Somebody (2020)") for row in CLAIMS]
 

@@ -110,11 +110,11 @@ def test_links_reach_their_places_and_every_picture_and_table_is_named(tmp_path:
 
 def test_every_claim_is_there_with_verdict_estimate_evidence_and_what_would_refute_it(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path)))
-    for _, sentence, verdict, estimated, *_, power, evidence, test, refuted_when, _ in CLAIMS:
-        for words in (sentence, verdict, estimated, power, evidence, test, refuted_when):
+    for _, sentence, verdict, estimated, *_, power, brief, evidence, test, refuted_when, _ in CLAIMS:
+        for words in (sentence, verdict, estimated, power, brief, evidence, test, refuted_when):
             assert words in page.text
     assert "Of the claims of Somebody (2020), put in general terms: 1 confirmed, 1 refuted, 1 undecided." in page.text
-    assert "λ = 0.01 less λ = 1: -0.200 (-0.300 to -0.100)." in page.text
+    assert "λ = 0.01 less λ = 1: -0.20 (-0.30 to -0.10)." in page.text
 
 
 def test_the_ledger_stands_right_behind_the_one_sentence_answer(tmp_path: Path) -> None:

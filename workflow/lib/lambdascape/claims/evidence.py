@@ -65,6 +65,12 @@ class Arms:
         return float(self.table[[self.grid.index(value) for value in values]].mean())
 
     @property
+    def in_brief(self) -> str:
+        """Means: `λ = 1: 0.381, λ = 0.1: …`."""
+        pairs = zip(self.grid, self.table.mean(axis=1), strict=True)
+        return ", ".join(f"{setting(self.about, value)}: {mean:.3g}" for value, mean in pairs)
+
+    @property
     def in_words(self) -> str:
         """Means, with the range over the seeds: `λ = 1: 0.381 (0.379 to 0.383), λ = 0.1: …`."""
         words = []

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from lambdascape.claims.form import Claim, Measure
 from lambdascape.hyperparameters import setting
 
 Verdict = Literal["confirmed", "refuted", "undecided"]
+ODDS = f"with {POWER * 100:g} % probability"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Finding:
         low: low end of its interval; NaN where there is none.
         high: its high end.
         power: what these data would have shown, in words.
-        evidence: the numbers in words.
+        brief: the numbers in one line.
+        evidence: the numbers in full.
     """
 
     verdict: Verdict
@@ -37,7 +39,15 @@ class Finding:
     low: float
     high: float
     power: str
+    brief: str
     evidence: str
+
+
+class Told(NamedTuple):
+    """The numbers behind a finding in words: in one line, and in full."""
+
+    brief: str
+    full: str
 
 
 @dataclass(frozen=True)
@@ -132,10 +142,12 @@ def differs_at_most(question: Question) -> Finding:
         verdict = "confirmed"
     elif strict_low > margin or strict_high < -margin:
         verdict = "refuted"
-    finding = _finding(question, verdict, found, f"{_means(question)} A difference of {margin:.2g} is little.")
+    finding = _finding(question, verdict, found, _means(question))
+    told = f" A difference of {margin:.2g} is little."
+    finding = replace(finding, brief=finding.brief + told, evidence=finding.evidence + told)
     # Both ends have to lie inside, so that each may be missed in half of the other cases only.
     least = found.detectable(question.confidence, (1 + POWER) / 2)
-    power = f"Were there no difference, one of at most {least:.2g} would have been shown with {POWER:.0%} probability."
+    power = f"Were there no difference, one of at most {least:.2g} would have been shown {ODDS}."
     return replace(finding, power=power) if found.known else finding
 
 
@@ -150,7 +162,7 @@ def falling_end(question: Question) -> Finding:
         )
         for value in values
     ]
-    words = f"{_capital(question.measure.name)}, seed by seed: {_ends(question.evidence.about, curves, values)}."
+    words = _ends(question, curves, values)
     if question.claim.kind == "still_falling":
         beyond = [replace(one, words=f"{one.words}, less {LITTLE:g}", estimate=one.estimate - LITTLE) for one in shares]
         return _all_above_zero(question, beyond, words)
@@ -161,36 +173,43 @@ def falling_end(question: Question) -> Finding:
     return _all_above_zero(question, left, words)
 
 
-def _ends(about: str, curves: Curves, values: Sequence[Any]) -> str:
+def _ends(question: Question, curves: Curves, values: Sequence[Any]) -> Told:
     """How each curve ends: `λ = 1: converged at epoch 9 (2.1 → 1.57); λ = 0.1: …`."""
-    return "; ".join(f"{setting(about, value)}: {', '.join(map(_end, curves[value]))}" for value in values)
+    about, brief, full = question.evidence.about, [], []
+    for value in values:
+        states = [end_of_curve(curve) for curve in curves[value]]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        brief.append(f"{setting(about, value)}: {counts}")
+        full.append(f"{setting(about, value)}: {', '.join(map(_end, curves[value]))}")
+    name = _capital(question.measure.name)
+    return Told(f"{'; '.join(brief)}.", f"{name}, seed by seed: {'; '.join(full)}.")
 
 
 def _end(curve: Floats) -> str:
-    state = end_of_curve(curve)
     words = {
         "falling": f"still falling at epoch {len(curve)}",
         "converged": f"converged at epoch {convergence_epoch(curve):.0f}",
         "rising": f"rising at epoch {len(curve)}",
         "unclear": f"unclear at epoch {len(curve)}",
-    }[state]
+    }[end_of_curve(curve)]
     return f"{words} ({curve[0]:.4g} → {curve[-1]:.4g})"
 
 
-def _means(question: Question) -> str:
+def _means(question: Question) -> Told:
     """The evidence for a comparison: the means, or for epochs of convergence how each curve ends."""
     evidence, measure = question.evidence, question.measure
     if measure.at == "convergence":
-        curves = evidence.curves(measure)
-        return f"{_capital(measure.name)}, seed by seed: {_ends(evidence.about, curves, evidence.grid)}."
-    return f"{_capital(measure.name)}, {evidence.count_in_words}: {evidence.arms(measure).in_words}."
+        return _ends(question, evidence.curves(measure), evidence.grid)
+    arms, seeds = evidence.arms(measure), len(evidence.seeds)
+    brief = f"{arms.in_brief}; {seeds} seed{'s' if seeds > 1 else ''}."
+    return Told(brief, f"{_capital(measure.name)}, {evidence.count_in_words}: {arms.in_words}.")
 
 
 def _capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _all_above_zero(question: Question, contrasts: list[Contrast], evidence: str) -> Finding:
+def _all_above_zero(question: Question, contrasts: list[Contrast], told: Told) -> Finding:
     """Confirmed when every contrast is above 0, refuted when one of them is below.
 
     As all have to pass, none needs a stricter confidence to confirm (Berger 1982); as any may refute, each does.
@@ -198,9 +217,9 @@ def _all_above_zero(question: Question, contrasts: list[Contrast], evidence: str
     strict = question.stricter(len(contrasts))
     against = [one for one in contrasts if one.known and one.interval(strict)[1] < 0]
     if against:
-        return _finding(question, "refuted", min(against, key=lambda one: one.interval(strict)[1]), evidence)
+        return _finding(question, "refuted", min(against, key=lambda one: one.interval(strict)[1]), told)
     verdict: Verdict = "confirmed" if _all_pass(contrasts, question.confidence) else "undecided"
-    return _finding(question, verdict, _weakest(contrasts, question.confidence), evidence)
+    return _finding(question, verdict, _weakest(contrasts, question.confidence), told)
 
 
 def _all_pass(contrasts: list[Contrast], confidence: float) -> bool:
@@ -215,12 +234,12 @@ def _weakest(contrasts: list[Contrast], confidence: float) -> Contrast:
     return min(contrasts, key=lambda one: one.interval(confidence)[0])
 
 
-def _finding(question: Question, verdict: Verdict, shown: Contrast, evidence: str) -> Finding:
+def _finding(question: Question, verdict: Verdict, shown: Contrast, told: Told) -> Finding:
     low, high = shown.interval(question.confidence)
-    power = f"Would have seen a difference of {shown.detectable(question.confidence):.2g} with {POWER:.0%} probability."
+    power = f"Would have seen a difference of {shown.detectable(question.confidence):.2g} {ODDS}."
     if not shown.known:
         power = _why_unknown(question, shown)
-    return Finding(verdict, shown.words, shown.estimate, low, high, power, evidence)
+    return Finding(verdict, shown.words, shown.estimate, low, high, power, *told)
 
 
 def _why_unknown(question: Question, shown: Contrast) -> str:
@@ -256,10 +275,11 @@ def correlates(question: Question) -> Finding:
     verdict: Verdict = "refuted" if against else "confirmed" if agree else "undecided"
     words, shown = max((against or named).items(), key=lambda one: one[1].p)
     parts = [f"{words}, {_in_words(one)}" for words, one in named.items()]
-    told = f"Rank correlation of {first.name} and {second.name}, over {len(pairs)} runs: {'; '.join(parts)}."
+    full = f"Rank correlation of {first.name} and {second.name}, over {len(pairs)} runs: {'; '.join(parts)}."
+    brief = "; ".join(f"{words}: {one.rho:.2f}, p = {one.p:.2g}" for words, one in named.items())
     estimated = f"rank correlation {words}"
     power = _power_of(shown, question.confidence)
-    return Finding(verdict, estimated, shown.rho, shown.low, shown.high, power, told)
+    return Finding(verdict, estimated, shown.rho, shown.low, shown.high, power, f"{_capital(brief)}.", full)
 
 
 def _correlation(pairs: Any, strata: Any, confidence: float) -> Correlation:
@@ -277,7 +297,7 @@ def _power_of(one: Correlation, confidence: float) -> str:
     if one.rarest > 1 - confidence:
         return f"So few of them cannot decide: even a perfect order has p = {one.rarest:.2g}."
     least = detectable_correlation(one.pairs, confidence, POWER)
-    return f"Would have seen a correlation of {least:.2g} with {POWER:.0%} probability."
+    return f"Would have seen a correlation of {least:.2g} {ODDS}."
 
 
 def _check_comparable(evidence: Evidence, measures: Sequence[Measure]) -> None:

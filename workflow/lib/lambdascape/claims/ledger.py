@@ -23,6 +23,7 @@ COLUMNS = [
     "low",
     "high",
     "power",
+    "brief",
     "evidence",
     "test",
     "refuted_when",
@@ -48,7 +49,7 @@ TESTS = {
     "correlates": "The rank correlation is {given}, among the seeds of one {symbol} and over the means of each.",
 }
 INTERVALS = (
-    "Confirmed when the {confidence:.0%} interval of every comparison leaves 0 on this side, refuted when that of one "
+    "Confirmed when the {confidence:g} % interval of every comparison leaves 0 on this side, refuted when that of one "
     "leaves it on the other (Bonferroni over the comparisons). Comparisons are paired by seed; those of scores are "
     "paired by session too, and their interval is for new runs on new sessions."
 )
@@ -131,7 +132,7 @@ def _row(claim: Claim, evidence: Evidence, confidence: float) -> dict[str, Any]:
         finding = replace(finding, evidence=finding.evidence + _confounded(claim, evidence))
     except UntestableError as lack:
         unknown = float("nan")
-        finding = Finding("undecided", "", unknown, unknown, unknown, "", f"not tested: {lack}")
+        finding = Finding("undecided", "", unknown, unknown, unknown, "", *[f"not tested: {lack}"] * 2)
     words = vars(finding) | {"claim": claim.number, "sentence": claim.sentence.format_map(_names(evidence))}
     return words | {"test": _test(claim, evidence, confidence), "refuted_when": claim.refuted_when}
 
@@ -140,7 +141,8 @@ def _joined(found: list[Finding]) -> Finding:
     """Join the findings on several measures: all have to confirm, one refutes; the decisive one gives the numbers."""
     rank = {"refuted": 0, "undecided": 1, "confirmed": 2}
     decisive = min(found, key=lambda one: rank[one.verdict])
-    return replace(decisive, evidence=" ".join(one.evidence for one in found))
+    brief, evidence = " ".join(one.brief for one in found), " ".join(one.evidence for one in found)
+    return replace(decisive, brief=brief, evidence=evidence)
 
 
 def _check_testable(claim: Claim, evidence: Evidence) -> None:
@@ -182,7 +184,7 @@ def _test(claim: Claim, evidence: Evidence, confidence: float) -> str:
     named = _names(evidence).get(place, setting(evidence.about, place))
     words = TESTS[claim.kind].format(given=claim.given, place=named, symbol=evidence.symbol)
     rule = CORRELATIONS if claim.kind == "correlates" else INTERVALS
-    return f"{_capital(words)} {rule.format(confidence=confidence, alpha=1 - confidence)}"
+    return f"{_capital(words)} {rule.format(confidence=100 * confidence, alpha=1 - confidence)}"
 
 
 def _capital(words: str) -> str:

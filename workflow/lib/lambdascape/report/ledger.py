@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import floor, log10
+from typing import Any
 
 import pandas as pd
 
-from lambdascape.report.tables import number, span
-
-TEXT = ("sentence", "verdict", "estimated", "power", "evidence", "test", "refuted_when", "source")
+TEXT = ("sentence", "verdict", "estimated", "power", "brief", "evidence", "test", "refuted_when", "source")
 MARKS = {"confirmed": "✓", "refuted": "✗", "undecided": "?"}
 
 
@@ -22,7 +22,7 @@ class Entry:
         mark: a sign for the verdict.
         estimate: the number, empty where there is none.
         interval: its interval in words, empty where there is none.
-        evidence: the numbers behind it.
+        brief: the numbers behind it in one line; of an undecided claim, the power of the data too.
         details: name and text of what a reader may want beside it.
     """
 
@@ -32,7 +32,7 @@ class Entry:
     mark: str
     estimate: str
     interval: str
-    evidence: str
+    brief: str
     details: list[tuple[str, str]]
 
 
@@ -71,10 +71,10 @@ def _untested(claims: pd.DataFrame) -> "pd.Series[bool]":
 
 def _entries(claims: pd.DataFrame) -> Iterator[Entry]:
     for row in claims.to_dict("records"):
-        known = pd.notna(row["estimate"])
-        interval = span(row["low"], row["high"]) if pd.notna(row["low"]) else "no interval"
+        estimate, interval = _estimate(row["estimate"], row["low"], row["high"])
         details = [
-            ("Estimate", f"{row['estimated']}: {number(row['estimate'])} ({interval})." if known else ""),
+            ("Estimate", f"{row['estimated']}: {estimate} ({interval})." if estimate else ""),
+            ("Evidence", row["evidence"]),
             ("Test", row["test"]),
             ("Refuted when", row["refuted_when"]),
             ("Power", row["power"]),
@@ -84,8 +84,19 @@ def _entries(claims: pd.DataFrame) -> Iterator[Entry]:
             row["sentence"],
             row["verdict"],
             MARKS.get(row["verdict"], ""),
-            number(row["estimate"]) if known else "",
-            interval if known else "",
-            row["evidence"] + (f" {row['power']}" if row["verdict"] == "undecided" and row["power"] else ""),
+            estimate,
+            interval,
+            f"{row['brief']} {row['power']}".strip() if row["verdict"] == "undecided" else row["brief"],
             [(name, text) for name, text in details if text],
         )
+
+
+def _estimate(estimate: Any, low: Any, high: Any) -> tuple[str, str]:
+    """An estimate and its interval, as exact as two digits of the interval's width; empty where there is none."""
+    if pd.isna(estimate):
+        return "", ""
+    if pd.isna(low):
+        return f"{estimate:.3g}", "no interval"
+    digits = min(max(1 - floor(log10(high - low)), 0), 6) if high > low else 3
+    shown = [f"{round(value, digits) + 0.0:.{digits}f}" for value in (estimate, low, high)]
+    return shown[0], f"{shown[1]} to {shown[2]}"
