@@ -360,6 +360,24 @@ def test_a_relation_has_to_be_there_within_and_across_values(
         assert finding.power == "So few of them cannot decide: even a perfect order has p = 0.33."
 
 
+@pytest.mark.parametrize(("slope", "verdict"), [(-1.0, "confirmed"), (1.0, "refuted")])
+def test_epochs_of_which_both_measures_are_kept_count_too(slope: float, verdict: str) -> None:
+    """Were spaces kept of every epoch, the relation over the epochs of a run could speak against those over runs."""
+    evidence = related(6, 4, -1.0, -1.0)
+    loss, last = evidence.tables["training"].assign(epoch=8), evidence.tables["geometry"].assign(epoch=8)
+    earlier = range(1, 8)
+    rng = np.random.default_rng(4)
+    kept = [loss.assign(epoch=e, value=loss["value"] + (8 - e) + 0.1 * rng.normal(size=len(loss))) for e in earlier]
+    scores = [last.assign(epoch=e, value=last["value"] + slope * (8 - e)) for e in earlier]
+    tables = {"training": pd.concat([*kept, loss]), "geometry": pd.concat([*scores, last])}
+    evidence = Evidence("l2", evidence.runs, tables, evidence.counts, 100, 1)
+    every = Measure("loss", "training", "triplet_loss", {"split": "train"}, "every")
+    finding = ask(evidence, "correlates", "negative", every, SCORE)
+    assert finding.verdict == verdict
+    assert "over 24 runs and 192 epochs of them: " in finding.evidence
+    assert "over the epochs of a run, " in finding.evidence
+
+
 def test_losses_in_other_units_are_not_related() -> None:
     evidence = related(6, 4, -1.0, -1.0)
     evidence.runs["margin"] = evidence.runs["seed"] + 1.0

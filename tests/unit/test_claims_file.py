@@ -41,6 +41,7 @@ def test_the_claims_of_the_repository_have_no_problem(path: Path) -> None:
         ("claims.0.measured", ["los"], "claim 1, measured: must be names of measures (loss, mean_loss"),
         ("claims.0.measured", ["loss_curve"], "claim 1, measured: must not be measures at: curve for the test highest"),
         ("claims.7.measured", ["loss"], "claim 8, measured: must be measures at: curve for the test still_falling"),
+        ("claims.0.measured", ["loss_kept"], "claim 1, measured: must not be measures at: every for the test highest"),
         ("claims.8.measured", ["loss"], "claim 9, measured: must be two measures for the test correlates; got 1"),
         ("claims.0.test", {"highst": "largest"}, "claim 1, test.highst: must be a known key; did you mean highest?"),
         ("claims.0.test", {"highest": "larges"}, "claim 1, test.highest: must be a value of l2, a number, or one of"),

@@ -90,7 +90,7 @@ def _measure(key: str, measure: dict[str, Any]) -> Iterator[str]:
         if column not in COLUMNS[table]:
             yield f"{key}.where: must name columns of {table} ({', '.join(COLUMNS[table])}); got {column}"
     if table in BY_EPOCH and "at" not in measure:
-        yield f"{key}.at: must be one of last, mean, convergence, curve, because {table} goes by epoch; got none"
+        yield f"{key}.at: must be one of last, mean, convergence, every, curve, because {table} goes by epoch; got none"
     if table not in BY_EPOCH and "at" in measure:
         yield f"{key}.at: must be left out, because {table} does not go by epoch; got {measure['at']}"
 
@@ -104,6 +104,8 @@ def _claim(claim: dict[str, Any], measures: dict[str, Any], about: str, is_numbe
         elif (measures[name].get("at") == "curve") != (kind in ON_CURVES):
             rule = "must be measures at: curve" if kind in ON_CURVES else "must not be measures at: curve"
             yield f"measured: {rule} for the test {kind}; got {name}"
+        elif measures[name].get("at") == "every" and kind != "correlates":
+            yield f"measured: must not be measures at: every for the test {kind}; got {name}"
     if kind == "correlates" and len(claim["measured"]) != 2:
         yield f"measured: must be two measures for the test correlates; got {len(claim['measured'])}"
     if kind == "differs_at_most" and ("margin" in given) == ("share" in given):

@@ -208,15 +208,21 @@ class Evidence:
         table = [[self._of(by_run, run) for run in self._runs_at(value)] for value in self.grid]
         return Arms(self.about, self.grid, np.array(table, dtype=float), self._scores(measure))
 
-    def by_run(self, measure: Measure) -> "pd.Series[float]":
-        """A number for every run, whatever its seed; its index is the run."""
-        rows = self.rows(measure)
-        if measure.at:
+    def points(self, measure: Measure) -> pd.DataFrame:
+        """A number for every run, whatever its seed, or for every epoch of it that is kept: run, epoch, value.
+
+        What is known of a run alone stands with its last epoch of training.
+        """
+        rows, training = self.rows(measure), self.tables["training"]
+        if measure.at and measure.at != "every":
             parts = rows.sort_values("epoch").groupby("run")["value"]
             by_run = {str(run): part.to_numpy(float) for run, part in parts}
             shared = min(map(len, by_run.values()))
-            return pd.Series({run: _TAKE[measure.at](curve, shared) for run, curve in by_run.items()}, dtype=float)
-        return rows.set_index("run")["value"]
+            taken = {run: _TAKE[measure.at](curve, shared) for run, curve in by_run.items()}
+            rows = pd.DataFrame({"run": list(taken), "value": list(taken.values())})
+        if "epoch" in rows:
+            return rows
+        return rows.assign(epoch=rows["run"].map(training.groupby("run")["epoch"].max()))
 
     def _runs_at(self, value: Any) -> list[str]:
         """The runs at a value, one per common seed and in their order."""

@@ -30,7 +30,7 @@ class Measure:
         measure: its name in that table.
         where: column to value of the rows to take.
         at: of a table by epoch: `last`, `mean` (over the epochs that all runs share), `convergence` (the epoch from
-            which on the curve stays near its end) or `curve`; empty for other tables.
+            which on the curve stays near its end), `every` (epoch, for a correlation) or `curve`; empty for others.
     """
 
     name: str

@@ -1,74 +1,18 @@
 """The tests of claims: each looks at a measure of the runs and gives an estimate, its interval and a verdict."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from lambdascape.claims.contrasts import POWER, Contrast, over_seeds
-from lambdascape.claims.correlation import Correlation, detectable_correlation, rank_correlation
 from lambdascape.claims.curves import LITTLE, convergence_epoch, end_of_curve, share_still_falling
-from lambdascape.claims.evidence import Curves, Evidence, Floats, UntestableError
-from lambdascape.claims.form import Claim, Measure
+from lambdascape.claims.evidence import Curves, Floats, UntestableError
+from lambdascape.claims.findings import ODDS, Finding, Question, Told, Verdict, capital
+from lambdascape.claims.relations import correlates
 from lambdascape.hyperparameters import setting
-
-Verdict = Literal["confirmed", "refuted", "undecided"]
-ODDS = f"with {POWER * 100:g} % probability"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a test found.
-
-    Attributes:
-        verdict: confirmed, refuted or undecided.
-        estimated: what the estimate is, in words; of several comparisons, the one that decided.
-        estimate: the number; NaN where there is none.
-        low: low end of its interval; NaN where there is none.
-        high: its high end.
-        power: what these data would have shown, in words.
-        brief: the numbers in one line.
-        evidence: the numbers in full.
-    """
-
-    verdict: Verdict
-    estimated: str
-    estimate: float
-    low: float
-    high: float
-    power: str
-    brief: str
-    evidence: str
-
-
-class Told(NamedTuple):
-    """The numbers behind a finding in words: in one line, and in full."""
-
-    brief: str
-    full: str
-
-
-@dataclass(frozen=True)
-class Question:
-    """One measure of a claim, and how sure an answer must be.
-
-    Attributes:
-        claim: the claim.
-        measure: the measure.
-        evidence: the numbers of the study.
-        confidence: of the intervals.
-    """
-
-    claim: Claim
-    measure: Measure
-    evidence: Evidence
-    confidence: float
-
-    def stricter(self, comparisons: int) -> float:
-        """The confidence at which one of several comparisons, over all measures too, may refute (Bonferroni)."""
-        return 1 - (1 - self.confidence) / (comparisons * len(self.claim.measured))
 
 
 def highest(question: Question) -> Finding:
@@ -157,7 +101,7 @@ def falling_end(question: Question) -> Finding:
     values = question.evidence.values_at(question.claim.given)
     shares = [
         over_seeds(
-            f"share of its whole fall that the end of the curve falls, {setting(question.evidence.about, value)}",
+            f"share of the whole fall in the last quarter, {setting(question.evidence.about, value)}",
             np.array([share_still_falling(curve) for curve in curves[value]]),
         )
         for value in values
@@ -181,7 +125,7 @@ def _ends(question: Question, curves: Curves, values: Sequence[Any]) -> Told:
         counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
         brief.append(f"{setting(about, value)}: {counts}")
         full.append(f"{setting(about, value)}: {', '.join(map(_end, curves[value]))}")
-    name = _capital(question.measure.name)
+    name = capital(question.measure.name)
     return Told(f"{'; '.join(brief)}.", f"{name}, seed by seed: {'; '.join(full)}.")
 
 
@@ -202,11 +146,7 @@ def _means(question: Question) -> Told:
         return _ends(question, evidence.curves(measure), evidence.grid)
     arms, seeds = evidence.arms(measure), len(evidence.seeds)
     brief = f"{arms.in_brief}; {seeds} seed{'s' if seeds > 1 else ''}."
-    return Told(brief, f"{_capital(measure.name)}, {evidence.count_in_words}: {arms.in_words}.")
-
-
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
+    return Told(brief, f"{capital(measure.name)}, {evidence.count_in_words}: {arms.in_words}.")
 
 
 def _all_above_zero(question: Question, contrasts: list[Contrast], told: Told) -> Finding:
@@ -249,64 +189,6 @@ def _why_unknown(question: Question, shown: Contrast) -> str:
     if len(question.evidence.seeds) < 2:
         return "One seed: how much seeds differ is unknown, so that no effect of any size could have been shown."
     return "One held-out session: how much sessions differ is unknown, so that no effect could have been shown."
-
-
-def correlates(question: Question) -> Finding:
-    """Whether two measures rise together, or one falls as the other rises: within values and across them.
-
-    Two relations are told apart: that among the seeds of one value, by ranks within each value, and that of the values'
-    means, which are as many facts as there are values, however many seeds each has. Both have to agree to confirm; the
-    opposite in either refutes.
-    """
-    evidence, (first, second) = question.evidence, question.claim.measured
-    _check_comparable(evidence, (first, second))
-    pairs = evidence.runs.set_index("run")[[evidence.about]].rename(columns={evidence.about: "value"})
-    pairs = pairs.assign(first=evidence.by_run(first), second=evidence.by_run(second)).dropna()
-    if pairs.empty:
-        raise UntestableError("no run has both measures.")
-    means = pairs.groupby("value", sort=True)[["first", "second"]].mean()
-    within = _correlation(pairs, pairs["value"].to_numpy(), question.confidence)
-    across = _correlation(means, np.zeros(len(means)), question.confidence)
-    sign = 1 if question.claim.given == "positive" else -1
-    named = {f"among the seeds of one {evidence.symbol}": within, f"over the means of each {evidence.symbol}": across}
-    alpha = 1 - question.confidence
-    against = {words: one for words, one in named.items() if one.rho * sign < 0 and one.p < alpha / len(named)}
-    agree = all(one.rho * sign > 0 and one.p < alpha for one in named.values())
-    verdict: Verdict = "refuted" if against else "confirmed" if agree else "undecided"
-    words, shown = max((against or named).items(), key=lambda one: one[1].p)
-    parts = [f"{words}, {_in_words(one)}" for words, one in named.items()]
-    full = f"Rank correlation of {first.name} and {second.name}, over {len(pairs)} runs: {'; '.join(parts)}."
-    brief = "; ".join(f"{words}: {one.rho:.2f}, p = {one.p:.2g}" for words, one in named.items())
-    estimated = f"rank correlation {words}"
-    power = _power_of(shown, question.confidence)
-    return Finding(verdict, estimated, shown.rho, shown.low, shown.high, power, f"{_capital(brief)}.", full)
-
-
-def _correlation(pairs: Any, strata: Any, confidence: float) -> Correlation:
-    return rank_correlation(pairs["first"].to_numpy(float), pairs["second"].to_numpy(float), strata, confidence)
-
-
-def _in_words(one: Correlation) -> str:
-    if np.isnan(one.rho):
-        return "none: there is nothing to rank"
-    ends = "" if np.isnan(one.low) else f" ({one.low:.2f} to {one.high:.2f})"
-    return f"{one.rho:.2f}{ends}, p = {one.p:.2g}"
-
-
-def _power_of(one: Correlation, confidence: float) -> str:
-    if one.rarest > 1 - confidence:
-        return f"So few of them cannot decide: even a perfect order has p = {one.rarest:.2g}."
-    least = detectable_correlation(one.pairs, confidence, POWER)
-    return f"Would have seen a correlation of {least:.2g} {ODDS}."
-
-
-def _check_comparable(evidence: Evidence, measures: Sequence[Measure]) -> None:
-    """Stop where losses of different runs are in different units."""
-    if not any(measure.measure.startswith("triplet_loss") for measure in measures):
-        return
-    varied = [name for name in ("margin", "reduction") if name in evidence.runs and evidence.runs[name].nunique() > 1]
-    if varied:
-        raise UntestableError(f"triplet losses with another {' or '.join(varied)} cannot be compared.")
 
 
 JUDGES: dict[str, Callable[[Question], Finding]] = {

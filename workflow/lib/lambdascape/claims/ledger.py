@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lambdascape.claims.evidence import Evidence, UntestableError
+from lambdascape.claims.findings import Finding, Question, capital
 from lambdascape.claims.form import PLACES, Claim, places_in, read_claims
-from lambdascape.claims.judges import JUDGES, Finding, Question
+from lambdascape.claims.judges import JUDGES
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.hyperparameters import setting
@@ -54,8 +55,8 @@ INTERVALS = (
     "paired by session too, and their interval is for new runs on new sessions."
 )
 CORRELATIONS = (
-    "Confirmed when both have p below {alpha:.2g} in a permutation test, refuted when the opposite is found in one "
-    "(Bonferroni). Spaces are kept of the last epoch only, so that each run counts once."
+    "Confirmed when all have p below {alpha:.2g} in a permutation test, refuted when the opposite is found in one "
+    "(Bonferroni). Runs of which both measures are kept at several epochs are asked over their epochs too."
 )
 
 
@@ -128,7 +129,7 @@ def _row(claim: Claim, evidence: Evidence, confidence: float) -> dict[str, Any]:
         _check_testable(claim, evidence)
         measures = claim.measured if claim.kind != "correlates" else claim.measured[:1]
         found = [JUDGES[claim.kind](Question(claim, measure, evidence, confidence)) for measure in measures]
-        finding = _joined(found)
+        finding = _joined(claim, found)
         finding = replace(finding, evidence=finding.evidence + _confounded(claim, evidence))
     except UntestableError as lack:
         unknown = float("nan")
@@ -137,12 +138,15 @@ def _row(claim: Claim, evidence: Evidence, confidence: float) -> dict[str, Any]:
     return words | {"test": _test(claim, evidence, confidence), "refuted_when": claim.refuted_when}
 
 
-def _joined(found: list[Finding]) -> Finding:
+def _joined(claim: Claim, found: list[Finding]) -> Finding:
     """Join the findings on several measures: all have to confirm, one refutes; the decisive one gives the numbers."""
+    if len(found) == 1:
+        return found[0]
     rank = {"refuted": 0, "undecided": 1, "confirmed": 2}
     decisive = min(found, key=lambda one: rank[one.verdict])
-    brief, evidence = " ".join(one.brief for one in found), " ".join(one.evidence for one in found)
-    return replace(decisive, brief=brief, evidence=evidence)
+    parts = [f"{measure.name}: {one.verdict}" for measure, one in zip(claim.measured, found, strict=True)]
+    evidence = " ".join(one.evidence for one in found)
+    return replace(decisive, brief=f"{capital('; '.join(parts))}.", evidence=evidence)
 
 
 def _check_testable(claim: Claim, evidence: Evidence) -> None:
@@ -184,8 +188,4 @@ def _test(claim: Claim, evidence: Evidence, confidence: float) -> str:
     named = _names(evidence).get(place, setting(evidence.about, place))
     words = TESTS[claim.kind].format(given=claim.given, place=named, symbol=evidence.symbol)
     rule = CORRELATIONS if claim.kind == "correlates" else INTERVALS
-    return f"{_capital(words)} {rule.format(confidence=100 * confidence, alpha=1 - confidence)}"
-
-
-def _capital(words: str) -> str:
-    return words if words.startswith("λ") else words[:1].upper() + words[1:]
+    return f"{capital(words)} {rule.format(confidence=100 * confidence, alpha=1 - confidence)}"

@@ -20,6 +20,7 @@ class Entry:
         sentence: the claim.
         verdict: confirmed, refuted or undecided.
         mark: a sign for the verdict.
+        estimated: what the estimate is.
         estimate: the number, empty where there is none.
         interval: its interval in words, empty where there is none.
         brief: the numbers behind it in one line; of an undecided claim, the power of the data too.
@@ -30,6 +31,7 @@ class Entry:
     sentence: str
     verdict: str
     mark: str
+    estimated: str
     estimate: str
     interval: str
     brief: str
@@ -84,6 +86,7 @@ def _entries(claims: pd.DataFrame) -> Iterator[Entry]:
             row["sentence"],
             row["verdict"],
             MARKS.get(row["verdict"], ""),
+            row["estimated"],
             estimate,
             interval,
             f"{row['brief']} {row['power']}".strip() if row["verdict"] == "undecided" else row["brief"],
