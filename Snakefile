@@ -15,7 +15,7 @@
 # results/<study>/probes/<space>/                         by_epoch.tsv, converged.tsv, confusion.tsv
 # results/<study>/geometry/<space>.tsv
 # results/<study>/tables/*.tsv                            tidy: one row per (run, split, measure)
-# results/<study>/tables/claims.tsv                       one row per claim of the published study
+# results/<study>/tables/claims.tsv                       one row per claim of the study's claims file
 # results/<study>/figures/*.{svg,png}
 # results/<study>/report/index.html                       one file, opens offline
 # results/logs/… results/benchmarks/… results/receipts/…  the same paths again, one file per job

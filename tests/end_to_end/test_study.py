@@ -98,7 +98,7 @@ def test_tables_hold_every_run_and_claims_have_verdicts(finished: Checkout) -> N
     assert (headline["low"] <= headline["high"]).all()
     claims = read_text_table(tables / "claims.tsv")
     assert claims["claim"].tolist() == [str(number) for number in range(1, 11)]
-    assert set(claims["verdict"]) <= {"holds", "does not hold", "undecided"}
+    assert set(claims["verdict"]) <= {"confirmed", "refuted", "undecided"}
 
 
 def test_tables_regenerate_to_the_bit_from_the_stored_embeddings(finished: Checkout) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lambdascape.claims.ledger import COLUMNS as LEDGER
 from lambdascape.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
 from lambdascape.files import write_table
 from lambdascape.selection import COLUMNS as SELECTION_COLUMNS
@@ -26,13 +27,14 @@ COLUMNS = {
     "geometry": ["run", "split", "measure", "value"],
     "confusion": ["run", "unit", "label", "predicted", "count"],
     "unused_clips": ["clip", "session", "reason"],
-    "claims": ["claim", "statement", "verdict", "evidence", "rule"],
+    "claims": LEDGER,
 }
 CLAIMS = [
-    (1, "The triplet loss is highest with λ=1.", "holds", "0.5 against 0.3", "greater for every seed"),
-    (2, "F1 is highest with λ=0.01.", "does not hold", "0.4 <b>bold</b>", "another rule"),
-    (3, "Nothing is known.", "undecided", "not tested", "no rule"),
-]
+    (1, "The loss is highest.", "confirmed", "λ = 1 less λ = 0.1", 0.2, 0.1, 0.3, "much", "A", "0.5 against 0.3"),
+    (2, "F1 is highest.", "refuted", "λ = 0.01 less λ = 1", -0.2, -0.3, -0.1, "few", "B", "0.4 <b>bold</b>"),
+    (3, "Nothing is known.", "undecided", "", np.nan, np.nan, np.nan, "", "not tested", "not tested: nothing"),
+]  # fmt: skip
+CLAIMS = [(*row, "above every other", f"the opposite is found {row[0]}", "Somebody (2020)") for row in CLAIMS]
 
 
 class FakeStudy:
@@ -189,8 +191,9 @@ class FakeStudy:
             label, fold = self.classes[i % len(self.classes)], f"fold{i % 2 + 1}"
             rows += [(f"n{n}_c{i}", f"n{n}_c{i}.wav", label, f"s{i // 2}", n, f"c{i}", fold) for n in "12"]
         columns = ["clip", "path", "label", "session", "node", "moment", "fold"]
-        form = {"rate": "16000", "channels": "1", "frames": "160000", "content": "0"}
-        return pd.DataFrame(rows, columns=columns).assign(**form)
+        form = {"rate": "16000", "channels": "1", "frames": "160000"}
+        table = pd.DataFrame(rows, columns=columns).assign(**form)
+        return table.assign(content=[f"{number:064x}" for number in range(len(table))])
 
     def embeddings(self) -> list[Path]:
         """Write the embeddings of every space; paths in the order of `spaces`."""

@@ -1,259 +1,551 @@
+"""The ledger: every test on made-up runs with a known answer, and what it says where the runs cannot tell."""
+
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from scipy.stats import t, ttest_rel
 
-from lambdascape.claims import CLAIMS, judge_claims
+from lambdascape.claims.contrasts import Contrast, over_seeds
+from lambdascape.claims.evidence import Evidence
+from lambdascape.claims.form import Claim, Measure
+from lambdascape.claims.judges import JUDGES, Question
+from lambdascape.claims.ledger import COLUMNS, TABLES, judge_claims
 from lambdascape.errors import InputError
-from lambdascape.files import read_table, read_text_table, write_table
+from lambdascape.files import read_table, write_table
+from lambdascape.scores import macro_f1
 
+ROOT = Path(__file__).parents[2]
+REGULARISATION = ROOT / "workflow/claims/regularisation.yaml"
+MARGIN = ROOT / "workflow/claims/margin.yaml"
 GRID = (1.0, 0.1, 0.01)
+SEEDS = (1, 2, 3, 4)
 EPOCHS = np.arange(1, 21)
-SCORES = ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"]
-JITTER = {1: -0.001, 2: 0.0, 3: 0.001}  # what the seed adds to every value
+JITTER = dict(zip(SEEDS, (-0.001, 0.0004, -0.0002, 0.0008), strict=True))  # what the seed adds to every value
+SESSIONS, ITEMS = 8, 500
+VERDICTS = {"confirmed", "refuted", "undecided"}
+TEXT = ("sentence", "verdict", "estimated", "power", "brief", "evidence", "test", "refuted_when", "source")
 
 
-def falling(last, rate=0.05):
+def falling(last: float, rate: float = 0.05) -> np.ndarray:
     """A curve over 20 epochs that ends at `last`, still falling when the rate is small."""
     return last * (1 + 0.5 * (np.exp(-rate * EPOCHS) - np.exp(-rate * EPOCHS[-1])))
 
 
+def counts_of(score: float, run: str) -> pd.DataFrame:
+    """Counts of two classes in every session, with about this macro-F1; some sessions are harder for all."""
+    rows = []
+    for session in range(SESSIONS):
+        right = round(ITEMS * np.clip(score + 0.02 * np.cos(session), 0, 1))
+        for label, other in (("a", "b"), ("b", "a")):
+            rows += [(f"s{session}", label, label, right), (f"s{session}", label, other, ITEMS - right)]
+    table = pd.DataFrame(rows, columns=["session", "label", "predicted", "count"])
+    return pd.concat([table.assign(unit=unit, run=run) for unit in ("tile", "clip")], ignore_index=True)
+
+
+def score_of(counts: pd.DataFrame) -> float:
+    table = counts[counts["unit"] == "tile"].pivot_table(
+        index="label", columns="predicted", values="count", aggfunc="sum"
+    )
+    return float(macro_f1(table.to_numpy()))
+
+
 class Study:
-    """Tables of a study in which all claims hold but that of little difference and of an inner optimum."""
+    """Tables of a study in which all claims are true but those of little difference and of an inner optimum."""
 
-    def __init__(self, grid=GRID, seeds=(1, 2)):
-        order = range(len(grid))
-        self.names = {(l2, seed): f"l2~{l2:g}_seed~{seed}" for l2 in grid for seed in seeds}
-        self.hyper = {run: {"kind": "trained", "seed": s, "l2": l2} for (l2, s), run in self.names.items()}
-        self.loss = {l2: falling(0.3 - 0.05 * place) for place, l2 in enumerate(grid)}
-        self.f1 = {l2: np.linspace(0.3, 0.5 + 0.05 * place, 20) for place, l2 in enumerate(grid)}
-        self.entropy = {l2: falling(1.5, rate=0.05 if place else 0.9) for place, l2 in zip(order, grid, strict=True)}
+    def __init__(self, grid: tuple[Any, ...] = GRID, seeds: tuple[int, ...] = SEEDS, about: str = "l2") -> None:
+        self.about = about
+        self.names = {(value, seed): f"{about}~{value}_seed~{seed}" for value in grid for seed in seeds}
+        self.hyper = {run: {"kind": "trained", "seed": s, about: v} for (v, s), run in self.names.items()}
+        self.loss = {value: falling(0.3 - 0.05 * place) for place, value in enumerate(grid)}
+        self.f1 = {value: 0.5 + 0.05 * place for place, value in enumerate(grid)}
+        self.entropy = {value: falling(1.5, rate=0.05 if place else 0.9) for place, value in enumerate(grid)}
         self.jitter = JITTER
-        self.f1_jitter = -1  # the seed with the lower loss has the better probe
+        self.f1_jitter = -4.0  # times that of the loss: the seed with the lower loss has the better probe
+        self.sessions = SESSIONS
 
-    def judge(self, folder, labelled=True):
+    def write(self, folder: Path, labelled: bool = True) -> None:
         runs = pd.DataFrame([{"run": run, **values} for run, values in self.hyper.items()])
         runs.loc[len(runs)] = {"run": "mean_logmel", "kind": "mean_logmel"}
         training, probes, scores = [], [], []
-        for (l2, seed), run in self.names.items():
+        self.confusions = {}
+        for (value, seed), run in self.names.items():
             extra = self.jitter[seed]
-            for e, value in enumerate(self.loss[l2], start=1):
-                training += [(run, e, split, "triplet_loss", value + extra) for split in ("train", "test")]
+            for e, number in enumerate(self.loss[value], start=1):
+                training += [(run, e, split, "triplet_loss", number + extra) for split in ("train", "test")]
                 training.append((run, e, "train", "penalty", 99.0))
-            curves = {
-                "macro_f1": self.f1[l2] + self.f1_jitter * extra,
-                "cross_entropy": self.entropy[l2] + extra,
-            }
-            for measure, curve in curves.items():
-                probes += [(run, e, "test", measure, value) for e, value in enumerate(curve, start=1)]
-                probes += [(run, e, "train", measure, 0.5) for e in range(1, len(curve) + 1)]
-            for unit in ("tile", "clip"):
-                score = self.f1[l2][-1] + 0.2
-                scores += [(run, "converged", "test", unit, "macro_f1", "", score, None, None)]
+            probes += [(run, e, "test", "cross_entropy", n + extra) for e, n in enumerate(self.entropy[value], start=1)]
+            counts = counts_of(self.f1[value] + self.f1_jitter * extra, run)
+            counts = counts[counts["session"].isin([f"s{number}" for number in range(self.sessions)])]
+            score = (score_of(counts), None, None)
+            scores += [(run, "converged", "test", unit, "macro_f1", "", *score) for unit in ("tile", "clip")]
+            self.confusions[run] = folder / "probes" / run / "confusion.tsv"
+            write_table((counts if labelled else counts.head(0)).drop(columns="run"), self.confusions[run])
         if not labelled:
             probes, scores = [], []
         columns = ["run", "epoch", "split", "measure", "value"]
-        tables = {
+        self.tables = {
             "runs": runs,
             "training": pd.DataFrame(training, columns=columns),
             "probe_epochs": pd.DataFrame(probes, columns=columns),
-            "scores": pd.DataFrame(scores, columns=SCORES),
+            "scores": pd.DataFrame(scores, columns=[*TABLES["scores"], "value", "low", "high"]),
+            "geometry": pd.DataFrame(
+                [(run, "test", "effective_rank", 5.0) for run in self.names.values()],
+                columns=["run", "split", "measure", "value"],
+            ),
         }
-        for name, table in tables.items():
+        for name, table in self.tables.items():
             write_table(table, folder / f"{name}.tsv")
-        judge_claims(*[folder / f"{name}.tsv" for name in tables], folder / "claims.tsv")
-        ledger = read_table(folder / "claims.tsv", ("statement", "verdict", "evidence", "rule")).set_index("claim")
-        assert ledger.index.tolist() == list(range(1, 11))
-        assert set(ledger["verdict"]) <= {"holds", "does not hold", "undecided"}
-        assert (ledger[["statement", "evidence", "rule"]] != "").all(axis=None)
+
+    def judge(self, folder: Path, claims: Path = REGULARISATION, labelled: bool = True) -> pd.DataFrame:
+        self.write(folder, labelled)
+        tables = {name: folder / f"{name}.tsv" for name in self.tables}
+        settings = {"resamples": 300, "confidence": 0.95}
+        judge_claims([claims], tables["runs"], tables, self.confusions, settings, 1, folder / "claims.tsv")
+        ledger = read_table(folder / "claims.tsv", TEXT).set_index("claim")
+        assert [*ledger.reset_index().columns] == COLUMNS
+        assert set(ledger["verdict"]) <= VERDICTS
+        assert (ledger[["sentence", "evidence", "test", "refuted_when", "source"]] != "").all(axis=None)
         return ledger
 
 
 @pytest.fixture
-def study():
+def study() -> Study:
     return Study()
 
 
-def reverse(curves):
+def reverse(curves: dict[Any, Any]) -> dict[Any, Any]:
     """Give the curve of the largest λ to the smallest and so on."""
     return dict(zip(curves, list(curves.values())[::-1], strict=True))
 
 
-def test_verdicts_of_the_built_study(study, tmp_path):
-    verdicts = study.judge(tmp_path)["verdict"].to_dict()
-    against = {7: "does not hold", 10: "does not hold"}
-    assert verdicts == dict.fromkeys(range(1, 11), "holds") | against
+def test_verdicts_of_the_built_study(study: Study, tmp_path: Path) -> None:
+    ledger = study.judge(tmp_path)
+    confirmed = dict.fromkeys((1, 2, 3, 4, 5, 6, 8), "confirmed")
+    assert ledger["verdict"].to_dict() == confirmed | {7: "refuted", 9: "undecided", 10: "refuted"}
+    assert ledger.index.tolist() == list(range(1, 11))
+    assert "0.95" not in ledger["test"][1]
+    assert "95 %" in ledger["test"][1]
 
 
-def test_every_comparison_fails_in_the_opposite_study(study, tmp_path):
-    study.loss, study.entropy, study.f1_jitter = reverse(study.loss), reverse(study.entropy), 1
+def test_every_comparison_is_refuted_in_the_opposite_study(study: Study, tmp_path: Path) -> None:
+    study.loss, study.entropy, study.f1 = reverse(study.loss), reverse(study.entropy), reverse(study.f1)
     verdicts = study.judge(tmp_path)["verdict"]
-    assert {claim: verdicts[claim] for claim in (1, 2, 3, 5, 9)} == dict.fromkeys((1, 2, 3, 5, 9), "does not hold")
-    study.f1 = reverse(study.f1)
-    assert study.judge(tmp_path)["verdict"][4] == "does not hold"
+    assert {claim: verdicts[claim] for claim in range(1, 6)} == dict.fromkeys(range(1, 6), "refuted")
 
 
-def test_differences_within_the_noise_are_undecided(study, tmp_path):
-    study.jitter = {1: -0.2, 2: 0.2}
-    verdicts = study.judge(tmp_path)["verdict"]
-    assert {claim: verdicts[claim] for claim in (1, 2, 3, 4, 7, 10)} == dict.fromkeys((1, 2, 3, 4, 7, 10), "undecided")
+def test_differences_within_the_noise_are_undecided_and_say_what_would_have_been_seen(
+    study: Study, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).normal(scale=0.05, size=len(study.names))
+    study.jitter = dict.fromkeys(SEEDS, 0.0)
+    study.loss = {value: falling(0.3) for value in GRID}
+    study.write(tmp_path)
+    for run, extra in zip(study.names.values(), noise, strict=True):
+        training = study.tables["training"]
+        training.loc[training["run"] == run, "value"] += extra
+    evidence = evidence_of(study, study.tables["training"])
+    finding = ask(evidence, "highest", "largest")
+    assert finding.verdict == "undecided"
+    assert "Would have seen a difference of 0." in finding.power
+    assert finding.low < 0 < finding.high
 
 
-def test_one_seed_leaves_every_comparison_undecided_with_its_numbers(tmp_path):
+def evidence_of(study: Study, training: pd.DataFrame) -> Evidence:
+    runs = study.tables["runs"]
+    runs = runs[runs["kind"] == "trained"]
+    tables = study.tables | {"training": training}
+    return Evidence(study.about, runs, tables, pd.DataFrame(columns=["label", "predicted"]), 100, 1)
+
+
+LOSS = Measure("loss", "training", "triplet_loss", {"split": "train"}, "last")
+
+
+def ask(evidence: Evidence, kind: str, given: Any, *measured: Measure, confidence: float = 0.95) -> Any:
+    measures = measured or (LOSS,)
+    claim = Claim(1, "It is so.", measures, kind, given, "It is not so.")
+    return JUDGES[kind](Question(claim, measures[0], evidence, confidence))
+
+
+def ends(arms: dict[float, list[float]], about: str = "l2") -> Evidence:
+    """Evidence of a loss after one epoch, for each value one number per seed."""
+    named = [(f"{value}_{seed}", value, seed, n) for value, ns in arms.items() for seed, n in enumerate(ns)]
+    runs = pd.DataFrame(
+        [(run, "trained", seed, value) for run, value, seed, _ in named], columns=["run", "kind", "seed", about]
+    )
+    training = pd.DataFrame(
+        [(run, 1, "train", "triplet_loss", n) for run, _, _, n in named],
+        columns=["run", "epoch", "split", "measure", "value"],
+    )
+    return Evidence(about, runs, {"training": training}, pd.DataFrame(columns=["label", "predicted"]), 100, 1)
+
+
+FIRST, LAST = ["smallest", "second_smallest"], ["smallest", "largest"]
+LOW, MIDDLE, HIGH = [1.0, 1.1, 1.05, 0.95], [2.0, 2.1, 2.1, 1.9], [3.0, 3.1, 3.0, 2.95]
+NOISY = [1.0, 3.5, 2.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "arms", "verdict"),
+    [
+        ("highest", "largest", (LOW, MIDDLE, HIGH), "confirmed"),
+        ("highest", 0.1, (LOW, HIGH, MIDDLE), "confirmed"),
+        ("highest", "largest", (LOW, HIGH, MIDDLE), "refuted"),
+        ("highest", "largest", (LOW, NOISY, MIDDLE), "undecided"),
+        ("lowest", "smallest", (LOW, MIDDLE, HIGH), "confirmed"),
+        ("lowest", "smallest", (MIDDLE, LOW, HIGH), "refuted"),
+        ("lowest", "smallest", (LOW, NOISY, HIGH), "undecided"),
+        ("ordered", "rising", (LOW, MIDDLE, HIGH), "confirmed"),
+        ("ordered", "falling", (HIGH, MIDDLE, LOW), "confirmed"),
+        ("ordered", "rising", (LOW, HIGH, MIDDLE), "refuted"),
+        ("ordered", "rising", (LOW, NOISY, HIGH), "undecided"),
+        ("best_inside", "highest", (LOW, HIGH, MIDDLE), "confirmed"),
+        ("best_inside", "highest", (LOW, MIDDLE, HIGH), "refuted"),
+        ("best_inside", "lowest", (HIGH, LOW, MIDDLE), "confirmed"),
+        ("best_inside", "highest", (LOW, NOISY, LOW), "undecided"),
+        ("differs_at_most", {"places": FIRST, "margin": 0.2}, (LOW, [1.05, 1.1, 1.05, 1.0], HIGH), "confirmed"),
+        ("differs_at_most", {"places": FIRST, "margin": 0.2}, (LOW, MIDDLE, HIGH), "refuted"),
+        ("differs_at_most", {"places": FIRST[::-1], "margin": 0.2}, (LOW, MIDDLE, HIGH), "refuted"),
+        ("differs_at_most", {"places": FIRST, "margin": 0.2}, (LOW, NOISY, HIGH), "undecided"),
+        ("differs_at_most", {"places": LAST, "share": 0.5}, (LOW, HIGH, MIDDLE), "refuted"),
+        ("differs_at_most", {"places": LAST, "share": 1.0}, (LOW, MIDDLE, MIDDLE), "confirmed"),
+        ("at_least", {"place": "largest", "value": 2.5}, (LOW, MIDDLE, HIGH), "confirmed"),
+        ("at_least", {"place": "largest", "value": 3.5}, (LOW, MIDDLE, HIGH), "refuted"),
+        ("at_least", {"place": 0.1, "value": 1.5}, (LOW, NOISY, HIGH), "undecided"),
+        ("at_most", {"place": "smallest", "value": 1.5}, (LOW, MIDDLE, HIGH), "confirmed"),
+        ("at_most", {"place": "smallest", "value": 0.5}, (LOW, MIDDLE, HIGH), "refuted"),
+        ("at_most", {"place": 0.1, "value": 2.0}, (LOW, NOISY, HIGH), "undecided"),
+    ],
+)  # fmt: skip
+def test_each_comparison_on_runs_with_a_known_answer(kind: str, given: Any, arms: tuple, verdict: str) -> None:
+    finding = ask(ends(dict(zip((0.01, 0.1, 1.0), arms, strict=True))), kind, given)
+    assert finding.verdict == verdict
+    assert finding.low < finding.estimate < finding.high
+    assert finding.evidence.startswith("Loss, mean and range over 4 seeds: λ = 0.01: ")
+    assert "80 % probability" in finding.power
+
+
+def test_interval_of_a_difference_is_that_of_the_paired_t_test() -> None:
+    finding = ask(ends({0.1: MIDDLE, 1.0: NOISY}), "highest", "largest")
+    known = ttest_rel(NOISY, MIDDLE).confidence_interval(0.95)
+    assert (finding.low, finding.high) == pytest.approx((known.low, known.high))
+    assert finding.estimate == pytest.approx(np.mean(NOISY) - np.mean(MIDDLE))
+    assert finding.estimated == "λ = 1 less λ = 0.1"
+
+
+def test_where_nothing_differs_verdicts_are_rare() -> None:
+    """Arms and seeds of pure noise: a claim is confirmed or refuted by chance in at most 5 % of the studies."""
+    rng = np.random.default_rng(7)
+    for kind, given in (("highest", "largest"), ("ordered", "rising"), ("best_inside", "highest")):
+        found = [
+            ask(ends(dict(zip((0.01, 0.1, 1.0), rng.normal(size=(3, 4)).tolist(), strict=True))), kind, given).verdict
+            for _ in range(100)
+        ]
+        for verdict in ("confirmed", "refuted"):
+            assert found.count(verdict) <= 0.05 * len(found) + 3 * np.sqrt(0.05 * 0.95 * len(found))
+
+
+def test_a_difference_of_exactly_the_margin_is_rarely_called_little() -> None:
+    rng = np.random.default_rng(8)
+    given = {"places": ["smallest", "largest"], "margin": 1.0}
+    found = [
+        ask(ends({0.1: one.tolist(), 1.0: (1 + other).tolist()}), "differs_at_most", given)
+        for one, other in rng.normal(scale=1 / 3, size=(200, 2, 4))
+    ]
+    assert [one.verdict for one in found].count("confirmed") <= 0.025 * 200 + 3 * np.sqrt(0.025 * 200)
+
+
+@pytest.mark.parametrize(("seeds", "power"), [(2, 0.8), (3, 0.8), (5, 0.8), (5, 0.9)])
+def test_the_detectable_effect_is_detected_as_often_as_promised(seeds: int, power: float) -> None:
+    effect = Contrast("", 0.0, 1 / np.sqrt(seeds), seeds - 1).detectable(0.95, power)
+    values = np.random.default_rng(seeds).normal(effect, 1, size=(4000, seeds))
+    critical = t.ppf(0.975, seeds - 1)
+    seen = values.mean(axis=1) > critical * values.std(axis=1, ddof=1) / np.sqrt(seeds)
+    assert seen.mean() == pytest.approx(power, abs=0.025)
+    one = over_seeds("", values[0])
+    assert one.interval(0.95)[0] > 0 or not seen[0]
+
+
+def curves(shapes: dict[float, Any], noise: float = 0.0) -> Evidence:
+    """Evidence of curves: for each value a curve, which each of three seeds has with a little noise of its own."""
+    rng = np.random.default_rng(3)
+    runs, training = [], []
+    for value, curve in shapes.items():
+        for seed in range(3):
+            runs.append((f"{value}_{seed}", "trained", seed, value))
+            with_noise = curve + noise * rng.normal(size=len(curve))
+            training += [(f"{value}_{seed}", e, "train", "triplet_loss", n) for e, n in enumerate(with_noise, start=1)]
+    return Evidence(
+        "l2",
+        pd.DataFrame(runs, columns=["run", "kind", "seed", "l2"]),
+        {"training": pd.DataFrame(training, columns=["run", "epoch", "split", "measure", "value"])},
+        pd.DataFrame(columns=["label", "predicted"]),
+        100,
+        1,
+    )
+
+
+CURVE = Measure("loss", "training", "triplet_loss", {"split": "train"}, "curve")
+RISING = np.concatenate([falling(1.0, 0.9)[:10], falling(1.0, 0.9)[9] + 0.1 * np.arange(1, 11)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "places", "noise", "verdict"),
+    [
+        ("still_falling", ["smallest"], 1e-4, "confirmed"),
+        ("still_falling", ["largest"], 1e-4, "refuted"),
+        ("still_falling", ["second_largest"], 1e-4, "refuted"),  # it rises
+        ("still_falling", ["all"], 1e-4, "refuted"),
+        ("still_falling", ["smallest"], 0.3, "undecided"),
+        ("has_converged", ["largest"], 1e-4, "confirmed"),
+        ("has_converged", ["smallest"], 1e-4, "refuted"),
+        ("has_converged", ["second_largest"], 1e-4, "refuted"),
+        ("has_converged", ["largest"], 0.3, "undecided"),
+    ],
+)
+def test_the_end_of_curves_is_judged_over_the_seeds(kind: str, places: list, noise: float, verdict: str) -> None:
+    shapes = {1.0: falling(1.0, 0.9), 0.1: RISING, 0.01: falling(1.0)}
+    finding = ask(curves(shapes, noise), kind, places, CURVE)
+    assert finding.verdict == verdict
+    assert finding.evidence.startswith("Loss, seed by seed: λ = ")
+
+
+def test_convergence_epochs_are_compared_no_finer_than_an_epoch() -> None:
+    at = Measure("epoch", "training", "triplet_loss", {"split": "train"}, "convergence")
+    shapes = {1.0: falling(1.0, 0.9), 0.1: falling(1.0, 0.4), 0.01: falling(1.0)}
+    assert ask(curves(shapes), "lowest", "largest", at).verdict == "confirmed"
+    shapes[0.1] = falling(1.0, 0.8)
+    finding = ask(curves(shapes), "lowest", "largest", at)
+    assert finding.verdict == "undecided"  # a difference of one epoch at most
+    assert finding.high - finding.low == pytest.approx(2.0)
+
+
+SCORE = Measure("score", "geometry", "rank", {"split": "test"})
+
+
+def related(values: int, seeds: int, within: float, across: float, noise: float = 0.01) -> Evidence:
+    """Evidence of a loss and a score that follow each other with these slopes, among seeds and from value to value."""
+    rng = np.random.default_rng(values)
+    grid = np.linspace(-1, 1, values)
+    losses = {v: (v + 0.1 * rng.normal(size=seeds)).tolist() for v in grid}
+    evidence = ends(losses)
+    loss = np.concatenate(list(losses.values()))
+    mean = np.repeat([np.mean(ns) for ns in losses.values()], seeds)
+    score = across * mean + within * (loss - mean) + noise * rng.normal(size=len(loss))
+    geometry = pd.DataFrame({"run": evidence.runs["run"], "split": "test", "measure": "rank", "value": score})
+    return Evidence("l2", evidence.runs, {**evidence.tables, "geometry": geometry}, evidence.counts, 100, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "seeds", "within", "across", "verdict"),
+    [
+        (6, 4, -1.0, -1.0, "confirmed"),
+        (6, 4, 1.0, -1.0, "refuted"),  # among the seeds of one value it is the other way round
+        (6, 4, -1.0, 1.0, "refuted"),
+        (6, 4, 0.0, -1.0, "undecided"),
+        (3, 4, -1.0, -1.0, "undecided"),  # three means cannot tell
+        (6, 1, -1.0, -1.0, "undecided"),
+    ],
+)
+def test_a_relation_has_to_be_there_within_and_across_values(
+    values: int, seeds: int, within: float, across: float, verdict: str
+) -> None:
+    finding = ask(related(values, seeds, within, across), "correlates", "negative", LOSS, SCORE)
+    assert finding.verdict == verdict
+    assert f"over {values * seeds} runs: among the seeds of one λ" in finding.evidence
+    if values == 3:
+        assert finding.power == "So few of them cannot decide: even a perfect order has p = 0.33."
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(-1.0, "confirmed"), (1.0, "refuted")])
+def test_epochs_of_which_both_measures_are_kept_count_too(slope: float, verdict: str) -> None:
+    """Were spaces kept of every epoch, the relation over the epochs of a run could speak against those over runs."""
+    evidence = related(6, 4, -1.0, -1.0)
+    loss, last = evidence.tables["training"].assign(epoch=8), evidence.tables["geometry"].assign(epoch=8)
+    earlier = range(1, 8)
+    rng = np.random.default_rng(4)
+    kept = [loss.assign(epoch=e, value=loss["value"] + (8 - e) + 0.1 * rng.normal(size=len(loss))) for e in earlier]
+    scores = [last.assign(epoch=e, value=last["value"] + slope * (8 - e)) for e in earlier]
+    tables = {"training": pd.concat([*kept, loss]), "geometry": pd.concat([*scores, last])}
+    evidence = Evidence("l2", evidence.runs, tables, evidence.counts, 100, 1)
+    every = Measure("loss", "training", "triplet_loss", {"split": "train"}, "every")
+    finding = ask(evidence, "correlates", "negative", every, SCORE)
+    assert finding.verdict == verdict
+    assert "over 24 runs and 192 epochs of them: " in finding.evidence
+    assert "over the epochs of a run, " in finding.evidence
+
+
+def test_losses_in_other_units_are_not_related() -> None:
+    evidence = related(6, 4, -1.0, -1.0)
+    evidence.runs["margin"] = evidence.runs["seed"] + 1.0
+    with pytest.raises(Exception, match="triplet losses with another margin cannot be compared"):
+        ask(evidence, "correlates", "negative", LOSS, SCORE)
+
+
+def test_scores_are_compared_over_seeds_and_sessions(study: Study, tmp_path: Path) -> None:
+    ledger = study.judge(tmp_path)
+    study.sessions = 1
+    alone = study.judge(tmp_path)
+    assert np.isnan(alone["low"][4])
+    assert alone["power"][4].startswith("One held-out session")
+    assert ledger["low"][4] < ledger["estimate"][4] < ledger["high"][4]
+    known = [score_of(read_table(path, ("label", "predicted"))) for path in study.confusions.values()]
+    assert np.isfinite(known).all()
+    assert "λ = 0.01: 0.6" in ledger["evidence"][4]
+
+
+def test_sessions_that_disagree_widen_the_interval_of_scores(study: Study, tmp_path: Path) -> None:
+    before = study.judge(tmp_path)
+    for (value, _), run in study.names.items():  # the smallest λ is better in one half of the sessions only
+        if value == 0.01:
+            counts = read_table(study.confusions[run], ("session", "label", "predicted", "unit"))
+            odd = counts["session"].str[1:].astype(int) % 2 == 1
+            right = counts["label"] == counts["predicted"]
+            counts.loc[odd, "count"] = np.where(right[odd], 225, 275)
+            write_table(counts, study.confusions[run])
+    tables = {name: tmp_path / f"{name}.tsv" for name in study.tables}
+    settings = {"resamples": 300, "confidence": 0.95}
+    judge_claims([REGULARISATION], tables["runs"], tables, study.confusions, settings, 1, tmp_path / "claims.tsv")
+    after = read_table(tmp_path / "claims.tsv", TEXT).set_index("claim")
+    assert after["high"][4] - after["low"][4] > 2 * (before["high"][4] - before["low"][4])
+    assert after["verdict"][4] == "undecided"
+
+
+def test_one_seed_leaves_every_claim_undecided_with_its_numbers(tmp_path: Path) -> None:
     ledger = Study(seeds=(1,)).judge(tmp_path)
     assert set(ledger["verdict"]) == {"undecided"}
-    assert "λ=1: 0.299, λ=0.1: 0.249, λ=0.01: 0.199" in ledger["evidence"][1]
-    assert "one seed" in ledger["evidence"][1]
+    assert "λ = 0.01: 0.199, λ = 0.1: 0.249, λ = 1: 0.299" in ledger["evidence"][1]
+    assert "one seed, so that the noise is unknown" in ledger["evidence"][1]
+    assert ledger["power"][1].startswith("One seed: how much seeds differ is unknown")
+    assert ledger["estimate"][1] == pytest.approx(0.05)
+    assert np.isnan(ledger["low"][1])
     assert "still falling at epoch 20" in ledger["evidence"][8]
-    assert "there are 3" in ledger["evidence"][9]
 
 
-def test_evidence_gives_means_and_ranges_of_both_splits_and_probes(study, tmp_path):
-    ledger = study.judge(tmp_path)
-    assert "last epoch, mean and range over 2 seeds: λ=1: 0.2995 (0.299 to 0.3)" in ledger["evidence"][1]
-    assert "On held-out triplets: λ=1: 0.2995" in ledger["evidence"][1]
-    assert "by-epoch probe, last epoch" in ledger["evidence"][4]
-    assert "Converged probe, per clip: λ=1: 0.7 (0.7 to 0.7), λ=0.1: 0.75" in ledger["evidence"][4]
-    assert "converged at epoch" in ledger["evidence"][5]
-    assert "over 6 runs" in ledger["evidence"][9]
+def test_sentences_name_the_grid_at_hand(tmp_path: Path) -> None:
+    sentences = Study(grid=(0.5, 0.02, 0.001, 0.0)).judge(tmp_path)["sentence"]
+    assert sentences[1] == "The triplet loss is highest with λ = 0.5."
+    assert sentences[3] == "The triplet loss is lowest with λ = 0."
+    assert sentences[7] == "F1 and triplet loss differ very little between λ = 0.001 and λ = 0."
 
 
-def test_statements_name_the_grid_at_hand(tmp_path):
-    statements = Study(grid=(0.5, 0.02, 0.001, 0.0)).judge(tmp_path)["statement"]
-    assert statements[1] == "The triplet loss is highest with λ=0.5."
-    assert statements[3] == "The triplet loss is lowest with λ=0."
-    assert statements[7] == "F1 and triplet loss differ very little between λ=0.001 and λ=0."
-
-
-def test_a_middle_arm_within_the_noise_leaves_the_order_undecided(study, tmp_path):
-    study.loss[0.1] = study.loss[0.01]
-    verdicts = study.judge(tmp_path)["verdict"]
-    assert {claim: verdicts[claim] for claim in (1, 2, 3)} == {1: "holds", 2: "undecided", 3: "undecided"}
-
-
-def test_convergence_claims_when_every_curve_has_converged(study, tmp_path):
-    study.entropy = {1.0: falling(1.5, 0.9), 0.1: falling(1.5, 0.6), 0.01: falling(1.5, 0.9)}
-    study.loss[0.01] = falling(0.2, 0.9)
-    verdicts = study.judge(tmp_path)["verdict"]
-    assert {claim: verdicts[claim] for claim in (5, 6, 8)} == {
-        5: "undecided",
-        6: "does not hold",
-        8: "does not hold",
-    }
-
-
-def test_curves_too_rough_to_tell_their_slope_are_undecided(study, tmp_path):
-    noise = 0.1 * (-1.0) ** EPOCHS
-    study.entropy[0.1] = study.entropy[0.1] + noise
-    study.loss[0.01] = study.loss[0.01] + noise
-    ledger = study.judge(tmp_path)
-    assert ledger["verdict"][6] == ledger["verdict"][8] == "undecided"
-    assert "unclear at epoch 20" in ledger["evidence"][6]
-
-
-def test_probe_curves_are_compared_over_the_epochs_they_share(study, tmp_path):
-    study.entropy[1.0] = study.entropy[1.0][:12]
-    assert "still falling at epoch 12" in study.judge(tmp_path)["evidence"][5]
+def test_curves_are_compared_over_the_epochs_they_share(study: Study, tmp_path: Path) -> None:
     study.entropy[1.0] = study.entropy[1.0][:7]
     ledger = study.judge(tmp_path)
     assert ledger["verdict"][5] == ledger["verdict"][6] == "undecided"
-    assert "share 7 epochs" in ledger["evidence"][5]
+    assert "not tested: there are 7 epochs; the end of a curve needs 8" in ledger["evidence"][5]
 
 
-def test_short_training_cannot_be_judged_on_its_end(study, tmp_path):
-    study.loss = {l2: curve[:5] for l2, curve in study.loss.items()}
-    ledger = study.judge(tmp_path)
-    assert ledger["verdict"][8] == "undecided"
-    assert "5 epochs were trained" in ledger["evidence"][8]
-
-
-def test_nearly_equal_arms_differ_little(study, tmp_path):
-    study.f1[0.1], study.loss[0.1] = 1.01 * study.f1[0.01], 1.01 * study.loss[0.01]
-    assert study.judge(tmp_path)["verdict"][7] == "holds"
-    study.f1[0.1] = 1.2 * study.f1[0.01]
-    assert study.judge(tmp_path)["verdict"][7] == "does not hold"
-
-
-def test_an_optimum_inside_the_grid(study, tmp_path):
-    study.f1[0.1] = np.linspace(0.3, 0.9, 20)
-    assert study.judge(tmp_path)["verdict"][10] == "holds"
-    study.f1[0.1] = study.f1[0.01]
-    assert study.judge(tmp_path)["verdict"][10] == "undecided"
-
-
-def test_loss_and_score_without_relation_are_undecided(tmp_path):
-    study = Study(grid=(1.0, 0.3, 0.1, 0.03, 0.01), seeds=(1,))
-    for l2, last in zip(study.f1, (0.5, 0.7, 0.4, 0.6, 0.55), strict=True):
-        study.f1[l2] = np.linspace(0.3, last, 20)
-    ledger = study.judge(tmp_path)
-    assert ledger["verdict"][9] == "undecided"
-    assert "over 5 runs" in ledger["evidence"][9]
-
-
-def test_a_loss_that_is_missing_leaves_its_claims_undecided(study, tmp_path):
+def test_a_loss_that_is_missing_leaves_its_claims_undecided(study: Study, tmp_path: Path) -> None:
     study.loss[0.01] = np.append(study.loss[0.01][:-1], np.nan)
-    verdicts = study.judge(tmp_path)["verdict"]
-    assert {claim: verdicts[claim] for claim in (2, 3, 8, 9)} == dict.fromkeys((2, 3, 8, 9), "undecided")
+    ledger = study.judge(tmp_path)
+    assert set(ledger["verdict"][[1, 2, 3, 8]]) == {"undecided"}
+    assert ledger["power"][3] == "A run has no such value, so that nothing can be compared."
+    assert "λ = 0.01: no value" in ledger["evidence"][3]
 
 
-def test_without_labels_the_claims_on_the_probe_are_not_tested(study, tmp_path):
+def test_a_run_without_a_loss_is_refused(study: Study, tmp_path: Path) -> None:
+    study.write(tmp_path)
+    training = study.tables["training"]
+    write_table(training[training["run"] != "l2~0.1_seed~2"], tmp_path / "training.tsv")
+    tables = {name: tmp_path / f"{name}.tsv" for name in study.tables}
+    with pytest.raises(InputError, match=r"training\.tsv: needs the triplet loss .*; l2~0\.1_seed~2 missing"):
+        judge_claims(
+            [REGULARISATION], tables["runs"], tables, {}, {"confidence": 0.9, "resamples": 9}, 1, tmp_path / "c"
+        )
+
+
+def test_without_labels_the_claims_on_the_probe_are_not_tested(study: Study, tmp_path: Path) -> None:
     ledger = study.judge(tmp_path, labelled=False)
     for claim in (4, 5, 6, 7, 9, 10):
         assert ledger["verdict"][claim] == "undecided"
         assert ledger["evidence"][claim].startswith("not tested: there are no probe scores")
-    assert ledger["verdict"][[1, 2, 3, 8]].eq("holds").all()
+    assert ledger["verdict"][[1, 2, 3, 8]].eq("confirmed").all()
 
 
-def test_one_lambda_tests_nothing_about_lambda(tmp_path):
-    ledger = Study(grid=(0.1,), seeds=(1, 2, 3)).judge(tmp_path)
+def test_one_lambda_tests_nothing_about_lambda(tmp_path: Path) -> None:
+    ledger = Study(grid=(0.1,)).judge(tmp_path)
     assert set(ledger["verdict"]) == {"undecided"}
-    assert ledger["evidence"].str.startswith("not tested").all()
-    assert "this study has 0.1" in ledger["evidence"][1]
-    assert ledger["statement"][1] == "The triplet loss is highest with the largest λ."
+    assert ledger["evidence"].drop(9).str.startswith("not tested").all()
+    assert "this study has λ = 0.1" in ledger["evidence"][1]
+    assert ledger["sentence"][1] == "The triplet loss is highest with the largest λ."
 
 
-def test_two_lambdas_have_no_inside(tmp_path):
+def test_two_lambdas_have_no_inside(tmp_path: Path) -> None:
     ledger = Study(grid=(1.0, 0.1)).judge(tmp_path)
-    assert ledger["evidence"][10].startswith("not tested: the claim compares at least 3 values of λ")
-    assert ledger["verdict"][1] == "holds"
+    assert ledger["evidence"][10].startswith("not tested: a grid needs at least 3 values to have an inside")
+    assert ledger["verdict"][1] == "confirmed"
 
 
-def test_only_seeds_with_every_lambda_are_compared(tmp_path):
+def test_only_seeds_with_every_lambda_are_compared(tmp_path: Path) -> None:
     study = Study(seeds=(1, 2, 3))
     del study.names[0.1, 3], study.hyper["l2~0.1_seed~3"]
     assert "over 2 seeds" in study.judge(tmp_path)["evidence"][1]
-    for l2, seed in ((1.0, 2), (0.01, 1)):
-        del study.names[l2, seed], study.hyper[f"l2~{l2:g}_seed~{seed}"]
-    ledger = study.judge(tmp_path)
-    assert ledger["evidence"][1].startswith("not tested: no seed was run with every λ")
+    for value, seed in ((1.0, 2), (0.01, 1)):
+        del study.names[value, seed], study.hyper[f"l2~{value}_seed~{seed}"]
+    assert study.judge(tmp_path)["evidence"][1].startswith("not tested: no seed was run with every λ")
 
 
-def test_a_second_thing_that_varies_is_told_or_stops_the_comparison(study, tmp_path):
+def test_a_second_thing_that_varies_is_told_or_stops_the_comparison(study: Study, tmp_path: Path) -> None:
     for values in study.hyper.values():
         values["epochs"] = 30 if values["l2"] == 0.01 else 50
     ledger = study.judge(tmp_path)
-    assert ledger["verdict"][1] == "holds"
+    assert ledger["verdict"][1] == "confirmed"
     assert ledger["evidence"][1].endswith("Not λ alone differs between the runs, but also epochs.")
-    for (l2, seed), run in list(study.names.items()):
-        study.hyper[run]["l2"] = 1.0 if l2 == 0.1 else l2
-        assert study.hyper[run]["seed"] == seed
+    for (value, _), run in study.names.items():
+        study.hyper[run]["l2"] = 1.0 if value == 0.1 else value
     assert "is about λ alone" in study.judge(tmp_path)["evidence"][1]
 
 
-def test_losses_of_another_margin_are_not_correlated_with_scores(study, tmp_path):
-    for values in study.hyper.values():
-        values["margin"] = 0.5 if values["seed"] == 1 else 1.0
-    assert "another margin" in study.judge(tmp_path)["evidence"][9]
+def test_no_claims_file_makes_an_empty_ledger(study: Study, tmp_path: Path) -> None:
+    judge_claims([], tmp_path / "runs.tsv", {}, {}, {}, 1, tmp_path / "claims.tsv")
+    assert read_table(tmp_path / "claims.tsv").columns.tolist() == COLUMNS
 
 
-def test_a_trained_run_without_a_history_is_refused(study, tmp_path):
-    study.hyper["l2~0.01_seed~9"] = {"kind": "trained", "seed": 9, "l2": 0.01}
-    with pytest.raises(InputError, match=r"l2~0\.01_seed~9 missing"):
-        study.judge(tmp_path)
+def test_the_same_form_judges_a_study_of_the_margin(tmp_path: Path) -> None:
+    margins = (0.5, 1.0, 10.0)
+    study = Study(grid=margins, about="margin")
+    study.f1 = dict(zip(margins, (0.5, 0.7, 0.4), strict=True))
+    study.loss = dict(zip(margins, (falling(0.2), falling(0.4), falling(7.8)), strict=True))
+    ledger = study.judge(tmp_path, MARGIN)
+    assert ledger["verdict"].to_dict() == dict.fromkeys(range(1, 6), "confirmed")
+    assert ledger["sentence"][5] == "The triplet loss with margin 10 is still falling at the end."
+    assert ledger["estimated"][3] == "margin 10, less 6"
+    study = Study(grid=(0.5, 2.0), about="margin")
+    ledger = study.judge(tmp_path, MARGIN)
+    assert "not tested: the claim names margin 1; this study has margin 0.5, margin 2" in ledger["evidence"][1]
 
 
-def test_the_ledger_is_plain_text(study, tmp_path):
-    study.judge(tmp_path)
-    ledger = read_text_table(tmp_path / "claims.tsv")
-    assert ledger.columns.tolist() == ["claim", "statement", "verdict", "evidence", "rule"]
-    assert ledger["rule"].tolist() == [claim.rule for claim in CLAIMS]
-    assert not ledger["statement"].str.contains("[{}]").any()
+def test_a_hyperparameter_in_words_can_be_judged(tmp_path: Path) -> None:
+    claims = with_claim({"sentence": "MFCCs score lower.", "measured": ["f1"], "test": {"lowest": "mfcc"}})
+    claims["about"] = "input"
+    ledger = Study(grid=("mfcc", "logmel"), about="input").judge(tmp_path, written(claims, tmp_path))
+    assert ledger["verdict"][1] == "confirmed"
+    assert "feature extractor mfcc: 0.5" in ledger["evidence"][1]
+
+
+def with_claim(claim: dict[str, Any]) -> dict[str, Any]:
+    """The published claims with one in their place."""
+    content: dict[str, Any] = yaml.safe_load(REGULARISATION.read_text())
+    return content | {"claims": [{"refuted_when": "It is not so."} | claim]}
+
+
+def written(content: dict[str, Any], folder: Path) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
+    return path
+
+
+def test_a_measure_that_picks_no_row_is_undecided_and_one_that_picks_several_is_refused(
+    study: Study, tmp_path: Path
+) -> None:
+    claims = with_claim({"sentence": "It is so.", "measured": ["rank"], "test": {"highest": "largest"}})
+    claims["measures"]["rank"] = {"name": "rank", "table": "geometry", "measure": "rank", "where": {"split": "test"}}
+    ledger = study.judge(tmp_path, written(claims, tmp_path))
+    assert ledger["evidence"][1] == "not tested: the table geometry has no rows of rank, split test."
+    claims["measures"]["rank"] = {"name": "f1", "table": "scores", "measure": "macro_f1", "where": {"split": "test"}}
+    with pytest.raises(InputError, match=r"mine\.yaml: `where` must leave one row of scores for each run.*in unit$"):
+        study.judge(tmp_path, written(claims, tmp_path))

@@ -145,7 +145,9 @@ def test_lambda_is_never_an_identifier() -> None:
         assert not [name for name in names if "lambda" in name.lower() and name != "lambdascape"], path.name
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "workflow/README.md", "workflow/STORE.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "workflow/README.md", "workflow/STORE.md", "workflow/claims/README.md"]
+)
 def test_pages_link_to_what_is_there_and_have_no_gaps(name: str) -> None:
     text = (REPO / name).read_text()
     targets = [target for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]

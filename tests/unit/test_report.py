@@ -53,6 +53,7 @@ def write(study: FakeStudy, synthetic: bool = True, **changes: Any) -> str:
         "captions": {name: CAPTIONS / f"{name}.rst" for name in FIGURES},
         "sources": [study.tables["scores"]],
         "benchmarks": {"models": folder / "benchmarks" / "models"},
+        "receipts": folder / "receipts",
         "checkout": ROOT,
         "command": "make run STUDY='a & b'",
     }
@@ -111,12 +112,32 @@ def test_links_reach_their_places_and_every_picture_and_table_is_named(tmp_path:
     assert "0.702 at λ = 0.01" in str(pictures[0]["alt"])
 
 
-def test_every_claim_is_there_with_verdict_evidence_and_rule(tmp_path: Path) -> None:
+def test_every_claim_is_there_with_verdict_estimate_evidence_and_what_would_refute_it(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path)))
-    for _, statement, verdict, evidence, rule in CLAIMS:
-        for words in (statement, verdict, evidence, rule):
+    for _, sentence, verdict, estimated, *_, power, brief, evidence, test, refuted_when, _ in CLAIMS:
+        for words in (sentence, verdict, estimated, power, brief, evidence, test, refuted_when):
             assert words in page.text
-    assert "1 holds, 1 does not hold, 1 is undecided" in page.text
+    assert "Of the claims of Somebody (2020), put in general terms: 1 confirmed, 1 refuted, 1 undecided." in page.text
+    assert "λ = 0.01 less λ = 1: -0.20 (-0.30 to -0.10)." in page.text
+
+
+def test_the_ledger_stands_right_behind_the_one_sentence_answer(tmp_path: Path) -> None:
+    text = Page(write(FakeStudy(tmp_path))).text
+    places = [text.index(words) for words in ("The answer", "The ledger", "1. The loss", "The numbers behind")]
+    assert places == sorted(places)
+    assert len(text[places[0] : places[1]]) < 300
+
+
+def test_a_study_without_claims_says_so(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    write_table(study.frame("claims").head(0), study.tables["claims"])
+    assert "The study names no claims." in Page(write(study)).text
+
+
+def test_claims_of_which_none_was_tested_are_told_so(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    write_table(study.frame("claims").tail(1), study.tables["claims"])
+    assert "None could be tested" in Page(write(study)).text
 
 
 def test_labels_and_paths_from_outside_come_out_harmless(tmp_path: Path) -> None:

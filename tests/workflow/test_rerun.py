@@ -87,7 +87,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
             "class OtherBatches",
             {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | REPORT,
         ),
-        ("claims.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
+        ("claims/ledger.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
         ("geometry.py", "def uniformity", "def other_uniformity", {
             "measure_geometry": 4, "collect_geometry": 1, "draw_maps": 1} | REPORT),
     ],
@@ -97,6 +97,17 @@ def test_changed_code_repeats_what_runs_it(
 ) -> None:
     with finished.edited(f"workflow/lib/lambdascape/{module}", old, new):
         assert finished.planned() == expected
+
+
+def test_an_edited_claim_is_judged_again_and_nothing_else(finished: Checkout) -> None:
+    with finished.edited("workflow/claims/regularisation.yaml", "share: 0.05", "share: 0.1"):
+        assert finished.planned() == {"judge_claims": 1} | REPORT
+
+
+def test_other_claims_or_none_are_judged_without_another_job(finished: Checkout) -> None:
+    for name in ("workflow/claims/margin.yaml", "null"):
+        with finished.edited("tiny.yaml", "study: tiny", f"study: tiny\nclaims: {name}"):
+            assert finished.planned() == {"judge_claims": 1} | REPORT
 
 
 @pytest.mark.parametrize("module", ["training.py", "network.py", "store.py", "features.py", "figures/style.py"])

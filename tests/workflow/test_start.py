@@ -44,3 +44,17 @@ def test_a_wrong_config_is_refused_before_any_job(checkout: Checkout, overlay: s
     assert message in run.stdout
     assert "Traceback" not in run.stdout
     assert not (checkout.folder / "results").exists()
+
+
+def test_a_wrong_claims_file_is_refused_before_any_job(checkout: Checkout) -> None:
+    (checkout.folder / "mine.yaml").write_text("study: mine\nclaims: claims.yaml\n")
+    run = checkout.snakemake("--cores", "1", config="mine.yaml")
+    assert run.returncode != 0
+    assert "claims: must name a file in the working directory or in the checkout; there is no claims.yaml" in run.stdout
+    text = (checkout.folder / "workflow/claims/regularisation.yaml").read_text()
+    (checkout.folder / "claims.yaml").write_text(text.replace("{highest: largest}", "{highst: largest}"))
+    run = checkout.snakemake("--cores", "1", config="mine.yaml")
+    assert run.returncode != 0
+    assert "claims.yaml: claim 1, test.highst: must be a known key; did you mean highest?" in run.stdout
+    assert "Traceback" not in run.stdout
+    assert not (checkout.folder / "results").exists()

@@ -12,6 +12,8 @@ library = os.path.join(workflow.basedir, "workflow", "lib")
 sys.path.insert(0, library)
 os.environ.update(PYTHONPATH=library)
 
+from lambdascape.claims.check import find
+from lambdascape.claims.check import problems as problems_of_claims
 from lambdascape.configuration import problems
 from lambdascape.provenance import fingerprint
 from lambdascape.study import FIGURES, TABLES, Study
@@ -24,6 +26,11 @@ if found:
 validate(config, schema)
 
 checkout = os.path.relpath(workflow.basedir)
+claims = find(config["claims"], [".", checkout])
+with open(workflow.source_path("../schemas/claims.schema.yaml"), encoding="utf-8") as stream:
+    found = problems_of_claims(claims, yaml.safe_load(stream), config)
+if found:
+    raise WorkflowError("The claims cannot be judged:\n  " + "\n  ".join(found))
 overlays = [os.path.relpath(file, workflow.basedir) for file in workflow.overwrite_configfiles]
 study = Study(config, checkout, overlays)
 report_folder = os.path.relpath(os.path.join(workflow.basedir, "workflow", "report"))

@@ -1,4 +1,4 @@
-# Tidy tables of all spaces together, and the verdict on each claim of the published study.
+# Tidy tables of all spaces together, and the verdict on each claim.
 
 
 rule tables:
@@ -125,6 +125,9 @@ rule judge_claims:
         training="results/{study}/tables/training.tsv",
         probe_epochs="results/{study}/tables/probe_epochs.tsv",
         scores="results/{study}/tables/scores.tsv",
+        geometry="results/{study}/tables/geometry.tsv",
+        confusions=expand("results/{{study}}/probes/{run}/confusion.tsv", run=study.runs),
+        claims=claims,
     output:
         claims="results/{study}/tables/claims.tsv",
     log:
@@ -137,6 +140,9 @@ rule judge_claims:
         mem_mb=1000,
         runtime=10,
     params:
+        runs=list(study.runs),
+        settings=config["statistics"],
+        seed=config["sweep"]["seeds"][0],
         code=fingerprint("judge_claims"),
     script:
         "../scripts/judge_claims.py"

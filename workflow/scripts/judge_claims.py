@@ -1,14 +1,16 @@
-"""Judge the claims of the published study by the numbers of this one."""
+"""Judge the claims of the study by its numbers."""
 
 from lambdascape.jobs import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.claims import judge_claims
+    from lambdascape.claims.ledger import judge_claims
 
     judge_claims(
+        snakemake.input.claims,
         snakemake.input.runs,
-        snakemake.input.training,
-        snakemake.input.probe_epochs,
-        snakemake.input.scores,
-        snakemake.output.claims,
+        tables=dict(snakemake.input.items()),
+        confusions=dict(zip(snakemake.params.runs, snakemake.input.confusions, strict=True)),
+        settings=snakemake.params.settings,
+        seed=snakemake.params.seed,
+        output=snakemake.output.claims,
     )

@@ -42,12 +42,12 @@ def problems(config: dict[str, Any], schema: dict[str, Any], files: Iterable[str
     Returns:
         One line per problem; empty when the config can be used.
     """
-    found = [*_code_in(files), *_not_finite(config)]
+    found = [*_code_in(files), *not_finite(config)]
     errors = Draft202012Validator(schema).iter_errors(config)
     found += [
         line
         for error in sorted(errors, key=lambda error: [str(part) for part in error.path])
-        for line in _explain(error)
+        for line in explain(error)
     ]
     return found or list(_contradictions(_with_defaults(config, schema)))
 
@@ -58,26 +58,27 @@ def _code_in(files: Iterable[str]) -> Iterator[str]:
             yield f"{YTE}: a config must be plain YAML, because this key runs Python code; got it in {file}"
 
 
-def _not_finite(value: Any, key: str = "") -> Iterator[str]:
-    """JSON has no such numbers, so that a schema cannot refuse them."""
+def not_finite(value: Any, key: str = "") -> Iterator[str]:
+    """Name the numbers that are not finite: JSON has none, so that a schema cannot refuse them."""
     if isinstance(value, float) and not math.isfinite(value):
         yield f"{key}: must be a finite number; got {value}"
     elif isinstance(value, dict | list):
         inner = value.items() if isinstance(value, dict) else enumerate(value)
         for name, entry in inner:
-            yield from _not_finite(entry, f"{key}.{name}".lstrip("."))
+            yield from not_finite(entry, f"{key}.{name}".lstrip("."))
 
 
-def _explain(error: ValidationError) -> Iterator[str]:
-    """Say what the schema found in the words of the reader of a config."""
+def explain(error: ValidationError) -> Iterator[str]:
+    """Say what a schema found in the words of the reader of a config or of another YAML file."""
     key = ".".join(str(part) for part in error.absolute_path) or "config"
     rule: Any = error.validator_value  # jsonschema types it as a value that may be unset
-    found = _shown(error.instance)
+    instance: Any = error.instance
+    found = shown(instance)
     match error.validator:
         case "additionalProperties":
             yield from _unknown_keys(error)
         case "type":
-            yield f"{key}: must be {_kinds(rule)}; got {found}{_hint(error.instance, rule)}"
+            yield f"{key}: must be {_kinds(rule)}; got {found}{hint(instance, rule)}"
         case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
             relation = {
                 "minimum": "at least",
@@ -86,6 +87,10 @@ def _explain(error: ValidationError) -> Iterator[str]:
                 "exclusiveMaximum": "below",
             }
             yield f"{key}: must be {relation[error.validator]} {rule:g}; got {found}"
+        case "maxProperties":
+            yield f"{key}: must have no more than {rule} key; got {', '.join(map(str, instance))}"
+        case "required":
+            yield f"{key}: must have {' and '.join(name for name in rule if name not in instance)}"
         case "enum":
             yield f"{key}: must be one of {', '.join(rule)}; got {found}"
         case "uniqueItems":
@@ -117,7 +122,7 @@ def _kinds(rule: str | list[str]) -> str:
     return " or ".join(KINDS[kind] for kind in ([rule] if isinstance(rule, str) else rule))
 
 
-def _hint(value: Any, rule: str | list[str]) -> str:
+def hint(value: Any, rule: str | list[str]) -> str:
     """What to do where a text arrived that means a number."""
     try:
         number = float(value) if isinstance(value, str) and rule != "string" else None
@@ -136,7 +141,8 @@ def _with_point(value: float) -> str:
     return text.replace("e", ".0e") if "e" in text and "." not in text else text
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as a message quotes it."""
     text = "null" if value is None else f"the text {value!r}" if isinstance(value, str) else repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 

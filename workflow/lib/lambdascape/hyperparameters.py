@@ -126,3 +126,18 @@ def in_words(column: str) -> tuple[str, str]:
             if row.key.rsplit(".", 1)[-1] == column:
                 return row.name, row.unit
     return column.replace("_", " "), ""
+
+
+def setting(column: str, value: Any) -> str:
+    """A value of a column of runs.tsv as it stands beside a number, such as `λ = 0.01` or `margin 0.5`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    shown = f"{value:g}" if is_number else str(value)
+    if column == "l2":
+        return f"λ = {shown}"
+    name, unit = in_words(column)
+    return f"{name.lower()} {shown} {unit}".rstrip()
+
+
+def symbol(column: str) -> str:
+    """The short name of a column of runs.tsv for running text: λ, or the name in words."""
+    return "λ" if column == "l2" else in_words(column)[0].lower()

@@ -146,6 +146,8 @@ class Difference:
         wide_low: low end of the interval for new runs on new sessions.
         wide_high: its high end.
         p: two-sided p-value for new runs on new sessions; NaN with one seed.
+        error: standard error for new runs on new sessions.
+        freedom: its degrees of freedom.
     """
 
     value: float
@@ -155,6 +157,8 @@ class Difference:
     wide_low: float = float("nan")
     wide_high: float = float("nan")
     p: float = float("nan")
+    error: float = float("nan")
+    freedom: float = float("nan")
 
 
 def difference(scores: PairedScores, first: int, second: int, confidence: float) -> Difference:
@@ -196,7 +200,8 @@ def difference(scores: PairedScores, first: int, second: int, confidence: float)
     error = max(own + shared, over_sessions) ** 0.5
     wide = float(t.ppf((1 + confidence) / 2, freedom)) * error
     far = abs(value) / max(error, np.finfo(float).tiny)  # 0 where nothing differs at all
-    return replace(narrow, wide_low=value - wide, wide_high=value + wide, p=2 * float(t.sf(far, freedom)))
+    p = 2 * float(t.sf(far, freedom))
+    return replace(narrow, wide_low=value - wide, wide_high=value + wide, p=p, error=error, freedom=freedom)
 
 
 def mean_over_seeds(scores: Floats) -> Floats:

@@ -272,6 +272,7 @@ class Study:
                 "features": f"results/benchmarks/features/{self.dataset}/{self.recipe}",
             }
             | stages,
+            "receipts": f"results/receipts/{self.name}",
             "checkout": self.checkout,
             "command": " ".join(["snakemake --cores all --configfile", *self.overlays])
             if self.overlays

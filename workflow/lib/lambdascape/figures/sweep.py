@@ -8,7 +8,7 @@ import pandas as pd
 
 from lambdascape.errors import InputError
 from lambdascape.files import read_table
-from lambdascape.hyperparameters import in_words
+from lambdascape.hyperparameters import in_words, setting, symbol
 
 NOT_SWEPT = ("run", "kind", "seed")
 REFERENCES = {"untrained": "untrained network", "mean_logmel": "mean log-mel"}
@@ -44,7 +44,7 @@ class Sweep:
     @property
     def symbol(self) -> str:
         """The short name of what varies, for running text: λ, or the name in words."""
-        return "λ" if self.key == "l2" else in_words(self.key)[0].lower()
+        return symbol(self.key)
 
     @property
     def others_in_words(self) -> str:
@@ -53,12 +53,7 @@ class Sweep:
 
     def label(self, value: Any) -> str:
         """A value of the axis as it stands beside a curve, such as `λ = 0.01`."""
-        if not self.key:
-            return "all runs"
-        if self.key == "l2":
-            return f"λ = {text(value)}"
-        name, unit = in_words(self.key)
-        return f"{name.lower()} {text(value)} {unit}".rstrip()
+        return setting(self.key, value) if self.key else "all runs"
 
     def seeds(self) -> int:
         """Number of different seeds of the trained runs."""

@@ -19,6 +19,8 @@ from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, warnings_of
 from lambdascape.report.hyperparameters import table_1
+from lambdascape.report.leakage import Facts, checklist
+from lambdascape.report.ledger import TEXT, ledger
 from lambdascape.report.verdict import Answer, answer
 
 LARGEST_SVG = 1_500_000  # bytes; a larger drawing is shown as its PNG
@@ -30,7 +32,7 @@ TEXT_COLUMNS = {
     "comparisons": ("unit", "measure", "first", "second"),
     "choice": ("arm",),
     "selection": ("criterion", "better", "picks", "labels_pick"),
-    "claims": ("claim", "statement", "verdict", "evidence", "rule"),
+    "claims": TEXT,
 }
 TITLES = {
     "response": "What a probe scores on held-out sessions",
@@ -45,7 +47,6 @@ TITLES = {
     "tiles": "Log-mel frames of a few tiles of each class",
 }
 WIDE = ("selection", "dynamics", "maps", "confusion", "dataset", "tiles")
-MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def write_report(
     captions: Mapping[str, str | Path],
     sources: Sequence[str | Path],
     benchmarks: Mapping[str, str | Path],
+    receipts: str | Path,
     checkout: str | Path,
     command: str,
 ) -> None:
@@ -88,11 +90,12 @@ def write_report(
         captions: name to path of the caption in reStructuredText, for every figure.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
         benchmarks: stage to the folder of its benchmark files, in the order of the stages.
+        receipts: folder of the receipts of the study's jobs, for the leakage checklist.
         checkout: folder of the code, for its git state.
         command: what reproduces the study.
 
     Raises:
-        InputError: a table has not the columns it needs, a caption is missing, or a caption cannot be read.
+        InputError: a table has not the columns it needs, a caption is missing, or a caption or receipt cannot be read.
     """
     read = {name: read_table(tables[name], text=columns) for name, columns in TEXT_COLUMNS.items()}
     listed = {name: read_text_table(tables[name]) for name in ("clips", "rejected", "warnings", "unused_clips")}
@@ -111,8 +114,16 @@ def write_report(
         flagged=warnings_of(read["training"]),
         mark=MARK,
         pictures=pictures,
-        claims=_claims(read["claims"]),
-        tally=_tally(read["claims"]),
+        ledger=ledger(read["claims"]),
+        leakage=checklist(
+            Facts(
+                listed["clips"],
+                config,
+                read["scores"],
+                dict(zip(read["runs"]["run"], read["runs"]["kind"], strict=True)),
+                Path(receipts),
+            )
+        ),
         hyperparameters=table_1(config, read["runs"], sweep),
         dataset=config["dataset"],
         test_fold=config["split"]["test_fold"],
@@ -177,27 +188,6 @@ def _tables(
             str(paths["unused_clips"]),
         ),
     }
-
-
-def _claims(claims: pd.DataFrame) -> list[dict[str, str]]:
-    """Claims of the ledger with the mark and the style of their verdict."""
-    return [
-        {str(key): str(value) for key, value in row.items()}
-        | {"mark": MARKS.get(row["verdict"], ""), "style": str(row["verdict"]).replace(" ", "-")}
-        for row in claims.to_dict("records")
-    ]
-
-
-def _tally(claims: pd.DataFrame) -> str:
-    """How many claims hold, in words."""
-    counts = claims["verdict"].value_counts()
-    words = {
-        "holds": ("holds", "hold"),
-        "does not hold": ("does not hold", "do not hold"),
-        "undecided": ("is undecided", "are undecided"),
-    }
-    parts = [f"{counts[v]} {forms[int(counts[v] > 1)]}" for v, forms in words.items() if v in counts]
-    return ", ".join(parts)
 
 
 def _pictures(

@@ -1,0 +1,191 @@
+"""The ledger: every claim of a claims file with its verdict, the numbers behind it, and what would refute it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lambdascape.claims.evidence import Evidence, UntestableError
+from lambdascape.claims.findings import Finding, Question, capital
+from lambdascape.claims.form import PLACES, Claim, places_in, read_claims
+from lambdascape.claims.judges import JUDGES
+from lambdascape.errors import InputError
+from lambdascape.files import read_table, write_table
+from lambdascape.hyperparameters import setting
+
+COLUMNS = [
+    "claim",
+    "sentence",
+    "verdict",
+    "estimated",
+    "estimate",
+    "low",
+    "high",
+    "power",
+    "brief",
+    "evidence",
+    "test",
+    "refuted_when",
+    "source",
+]
+TABLES = {
+    "training": ("run", "split", "measure"),
+    "probe_epochs": ("run", "split", "measure"),
+    "scores": ("run", "probe", "split", "unit", "measure", "class"),
+    "geometry": ("run", "split", "measure"),
+}
+COUNTS = ["run", "probe", "unit", "session", "label", "predicted", "count"]
+TESTS = {
+    "highest": "{place} is above every other {symbol}.",
+    "lowest": "{place} is below every other {symbol}.",
+    "ordered": "The measure is {given} from each {symbol} to the next larger one.",
+    "best_inside": "A {symbol} inside the grid is better (the {given}) than both its ends.",
+    "differs_at_most": "The interval of the difference lies inside the margin on both sides.",
+    "at_least": "{place} is above the level that the claim names.",
+    "at_most": "{place} is below the level that the claim names.",
+    "still_falling": "The last quarter of every curve (at least 4 epochs) falls by more than 5 % of its whole fall.",
+    "has_converged": "The last quarter of every curve (at least 4 epochs) changes by less than 5 % of its whole fall.",
+    "correlates": "The rank correlation is {given}, among the seeds of one {symbol} and over the means of each.",
+}
+INTERVALS = (
+    "Confirmed when the {confidence:g} % interval of every comparison leaves 0 on this side, refuted when that of one "
+    "leaves it on the other (Bonferroni over the comparisons). Comparisons are paired by seed; those of scores are "
+    "paired by session too, and their interval is for new runs on new sessions."
+)
+CORRELATIONS = (
+    "Confirmed when all have p below {alpha:.2g} in a permutation test, refuted when the opposite is found in one "
+    "(Bonferroni). Runs of which both measures are kept at several epochs are asked over their epochs too."
+)
+
+
+def judge_claims(
+    claims_paths: Sequence[str | Path],
+    runs_path: str | Path,
+    tables: Mapping[str, str | Path],
+    confusions: Mapping[str, str | Path],
+    settings: dict[str, Any],
+    seed: int,
+    output: str | Path,
+) -> None:
+    """Judge the claims of a study on its numbers.
+
+    Arms are compared seed by seed, over the seeds that were run with every value of the hyperparameter. The tests are
+    those of `judges.JUDGES`.
+
+    Args:
+        claims_paths: the claims file, or none.
+        runs_path: runs.tsv of the study.
+        tables: paths of the tables `TABLES`; more may be.
+        confusions: trained run to its confusion.tsv, by session.
+        settings: `resamples` and `confidence`.
+        seed: of the resamples.
+        output: table with `COLUMNS`; header only without a claims file. Numbers are missing where nothing was tested.
+
+    Raises:
+        InputError: a measure leaves several rows for one run, or a trained run has no triplet loss in training.tsv.
+    """
+    rows: list[dict[str, Any]] = []
+    for path in claims_paths:
+        content = read_claims(path)
+        runs = read_table(runs_path, text=("run", "kind"))
+        evidence = Evidence(
+            about=content.about,
+            runs=runs[runs["kind"] == "trained"],
+            tables={name: read_table(tables[name], text=columns) for name, columns in TABLES.items()},
+            counts=_counts(confusions),
+            resamples=settings["resamples"],
+            seed=seed,
+        )
+        _check_complete(evidence, tables["training"])
+        try:
+            rows += [
+                {"source": content.source} | _row(claim, evidence, settings["confidence"]) for claim in content.claims
+            ]
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    write_table(pd.DataFrame(rows, columns=COLUMNS), output)
+
+
+def _counts(confusions: Mapping[str, str | Path]) -> pd.DataFrame:
+    """The counts of all runs in one table; where a file names no probe, they are of the converged one."""
+    text = ("unit", "session", "label", "predicted")
+    parts = [read_table(path, text=text).assign(run=run) for run, path in confusions.items()]
+    parts = [part if "probe" in part else part.assign(probe="converged") for part in parts if len(part)]
+    return pd.concat(parts, ignore_index=True)[COUNTS] if parts else pd.DataFrame(columns=COUNTS)
+
+
+def _check_complete(evidence: Evidence, training_path: str | Path) -> None:
+    training = evidence.tables["training"]
+    known = training["run"][(training["split"] == "train") & (training["measure"] == "triplet_loss")]
+    missing = sorted(set(evidence.runs["run"]) - set(known))
+    if missing:
+        raise InputError(f"{training_path}: needs the triplet loss of every trained run; {', '.join(missing)} missing")
+
+
+def _row(claim: Claim, evidence: Evidence, confidence: float) -> dict[str, Any]:
+    try:
+        _check_testable(claim, evidence)
+        measures = claim.measured if claim.kind != "correlates" else claim.measured[:1]
+        found = [JUDGES[claim.kind](Question(claim, measure, evidence, confidence)) for measure in measures]
+        finding = _joined(claim, found)
+        finding = replace(finding, evidence=finding.evidence + _confounded(claim, evidence))
+    except UntestableError as lack:
+        unknown = float("nan")
+        finding = Finding("undecided", "", unknown, unknown, unknown, "", *[f"not tested: {lack}"] * 2)
+    words = vars(finding) | {"claim": claim.number, "sentence": claim.sentence.format_map(_names(evidence))}
+    return words | {"test": _test(claim, evidence, confidence), "refuted_when": claim.refuted_when}
+
+
+def _joined(claim: Claim, found: list[Finding]) -> Finding:
+    """Join the findings on several measures: all have to confirm, one refutes; the decisive one gives the numbers."""
+    if len(found) == 1:
+        return found[0]
+    rank = {"refuted": 0, "undecided": 1, "confirmed": 2}
+    decisive = min(found, key=lambda one: rank[one.verdict])
+    parts = [f"{measure.name}: {one.verdict}" for measure, one in zip(claim.measured, found, strict=True)]
+    evidence = " ".join(one.evidence for one in found)
+    return replace(decisive, brief=f"{capital('; '.join(parts))}.", evidence=evidence)
+
+
+def _check_testable(claim: Claim, evidence: Evidence) -> None:
+    """Stop where the runs cannot bear on a claim about the hyperparameter."""
+    if not evidence.grid:
+        raise UntestableError(f"the runs of this study have no {evidence.symbol}.")
+    if claim.kind == "correlates":
+        return
+    symbol, found = evidence.symbol, ", ".join(setting(evidence.about, value) for value in evidence.grid) or "none"
+    if len(evidence.grid) < 2:
+        raise UntestableError(f"the claim compares values of {symbol}; this study has {found}.")
+    if evidence.runs.duplicated([evidence.about, "seed"]).any():
+        raise UntestableError(
+            f"runs of one {symbol} and seed differ in something else, and the claim is about {symbol} alone."
+        )
+    if not evidence.seeds:
+        raise UntestableError(f"no seed was run with every {symbol} ({found}).")
+
+
+def _confounded(claim: Claim, evidence: Evidence) -> str:
+    """A warning when the hyperparameter is not the only thing that differs between the runs."""
+    others = evidence.runs.drop(columns=["run", "kind", "seed", evidence.about])
+    varied = [str(name) for name in others.columns if others[name].nunique(dropna=False) > 1]
+    if not varied or claim.kind == "correlates":
+        return ""
+    return f" Not {evidence.symbol} alone differs between the runs, but also {', '.join(varied)}."
+
+
+def _names(evidence: Evidence) -> dict[Any, str]:
+    """The places of the grid in words, with the values of this study where it has several."""
+    if len(evidence.grid) < 2:
+        return {place: f"{words} {evidence.symbol}" for place, words in PLACES.items()}
+    return {place: setting(evidence.about, evidence.value_at(place)) for place in PLACES}
+
+
+def _test(claim: Claim, evidence: Evidence, confidence: float) -> str:
+    """How the verdict follows from the numbers."""
+    place, *_ = [*places_in(claim.kind, claim.given), ""]
+    named = _names(evidence).get(place, setting(evidence.about, place))
+    words = TESTS[claim.kind].format(given=claim.given, place=named, symbol=evidence.symbol)
+    rule = CORRELATIONS if claim.kind == "correlates" else INTERVALS
+    return f"{capital(words)} {rule.format(confidence=100 * confidence, alpha=1 - confidence)}"

@@ -1,0 +1,105 @@
+"""The ledger of claims as the report shows it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import floor, log10
+from typing import Any
+
+import pandas as pd
+
+TEXT = ("sentence", "verdict", "estimated", "power", "brief", "evidence", "test", "refuted_when", "source")
+MARKS = {"confirmed": "✓", "refuted": "✗", "undecided": "?"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One claim.
+
+    Attributes:
+        number: its place in the claims file.
+        sentence: the claim.
+        verdict: confirmed, refuted or undecided.
+        mark: a sign for the verdict.
+        estimated: what the estimate is.
+        estimate: the number, empty where there is none.
+        interval: its interval in words, empty where there is none.
+        brief: the numbers behind it in one line; of an undecided claim, the power of the data too.
+        details: name and text of what a reader may want beside it.
+    """
+
+    number: str
+    sentence: str
+    verdict: str
+    mark: str
+    estimated: str
+    estimate: str
+    interval: str
+    brief: str
+    details: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All claims.
+
+    Attributes:
+        source: who made them; empty where the claims file does not say.
+        tally: how many have which verdict, in words.
+        entries: the claims.
+        tested: whether any could be tested.
+    """
+
+    source: str
+    tally: str
+    entries: list[Entry]
+    tested: bool
+
+
+def ledger(claims: pd.DataFrame) -> Ledger:
+    """Set the table of claims for the page.
+
+    Args:
+        claims: table of `claims.ledger.judge_claims`, read with the columns `TEXT` as text.
+    """
+    counts = claims["verdict"].value_counts()
+    tally = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS if verdict in counts)
+    source = str(claims["source"].iloc[0]) if len(claims) else ""
+    return Ledger(source, tally, list(_entries(claims)), bool((~_untested(claims)).any()))
+
+
+def _untested(claims: pd.DataFrame) -> "pd.Series[bool]":
+    return claims["evidence"].str.startswith("not tested")
+
+
+def _entries(claims: pd.DataFrame) -> Iterator[Entry]:
+    for row in claims.to_dict("records"):
+        estimate, interval = _estimate(row["estimate"], row["low"], row["high"])
+        details = [
+            ("Estimate", f"{row['estimated']}: {estimate} ({interval})." if estimate else ""),
+            ("Evidence", row["evidence"]),
+            ("Test", row["test"]),
+            ("Refuted when", row["refuted_when"]),
+            ("Power", row["power"]),
+        ]
+        yield Entry(
+            str(row["claim"]),
+            row["sentence"],
+            row["verdict"],
+            MARKS.get(row["verdict"], ""),
+            row["estimated"],
+            estimate,
+            interval,
+            f"{row['brief']} {row['power']}".strip() if row["verdict"] == "undecided" else row["brief"],
+            [(name, text) for name, text in details if text],
+        )
+
+
+def _estimate(estimate: Any, low: Any, high: Any) -> tuple[str, str]:
+    """An estimate and its interval, as exact as two digits of the interval's width; empty where there is none."""
+    if pd.isna(estimate):
+        return "", ""
+    if pd.isna(low):
+        return f"{estimate:.3g}", "no interval"
+    digits = min(max(1 - floor(log10(high - low)), 0), 6) if high > low else 3
+    shown = [f"{round(value, digits) + 0.0:.{digits}f}" for value in (estimate, low, high)]
+    return shown[0], f"{shown[1]} to {shown[2]}"
