@@ -20,9 +20,11 @@ from lambdascape.files import read_table
 
 GROUPS = {"stem": "stem", **{f"stage{i}": f"stage {i}" for i in range(1, 5)}, "head": "embedding layer"}
 WIDTH, HEIGHT = 1.32, 0.98  # of a panel, inches
-MARGINS = style.Margins(left=2.35, right=0.25, top=1.5, bottom=0.72, column=0.12, row=0.16)
+MARGINS = style.Margins(left=2.35, right=0.25, top=0.95, bottom=0.72, column=0.12, row=0.16)
+KEY_LINE = 0.2  # inches
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MOST_TICKS = 4
+ABSENT = {"gradient_ratio": "no penalty", "variance_over_epsilon": "no normalisation", "gamma": "no normalisation"}
 KEYS_IN_A_ROW = 6
 
 
@@ -41,7 +43,7 @@ KINDS = {
     "relative_update": Kind("‖Δw‖ / ‖w‖", "what a step changes"),
     "angular_update": Kind("∠(w, w + Δw)", "how far a step turns, rad"),
     "effective_learning_rate": Kind("learning rate / ‖w‖²", "effective learning rate"),
-    "gradient_ratio": Kind("‖∇penalty‖ / ‖∇triplet‖", "who pulls; above 1: λ", 1.0),
+    "gradient_ratio": Kind("‖∇penalty‖ / ‖∇triplet‖", "above 1 the penalty leads", 1.0),
     "variance_over_epsilon": Kind("variance / ε", "below 1 the stage fades", 1.0),
     "gamma": Kind("mean |γ|", "scale behind normalisation", decades=False),
     "dead_kernels": Kind("dead kernels", "share that hands on nothing", decades=False),
@@ -69,7 +71,7 @@ def dynamics_figure(sweep: Sweep, table: pd.DataFrame) -> Figure:
     """The figure that `draw_dynamics` writes; its lines carry `<measure>:<group>:<setting>` as their label."""
     values = table.merge(sweep.trained, on="run")
     groups = [group for group in GROUPS if (values["group"] == group).any()]
-    figure, grid = _grid(len(groups))
+    figure, grid = _grid(len(groups), MARGINS.top + KEY_LINE * -(-len(sweep.values) // KEYS_IN_A_ROW))
     last = float(values["epoch"].max())
     for (measure, kind), row in zip(KINDS.items(), grid, strict=True):
         here = values[values["measure"] == measure]
@@ -82,7 +84,7 @@ def dynamics_figure(sweep: Sweep, table: pd.DataFrame) -> Figure:
             axes.set_xlim(min(1.0, last - 1), max(last, 2.0))
             axes.xaxis.set_major_locator(MaxNLocator(3, integer=True))
             axes.tick_params(labelbottom=row is grid[-1], labelsize=9)
-            _panel(axes, sweep, here[here["group"] == group], f"{measure}:{group}")
+            _panel(axes, sweep, here[here["group"] == group], measure, group)
             if kind.mark:
                 axes.axhline(kind.mark, color=style.QUIET, lw=0.9, ls=(0, (4, 2)), zorder=1.5, label="_mark")
         _name(row[0], kind)
@@ -94,32 +96,34 @@ def dynamics_figure(sweep: Sweep, table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _grid(columns: int) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with a row of panels for each measure."""
+def _grid(columns: int, top: float) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a row of panels for each measure, below `top` inches."""
     rows = len(KINDS)
     width = MARGINS.left + columns * WIDTH + (columns - 1) * MARGINS.column + MARGINS.right
-    height = MARGINS.top + rows * HEIGHT + (rows - 1) * MARGINS.row + MARGINS.bottom
+    height = top + rows * HEIGHT + (rows - 1) * MARGINS.row + MARGINS.bottom
     figure = style.figure(width, height)
 
     def panel(row: int, column: int) -> Axes:
         left = MARGINS.left + column * (WIDTH + MARGINS.column)
-        bottom = height - MARGINS.top - HEIGHT - row * (HEIGHT + MARGINS.row)
+        bottom = height - top - HEIGHT - row * (HEIGHT + MARGINS.row)
         return figure.add_axes((left / width, bottom / height, WIDTH / width, HEIGHT / height))
 
     return figure, [[panel(row, column) for column in range(columns)] for row in range(rows)]
 
 
 def _scale(values: npt.NDArray[np.float64], kind: Kind) -> tuple[tuple[float, float], Sequence[float]]:
-    """Limits and ticks of a row: whole decades around the values above 0, or from 0 to 1 or more."""
+    """Limits and ticks of a row: from 0 to 1 or more, or around the values above 0, with at least two powers of ten."""
     known = values[np.isfinite(values)]
     if not kind.decades:
         top = max(1.0, float(known.max(initial=0)))
-        return (-0.04 * top, 1.04 * top), MaxNLocator(2).tick_values(0, top)[:3].tolist()
+        return (-0.04 * top, 1.04 * top), np.arange(0, top + 1e-9, 0.5 if top < 2 else math.ceil(top / 3)).tolist()
     logs = np.log10(np.append(known[known > 0], kind.mark or []))
-    low, high = (math.floor(logs.min()), math.ceil(logs.max())) if len(logs) else (0, 0)
-    high = max(high, low + 1)
-    step = -(-(high - low) // MOST_TICKS)
-    return (10.0**low, 10.0**high), [10.0**power for power in range(low, high + 1, step)]
+    low, high = (logs.min() - 0.08, logs.max() + 0.08) if len(logs) else (0.0, 1.0)
+    if math.floor(high) <= math.ceil(low):
+        low, high = min(low, math.floor(low)), max(high, math.floor(low) + 1.0)
+    first, last = math.ceil(low), math.floor(high)
+    step = -(-(last - first) // MOST_TICKS) or 1
+    return (10.0**low, 10.0**high), [10.0**power for power in range(first, last + 1, step)]
 
 
 def _power(value: float) -> str:
@@ -128,25 +132,26 @@ def _power(value: float) -> str:
     return text(value) if abs(exponent) <= 2 else f"10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
-def _panel(axes: Axes, sweep: Sweep, rows: pd.DataFrame, label: str) -> None:
-    """The mean over runs of each value with its band, or with a thin line for each arm."""
-    if rows["value"].isna().all():
-        axes.text(0.5, 0.5, "no normalisation", transform=axes.transAxes, ha="center", va="center", fontsize=8.5,
-            color=style.QUIET)  # fmt: skip
+def _panel(axes: Axes, sweep: Sweep, rows: pd.DataFrame, measure: str, group: str) -> None:
+    """The mean over runs of each value with its band, or with a thin line for each arm; words where there is none."""
+    if measure in ABSENT and not (rows["value"] > 0).any():
+        place: Any = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+        axes.text(0.5, 0.4, ABSENT[measure], fontsize=8.5, color=style.QUIET, **place)
     colours = style.colours(sweep.values)
     for setting in sweep.values:
         here = rows[rows["setting"] == setting]
         over_runs = here.groupby("epoch")["value"].agg(["mean", "min", "max"])
-        colour: Any = {"color": colours[setting]}
-        marker: Any = {"marker": "o", "ms": 4} if len(over_runs) == 1 else {}
-        axes.plot(over_runs.index, over_runs["mean"], lw=1.7, zorder=2.5, label=f"{label}:{text(setting)}", **colour,
-            **marker)  # fmt: skip
+        look: Any = {"color": colours[setting], "label": f"{measure}:{group}:{text(setting)}"}
+        marker = "o" if len(over_runs) == 1 else None
+        axes.plot(over_runs.index, over_runs["mean"], lw=1.7, zorder=2.5, marker=marker, ms=4, **look)
         if sweep.others:
             for _, arm in here.groupby("arm"):
                 means = arm.groupby("epoch")["value"].mean()
-                axes.plot(means.index, means, lw=0.6, alpha=0.6, zorder=2.2, label="_arm", **colour)
+                axes.plot(means.index, means, lw=0.6, alpha=0.6, zorder=2.2, label="_arm", color=colours[setting])
         else:
-            axes.fill_between(over_runs.index, over_runs["min"], over_runs["max"], lw=0, alpha=0.18, **colour)
+            axes.fill_between(
+                over_runs.index, over_runs["min"], over_runs["max"], lw=0, alpha=0.18, color=colours[setting]
+            )
 
 
 def _name(axes: Axes, kind: Kind) -> None:
