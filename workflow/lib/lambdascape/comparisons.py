@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lambdascape.files import write_table
+from lambdascape.files import read_table, write_table
 from lambdascape.scores import accuracy, macro_f1
 from lambdascape.statistics import (
     PairedScores,
@@ -24,10 +24,10 @@ from lambdascape.statistics import (
     probability_best,
 )
 from lambdascape.sweep import arm_and_seed
-from lambdascape.tables import confusions_by_session, read_confusion
 
 Paths = Sequence[str | Path]
 
+TEXT = ("split", "unit", "session", "label", "predicted")  # columns of confusion.tsv
 MEASURES = {"macro_f1": macro_f1, "accuracy": accuracy}
 # What is compared first, and what chooses: fixed before any score was seen.
 UNIT, MEASURE = "clip", "macro_f1"
@@ -71,18 +71,18 @@ def read_counts(runs: Sequence[str], confusions: Paths, split: str, unit: str) -
     Returns:
         The counts; None without labels.
     """
-    table = pd.concat([read_confusion(run, path, split) for run, path in zip(runs, confusions, strict=True)])
-    table = table[table["unit"] == unit]
+    tables = [read_table(path, text=TEXT).assign(run=run) for run, path in zip(runs, confusions, strict=True)]
+    table = pd.concat(tables)
+    table = table[(table["split"] == split) & (table["unit"] == unit)]
     if table.empty:
         return None
     arms, seeds = ([*dict.fromkeys(part)] for part in zip(*map(arm_and_seed, runs), strict=True))
-    classes = sorted(set(table["label"]) | set(table["predicted"]))
-    sessions = sorted(set(table["session"]))
-    counts = np.zeros((len(arms), len(seeds), len(sessions), len(classes), len(classes)), np.int64)
-    for run, part in table.groupby("run"):
-        arm, seed = arm_and_seed(str(run))
-        own = np.isin(sessions, part["session"].unique())
-        counts[arms.index(arm), seeds.index(seed), own] = confusions_by_session(part, classes)
+    arm, seed = zip(*map(arm_and_seed, table["run"]), strict=True)
+    classes, sessions = sorted(set(table["label"]) | set(table["predicted"])), sorted(set(table["session"]))
+    sides: list[tuple[list[Any], Any]] = [(arms, arm), (seeds, seed), (sessions, table["session"])]
+    sides += [(classes, table["label"]), (classes, table["predicted"])]
+    counts = np.zeros([len(names) for names, _ in sides], np.int64)
+    np.add.at(counts, tuple(pd.Index(names).get_indexer(list(found)) for names, found in sides), table["count"])
     return Counts(arms, seeds, counts)
 
 

@@ -86,7 +86,7 @@ def collect_probes(
         confusion_path: table run, unit, label, predicted, count: the test split, summed over sessions.
     """
     epochs = [_by_epoch(run, path) for run, path in zip(runs, by_epoch, strict=True)]
-    counts = [read_confusion(run, path, "test") for run, path in zip(runs, confusions, strict=True)]
+    counts = [_read_confusion(run, path) for run, path in zip(runs, confusions, strict=True)]
     scores: list[pd.DataFrame] = []
     for run, path, curve, count in zip(runs, converged, epochs, counts, strict=True):
         scores += [_last_epoch(curve), _with_intervals(run, path, count, settings, seed)]
@@ -96,10 +96,10 @@ def collect_probes(
     _write(summed, CONFUSION_COLUMNS, confusion_path)
 
 
-def read_confusion(run: str, path: str | Path, split: str) -> pd.DataFrame:
-    """Read the confusion.tsv of a space: run, split, unit, session, label, predicted, count of one split."""
+def _read_confusion(run: str, path: str | Path) -> pd.DataFrame:
+    """The counts of the test split."""
     table = read_table(path, text=("split", "unit", "session", "label", "predicted")).assign(run=run)
-    return table[table["split"] == split]
+    return table[table["split"] == "test"]
 
 
 def _last_epoch(curve: pd.DataFrame) -> pd.DataFrame:
