@@ -22,7 +22,7 @@ rule write_report:
         geometry="results/{study}/tables/geometry.tsv",
         unused_clips="results/{study}/tables/unused_clips.tsv",
         claims="results/{study}/tables/claims.tsv",
-        sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv"],
+        sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *claims],
     output:
         page="results/{study}/report/index.html",
     log:
