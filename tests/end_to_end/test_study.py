@@ -100,6 +100,21 @@ def test_tables_hold_every_run_and_claims_have_verdicts(finished: Checkout) -> N
     assert set(claims["verdict"]) <= {"confirmed", "refuted", "undecided"}
 
 
+def test_tables_regenerate_to_the_bit_from_the_stored_embeddings(finished: Checkout) -> None:
+    """M8: probes, geometry and every table are forced anew; the embeddings stay."""
+    study = finished.folder / "results/tiny"
+    paths = [path for name in ("probes", "geometry", "tables") for path in sorted((study / name).rglob("*.tsv"))]
+    embeddings = {path: path.stat().st_mtime_ns for path in (study / "embeddings").iterdir()}
+    before = {path: (file_digest(path), path.stat().st_mtime_ns) for path in paths}
+    rules = ["fit_by_epoch", "fit_converged", "measure_geometry", "collect_probes", "collect_geometry"]
+    rules += ["collect_training", "compare_arms", "choose_arm", "rank_criteria", "judge_claims", "list_unused"]
+    run = finished.snakemake("--cores", "2", "--forcerun", *rules)
+    assert run.returncode == 0, run.stdout
+    assert {path: path.stat().st_mtime_ns for path in (study / "embeddings").iterdir()} == embeddings
+    assert {path: file_digest(path) for path in paths} == {path: digest for path, (digest, _) in before.items()}
+    assert [path.name for path in paths if path.stat().st_mtime_ns == before[path][1]] == []  # all were written anew
+
+
 def test_the_report_is_one_file_that_opens_offline_and_says_synthetic(finished: Checkout) -> None:
     page = (finished.folder / "results/tiny/report/index.html").read_text()
     assert "synthetic" in page

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape import store
+from lambdascape import store, training
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder, load_embedder
@@ -97,6 +97,35 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(run: Path, audio: tuple
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     other = weights_of(tmp_path / "other", SETTINGS, 2)
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_training_reads_no_clip_of_the_held_out_fold_and_stops_before_it_would(
+    audio: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M2: the tiles that are learned from, batch by batch, in every epoch."""
+    learned: set[int] = set()
+    fit = TripletModel.fit
+
+    def recorded(model: TripletModel, batches: Batches, **options: Any) -> Any:
+        learned.update(int(frame) // 119 for frame in batches.starts.flat)
+        return fit(model, batches, **options)
+
+    monkeypatch.setattr(TripletModel, "fit", recorded)
+    trained(audio, tmp_path / "right", SETTINGS)
+    assert learned == set(range(8))  # of the fold that is not held out: all of its clips and no other
+    draw = training.sample_triplets
+
+    def leaking(tiles: Any, neighbourhood: int, distant: str, seed: int, epoch: int, split: str) -> Any:
+        starts, rows = draw(tiles, neighbourhood, distant, seed, epoch, split)
+        if split == "train":
+            starts[0, 2] = 9 * 119
+        return starts, rows
+
+    monkeypatch.setattr(training, "sample_triplets", leaking)
+    learned.clear()
+    with pytest.raises(InputError, match="must lie in one clip of the train split"):
+        trained(audio, tmp_path / "wrong", SETTINGS)
+    assert not learned
 
 
 def histories(folder: Path) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """A small finished study: its tables with made-up numbers, and embeddings of every space."""
 
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,11 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.claims.ledger import COLUMNS as LEDGER
+from lambdascape.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
 from lambdascape.files import write_table
+from lambdascape.selection import COLUMNS as SELECTION_COLUMNS
 from lambdascape.store import write_embeddings
+from lambdascape.sweep import arm_and_seed
 
 CLASSES = ("cooking", "<script>alert(1)</script>", "cost of $5 & $6")
 EPOCHS = 4
@@ -54,6 +58,8 @@ class FakeStudy:
         self.tables = {
             name: self._path(name, pd.DataFrame(self._rows(name), columns=COLUMNS[name])) for name in COLUMNS
         }
+        for name, table in self.judged().items():
+            self.tables[name] = self._path(name, table)
         self.tables["runs"] = self._path("runs", pd.DataFrame(spaces).astype({"seed": "Int64"}))
         self.tables["clips"] = self._path("clips", self._clips())
         rejected = [("audio/<bad>.wav", "frames as the header says", "80000", "160000")]
@@ -70,6 +76,38 @@ class FakeStudy:
 
     def frame(self, name: str) -> pd.DataFrame:
         return pd.DataFrame(self._rows(name), columns=COLUMNS[name])
+
+    def judged(self) -> dict[str, pd.DataFrame]:
+        """Made-up tables of the arms against each other, which differ where their ranges over the seeds do not meet."""
+        arms: dict[str, list[float]] = {}
+        for space in self.spaces if self.labelled else []:
+            if space["kind"] == "trained":
+                arms.setdefault(arm_and_seed(space["run"])[0], []).append(self.value(space))
+        best = max(arms, key=lambda arm: np.mean(arms[arm])) if arms else ""
+        seeds = len(next(iter(arms.values()), []))
+        pairs = []
+        for first, second in combinations(arms, 2):
+            a, b = np.array(arms[first]), np.array(arms[second])
+            p = (0.004 if min(a) > max(b) or min(b) > max(a) else 0.4) if seeds > 1 else np.nan
+            gap = np.mean(a) - np.mean(b)
+            ends = (gap - 0.03, gap + 0.03, 0.01, gap - 0.05, gap + 0.05)
+            pairs.append(("clip", "macro_f1", first, second, gap, *ends, p, p, seeds, 12))
+        choice = []
+        for arm, scores in arms.items():
+            mean, spread = np.mean(scores), np.std(scores, ddof=1) if seeds > 1 else np.nan
+            sides = [value for m in (mean + 0.01, mean) for value in (m, m - 0.04, m + 0.06, spread, 12)]
+            choice.append((arm, int(arm == best), float(arm == best), *sides, seeds))
+        first = next(iter(arms), "")
+        selection = [
+            ("triplet_loss", "lower", -1.0, -1.0, 0.5, first, best, int(first == best), -0.2, -0.3, -0.1, seeds, 12),
+            ("effective_rank", "higher", np.nan, np.nan, np.nan, best, best, 1, 0.0, 0.0, 0.0, seeds, 12),
+            ("uniformity", "lower", np.nan, np.nan, np.nan, "", best, *[np.nan] * 4, seeds, 12),
+        ]
+        return {
+            "comparisons": pd.DataFrame(pairs, columns=COMPARISON_COLUMNS),
+            "choice": pd.DataFrame(choice, columns=CHOICE_COLUMNS),
+            "selection": pd.DataFrame(selection if len(arms) > 1 else [], columns=SELECTION_COLUMNS),
+        }
 
     def loss(self, space: dict[str, Any], epoch: int, split: str) -> float:
         return self.score(space, space["seed"]) / epoch + (0.05 if split == "test" else 0.0)

@@ -17,7 +17,9 @@ from lambdascape.figures.confusion import confusion_figure, counts, draw_confusi
 from lambdascape.figures.curves import KINDS, curves_figure, draw_curves
 from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
 from lambdascape.figures.response import draw_response, response_figure
+from lambdascape.figures.selection import draw_selection, selection_figure
 from lambdascape.figures.sweep import read_sweep
+from lambdascape.selection import held_out_measures
 
 from .studies import EPOCHS, FakeStudy
 
@@ -51,7 +53,7 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
     figures = [
         curves_figure(sweep, study.frame("training"), "triplet_loss", None),
         curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None),
-        response_figure(sweep, study.frame("scores")),
+        response_figure(sweep, study.frame("scores"), study.judged()["choice"]),
         confusion_figure(sweep, study.frame("confusion")),
     ]
     for figure in figures:
@@ -72,10 +74,12 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
 
     draw_curves(runs, table["training"], "triplet_loss", [str(PUBLISHED_CURVES)], *out("loss"), True)
     draw_curves(runs, table["probe_epochs"], "cross_entropy", [], *out("cross_entropy"), True)
-    draw_response(runs, table["scores"], *out("response"), True)
+    draw_response(runs, table["scores"], table["choice"], *out("response"), True)
+    judged = [table[name] for name in ("training", "geometry", "scores", "selection")]
+    draw_selection(runs, *judged, *out("selection"), True)
     draw_confusion(runs, table["confusion"], *out("confusion"), True)
     draw_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
-    for name in ("loss", "cross_entropy", "response", "confusion", "maps"):
+    for name in ("loss", "cross_entropy", "response", "selection", "confusion", "maps"):
         assert "synthetic data" in (folder / f"{name}.svg").read_text(encoding="utf-8")
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")
@@ -85,7 +89,7 @@ def test_the_same_tables_give_the_same_bytes_and_another_mark_does_not(tmp_path:
     study = FakeStudy(tmp_path)
     for name, synthetic in (("a", False), ("b", False), ("c", True)):
         svg, png = tmp_path / f"{name}.svg", tmp_path / f"{name}.png"
-        draw_response(study.tables["runs"], study.tables["scores"], svg, png, synthetic)
+        draw_response(*(study.tables[name] for name in ("runs", "scores", "choice")), svg, png, synthetic)
     a, b, c = ((tmp_path / f"{name}.svg").read_bytes() for name in "abc")
     assert a == b != c
     assert b"<dc:date>" not in a
@@ -95,7 +99,7 @@ def test_without_labels_a_sentence_stands_in_place_of_axes(tmp_path: Path) -> No
     study = FakeStudy(tmp_path, labelled=False)
     sweep = read_sweep(study.tables["runs"])
     for figure in (
-        response_figure(sweep, study.frame("scores")),
+        response_figure(sweep, study.frame("scores"), study.judged()["choice"]),
         confusion_figure(sweep, study.frame("confusion")),
         curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None),
     ):
@@ -138,7 +142,7 @@ def test_the_published_file_has_all_three_figures() -> None:
 
 def test_the_response_shows_every_run_its_interval_and_the_means(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, points=({"l2": 0.1}, {"l2": 0.0}, {"l2": 0.01}))
-    figure = response_figure(read_sweep(study.tables["runs"]), study.frame("scores"))
+    figure = response_figure(read_sweep(study.tables["runs"]), study.frame("scores"), study.judged()["choice"])
     drawn = lines(figure)
     for l2 in (0.0, 0.01, 0.1):
         values = [study.value(space) for space in study.spaces if space.get("l2") == l2]
@@ -149,10 +153,36 @@ def test_the_response_shows_every_run_its_interval_and_the_means(tmp_path: Path)
     assert drawn["untrained"].get_ydata() == pytest.approx([0.2, 0.2])
     assert drawn["mean_logmel"].get_ydata() == pytest.approx([0.3, 0.3])
     bars = [bar for group in figure.axes[0].collections for bar in group.get_segments()]
-    lengths = {round(float(np.ptp(bar[:, 1])), 6) for bar in bars}
-    assert lengths == {0.1}
-    assert len(bars) == 3 * 2 * 2  # values, seeds, units
+    assert sorted(bar[0, 1] for bar in bars) == pytest.approx(sorted(mean - 0.04 for mean in means))  # of choice.tsv
+    assert {round(float(np.ptp(bar[:, 1])), 6) for bar in bars} == {0.1}
+    assert drawn["chosen"].get_ydata() == drawn["mean:l2~0.0"].get_ydata() == pytest.approx([max(means)])
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0", "0.01", "0.1"]
+
+
+def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, measured = (
+        read_sweep(study.tables["runs"]),
+        held_out_measures(study.tables["training"], study.tables["geometry"]),
+    )
+    figure = selection_figure(sweep, measured, study.frame("scores"), study.judged()["selection"])
+    assert len(figure.axes) == 2  # uniformity is missing
+    drawn = lines(figure)
+    for l2 in (1.0, 0.1, 0.01):
+        here = [space for space in study.spaces if space.get("l2") == l2]
+        means = np.mean([(study.loss(space, EPOCHS, "test"), study.value(space)) for space in here], axis=0)
+        point = drawn[f"triplet_loss:l2~{l2}"]
+        assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx(tuple(means))
+    assert drawn["picked"].get_xdata() == drawn["triplet_loss:l2~1.0"].get_xdata()
+    assert drawn["chosen"].get_xdata() == drawn["triplet_loss:l2~0.01"].get_xdata()
+    assert figure.axes[0].xaxis_inverted()
+    assert not figure.axes[1].xaxis_inverted()
+    assert "ρ = -1.00 (-1.00 to 0.50)" in words_of(figure)
+    one = FakeStudy(tmp_path / "one", points=({"l2": 0.01},))
+    sentence = selection_figure(
+        read_sweep(one.tables["runs"]), measured, one.frame("scores"), one.judged()["selection"]
+    )
+    assert "Nothing to choose between" in words_of(sentence)
 
 
 def test_confusion_counts_are_summed_over_seeds_of_one_value_and_of_clips_only(tmp_path: Path) -> None:
@@ -174,7 +204,7 @@ def test_colours_follow_the_order_of_the_values_and_agree_between_figures(name: 
     assert len(set(colours.values())) == len(sweep.values)
     loss = lines(curves_figure(sweep, study.frame("training"), "triplet_loss", None))
     f1 = lines(curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None))
-    response = lines(response_figure(sweep, study.frame("scores")))
+    response = lines(response_figure(sweep, study.frame("scores"), study.judged()["choice"]))
     for value in sweep.values:
         found = {loss[f"train:{value:g}"].get_color(), f1[f"test:{value:g}"].get_color()}
         assert found | {response[f"clip:{value:g}"].get_color()} == {colours[value]}

@@ -21,6 +21,7 @@ STAGES = [
     "probes",
     "geometry",
     "tables",
+    "comparisons",
     "figures",
     "pictures",
     "report",

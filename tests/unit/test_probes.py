@@ -29,7 +29,7 @@ def fit(tmp_path):
         path = write_space(tmp_path / "space.h5", embedding, tiles)
         scores, confusion = tmp_path / "scores.tsv", tmp_path / "confusion.tsv"
         fit_converged(path, "fold1", CONVERGED | changes, seed, scores, confusion)
-        text = ("unit", "session", "label", "predicted")
+        text = ("split", "unit", "session", "label", "predicted")
         return read_table(scores, ("split", "unit", "measure", "class")), read_table(confusion, text)
 
     return call
@@ -144,21 +144,23 @@ def test_no_labels_leave_headers_only(by_epoch, fit):
     assert by_epoch(embedding, tiles).columns.tolist() == ["epoch", "split", "macro_f1", "cross_entropy"]
     scores, confusion = fit(embedding, tiles)
     assert scores.columns.tolist() == ["split", "unit", "measure", "class", "value"]
-    assert confusion.columns.tolist() == ["unit", "session", "label", "predicted", "count"]
+    assert confusion.columns.tolist() == ["split", "unit", "session", "label", "predicted", "count"]
     assert len(by_epoch(embedding, tiles)) == len(scores) == len(confusion) == 0
 
 
-def test_converged_scores_come_from_the_confusion_of_the_test_split(fit):
+@pytest.mark.parametrize(("split", "sessions"), [("test", 2), ("validation", 1)])
+def test_converged_scores_come_from_the_confusion_of_their_split(fit, split, sessions):
     scores, confusion = fit(*make_space(separation=0.7))
-    for unit, items in (("tile", 3 * 2 * 3 * 2 * 2), ("clip", 3 * 2 * 3)):
+    confusion = confusion[confusion["split"] == split]
+    for unit, items in (("tile", 3 * sessions * 3 * 2 * 2), ("clip", 3 * sessions * 3)):
         part = confusion[confusion["unit"] == unit]
         assert part["count"].sum() == items
         table = part.pivot_table(index="label", columns="predicted", values="count", aggfunc="sum", fill_value=0)
         table = table.reindex(columns=table.index, fill_value=0).to_numpy()
         hits, f1 = np.diag(table), 2 * np.diag(table) / (table.sum(0) + table.sum(1))
-        assert value(scores, "test", unit, "accuracy") == pytest.approx(hits.sum() / items)
-        assert value(scores, "test", unit, "macro_f1") == pytest.approx(f1.mean())
-        assert [value(scores, "test", unit, "f1", f"class{k}") for k in range(3)] == pytest.approx(f1.tolist())
+        assert value(scores, split, unit, "accuracy") == pytest.approx(hits.sum() / items)
+        assert value(scores, split, unit, "macro_f1") == pytest.approx(f1.mean())
+        assert [value(scores, split, unit, "f1", f"class{k}") for k in range(3)] == pytest.approx(f1.tolist())
     assert {s.split("_")[0] for s in confusion["session"]} == {"s0", "s1", "s2"}
 
 

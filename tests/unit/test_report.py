@@ -14,6 +14,7 @@ from lambdascape.errors import InputError
 from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import file_digest, write_table
 from lambdascape.hyperparameters import in_words
+from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import tables as report_tables
 from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.ledger import ledger
@@ -25,7 +26,17 @@ from .studies import CLAIMS, FakeStudy
 
 ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow" / "report"
-FIGURES = ("response", "triplet_loss", "probe_f1", "probe_cross_entropy", "maps", "confusion", "dataset", "tiles")
+FIGURES = (
+    "response",
+    "selection",
+    "triplet_loss",
+    "probe_f1",
+    "probe_cross_entropy",
+    "maps",
+    "confusion",
+    "dataset",
+    "tiles",
+)
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
@@ -252,17 +263,22 @@ def answer_of(folder: Path, scores: dict[float, tuple[float, ...]], **changes: A
     seeds = tuple(range(len(next(iter(scores.values())))))
     points = tuple({"l2": l2} for l2 in scores)
     study = FakeStudy(folder, points=points, seeds=seeds, score=lambda p, s: scores[p["l2"]][s], **changes)
-    return answer(read_sweep(study.tables["runs"]), study.frame("scores"))
+    return answered(study, study.frame("scores"))
+
+
+def answered(study: FakeStudy, scores: pd.DataFrame, **changes: pd.DataFrame) -> Any:
+    judged = study.judged() | changes
+    return answer(read_sweep(study.tables["runs"]), scores, judged["choice"], judged["comparisons"], 0.95)
 
 
 @pytest.mark.parametrize(
     ("scores", "headline"),
     [
-        ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72)}, "λ = 0.1 scored highest, by more than seeds differ."),
-        ({1.0: (0.5, 0.7), 0.1: (0.55, 0.72)}, "No λ stands out: λ = 0.1 has the highest mean"),
+        ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72)}, "λ = 0.1, chosen on validation sessions, scores above every other λ"),
+        ({1.0: (0.5, 0.7), 0.1: (0.55, 0.72)}, "No λ stands out: λ = 0.1 is chosen on validation sessions"),
         ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72), 0.01: (0.72, 0.71)}, "but λ = 0.1 cannot be told from it"),
         ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72), 0.01: (0.6, 0.73)}, "but λ = 0.01 cannot be told from it"),
-        ({1.0: (0.5,), 0.1: (0.9,)}, "λ = 0.1 scored highest, but with one seed that may be chance."),
+        ({1.0: (0.5,), 0.1: (0.9,)}, "λ = 0.1 is chosen on validation sessions, but with one seed that may be chance."),
         ({1.0: (0.5, 0.6)}, "The study trains one setting, so it compares none."),
     ],
 )
@@ -275,34 +291,71 @@ def test_the_headline_claims_no_more_than_the_seeds_allow(
 def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Path) -> None:
     said = " ".join(answer_of(tmp_path, {1.0: (0.22, 0.24), 0.1: (0.27, 0.29)}).sentences)
     assert "(mean of 2 seeds): 0.280 at λ = 0.1, 0.230 at λ = 1." in said
-    assert "lie between 0.230 and 0.350" in said
+    assert "it scores 0.280 on held-out sessions (0.240 to 0.340)" in said
+    assert "λ = 0.1 less the second on validation, λ = 1: 0.050 (0.020 to 0.080 over sessions; p 0.004" in said
     assert "0.080 above the untrained network (0.200); their intervals overlap" in said
     assert "0.020 below the mean log-mel (0.300); their intervals overlap" in said
-    assert "choose λ = 0.1 too" in said
+    assert "choose λ = 0.1, with a probability of 1.00 of being the best" in said
     assert "With 2 seeds luck is not ruled out" in said
 
 
-def test_the_choice_of_the_validation_sessions_is_told_when_it_differs(tmp_path: Path) -> None:
+def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessions_say(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, points=({"l2": 1.0}, {"l2": 0.1}), score=lambda p, _: 0.4 if p["l2"] == 1.0 else 0.5)
-    scores = study.frame("scores")
-    favoured = scores["run"].str.startswith("l2~1.0") & (scores["split"] == "validation")
-    scores.loc[favoured, "value"] = 0.9
-    said = " ".join(answer(read_sweep(study.tables["runs"]), scores).sentences)
-    assert "choose λ = 1 instead, with 0.400 on the held-out ones" in said
+    choice = study.judged()["choice"]
+    other = choice.assign(chosen=1 - choice["chosen"], validation_mean=choice["validation_mean"].to_numpy()[::-1])
+    found = answered(study, study.frame("scores"), choice=other)
+    assert found.headline == "λ = 1 is chosen on validation sessions, but scores below λ = 0.1 on held-out ones."
+    said = " ".join(found.sentences)
+    assert "choose λ = 1, with a probability of 0.00 of being the best; it scores 0.400 on held-out sessions" in said
+    assert "λ = 0.1 has a higher held-out mean, 0.500, which is flattered" in said
+    assert "λ = 1 less the second on validation, λ = 0.1: -0.100 (-0.130 to -0.070 over sessions" in said
 
 
 def test_without_intervals_none_are_compared(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
+    missing = study.judged()["comparisons"].assign(low=np.nan, high=np.nan, p=np.nan, p_holm=np.nan)
     scores = study.frame("scores").assign(low=np.nan, high=np.nan)
-    said = " ".join(answer(read_sweep(study.tables["runs"]), scores).sentences)
-    assert "There are no intervals" in said
+    said = " ".join(answered(study, scores, comparisons=missing).sentences)
+    assert "without an interval, which needs two held-out sessions" in said
     assert "overlap" not in said
+
+
+def test_comparisons_are_summed_up_in_a_sentence_that_names_those_that_hold(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, pairs = read_sweep(study.tables["runs"]), study.judged()["comparisons"]
+
+    def said(table: pd.DataFrame) -> str:
+        return report_comparisons.comparison_sentence(sweep, table, 0.05)
+
+    assert said(pairs.assign(p_holm=[0.3, 0.04, 1.0])).endswith(
+        "for 3 comparisons, 1 pair differs: λ = 0.01 scores 0.200 above λ = 1 (p = 0.040)."
+    )
+    assert said(pairs.assign(p_holm=0.0001)).count("(p < 0.001)") == 3
+    assert said(pairs.assign(p_holm=[0.3, 0.2, 1.0])) == (
+        "No pair of λ differs after Holm’s correction for 3 comparisons (smallest p 0.200)."
+    )
+    assert "takes two seeds" in said(pairs.assign(p_holm=np.nan))
+    assert said(pairs.head(0)) == ""
+    table = report_comparisons.comparison_table(sweep, pairs.assign(p_holm=[0.3, 0.04, 1.0]), 0.05)
+    assert table is not None
+    assert (len(table.rows), table.strong, table.rows[1][0]) == (3, [1], "λ = 1 less λ = 0.01")
+
+
+def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    text = Page(write(study)).text
+    assert "After Holm’s correction for 3 comparisons, 3 pairs differ" in text
+    assert "Without labels, effective rank would have picked λ = 0.01, as the labels do; held-out triplet loss" in text
+    table = report_comparisons.choice_table(read_sweep(study.tables["runs"]), study.judged()["choice"])
+    assert table is not None
+    assert [row[0] for row in table.rows] == ["λ = 1", "λ = 0.1", "λ = 0.01"]
+    assert table.strong == [2]
 
 
 def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
     sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
-    summary = report_tables.score_summary(sweep, scores)
+    summary = report_tables.score_summary(sweep, scores, "λ = 0.01")
     by_name = {row[0]: row[1:] for row in summary.rows}
     here = [study.value(space) for space in study.spaces if space.get("l2") == 0.01]
     assert by_name["λ = 0.01"][:3] == [

@@ -32,6 +32,11 @@ def probe_files(folder, embedding, tiles):
     return folder
 
 
+def counts_of_test(folder):
+    table = read_table(folder / "confusion.tsv", ("split", "unit", "session", "label", "predicted"))
+    return table[table["split"] == "test"]
+
+
 def collect(tmp_path, folders):
     paths = [[folder / f"{name}.tsv" for folder in folders] for name in ("by_epoch", "converged", "confusion")]
     outputs = [tmp_path / f"{name}.tsv" for name in ("scores", "probe_epochs", "confusion")]
@@ -97,7 +102,7 @@ def test_scores_hold_the_last_epoch_of_the_by_epoch_probe(tmp_path, runs):
 
 def test_intervals_are_those_of_the_session_bootstrap(tmp_path, runs):
     scores, _, _ = collect(tmp_path, runs)
-    count = read_table(runs[0] / "confusion.tsv", ("unit", "session", "label", "predicted"))
+    count = counts_of_test(runs[0])
     classes = ["class0", "class1", "class2"]
     rows = scores[(scores["run"] == "l2~1") & (scores["probe"] == "converged") & (scores["split"] == "test")]
     rows = rows.set_index(["unit", "measure", "class"])
@@ -129,7 +134,7 @@ def test_a_class_of_one_test_session_has_no_interval(tmp_path):
 
 def test_confusion_is_summed_over_sessions(tmp_path, runs):
     _, _, confusion = collect(tmp_path, runs)
-    count = read_table(runs[1] / "confusion.tsv", ("unit", "session", "label", "predicted"))
+    count = counts_of_test(runs[1])
     keys = ["unit", "label", "predicted"]
     got = confusion[confusion["run"] == "l2~2"].set_index(keys)["count"]
     assert got.to_dict() == count.groupby(keys)["count"].sum().to_dict()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdascape.errors import InputError
-from lambdascape.triplets import Tiles, lay_tiles, sample_triplets, seconds_to_frames, tile_frames
+from lambdascape.triplets import Tiles, check_within, lay_tiles, sample_triplets, seconds_to_frames, tile_frames
 
 PUBLISHED = {"sr": 16000, "win_length": 480, "hop_length": 160}
 FRAMES, STEP = 8, 10
@@ -147,6 +147,31 @@ def test_only_the_clips_of_the_split_are_ever_drawn() -> None:
         int(row) for epoch in range(50) for row in sample_triplets(tiles, 20, "other_clip", 3, epoch, "train")[1].flat
     }
     assert seen == {0, 1, 4, 5}
+
+
+@pytest.mark.parametrize("distant", ["other_clip", "other_session"])
+def test_no_tile_of_a_whole_epoch_lies_in_a_clip_of_the_test_split(distant: str) -> None:
+    """M2, by the frames that would be read: the clips of both splits alternate in the store."""
+    lengths, sessions = [28, 41, 0, 33] * 6, [f"s{i // 2}" for i in range(24)]
+    clip_start = np.concatenate([[0], np.cumsum(lengths)])
+    owner = np.repeat(np.arange(24), lengths)  # (frame,) clip of each frame
+    test = {row for row in range(24) if row // 2 % 3 == 0}
+    train = sorted(set(range(24)) - test)
+    tiles = layout(lengths, sessions, rows=train)
+    for epoch in range(1, 6):
+        starts, rows = sample_triplets(tiles, 20, distant, 1, epoch, "train")
+        read = {int(clip) for start in starts.flat for clip in owner[start : start + FRAMES]}
+        assert read == set(rows.flat)
+        assert not read & test
+        check_within(starts, FRAMES, clip_start, np.array(train), "train")
+
+
+@pytest.mark.parametrize(("start", "clip"), [(28, 1), (21, 0), (28 + 12 - FRAMES + 1, 1)])
+def test_a_tile_of_another_split_or_across_two_clips_is_refused(start: int, clip: int) -> None:
+    clip_start = np.array([0, 28, 40, 68])
+    check_within(np.array([[0, 20], [40, 60]]), FRAMES, clip_start, np.array([0, 2]), "train")
+    with pytest.raises(InputError, match=rf"one clip of the train split; 1 of 3 do not, the first in clip {clip} of"):
+        check_within(np.array([0, start, 40]), FRAMES, clip_start, np.array([0, 2]), "train")
 
 
 def test_one_session_has_no_distant_tile_in_another() -> None:

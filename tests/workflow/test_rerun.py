@@ -9,9 +9,16 @@ from checkouts import TINY, Checkout
 
 REPORT = {"write_report": 1}
 SCORE_TABLES = {"collect_probes": 1, "judge_claims": 1}
-PROBE_FIGURES = {"draw_response": 1, "draw_probe_f1": 1, "draw_probe_cross_entropy": 1, "draw_confusion": 1}
+ARM_TABLES = {"compare_arms": 1, "choose_arm": 1, "rank_criteria": 1}
+PROBE_FIGURES = {
+    "draw_response": 1,
+    "draw_selection": 1,
+    "draw_probe_f1": 1,
+    "draw_probe_cross_entropy": 1,
+    "draw_confusion": 1,
+}
 ALL_FIGURES = PROBE_FIGURES | {"draw_triplet_loss": 1, "draw_maps": 1}
-TABLES = SCORE_TABLES | {"collect_training": 1, "collect_geometry": 1}
+TABLES = SCORE_TABLES | ARM_TABLES | {"collect_training": 1, "collect_geometry": 1}
 
 
 def judged(spaces: int) -> dict[str, int]:
@@ -81,14 +88,17 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("figures/response.py", "def response_figure", "def another_figure", {"draw_response": 1} | REPORT),
         ("report/verdict.py", "def answer", "def another_answer", REPORT),
         (
-            "training.py",
+            "triplet_model.py",
             "class Batches",
             "class OtherBatches",
             {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | REPORT,
         ),
         ("claims/ledger.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
         ("geometry.py", "def uniformity", "def other_uniformity", {
-            "measure_geometry": 4, "collect_geometry": 1, "draw_maps": 1} | REPORT),
+            "measure_geometry": 4, "collect_geometry": 1, "rank_criteria": 1, "draw_selection": 1, "draw_maps": 1,
+            "judge_claims": 1} | REPORT),
+        ("comparisons.py", "def _pairs", "def _other_pairs", ARM_TABLES | {
+            "draw_selection": 1, "draw_response": 1} | REPORT),
     ],
 )  # fmt: skip
 def test_changed_code_repeats_what_runs_it(

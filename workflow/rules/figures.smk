@@ -11,6 +11,7 @@ rule draw_response:
     input:
         runs="results/{study}/runs.tsv",
         table="results/{study}/tables/scores.tsv",
+        choice="results/{study}/tables/choice.tsv",
     output:
         svg=report("results/{study}/figures/response.svg", caption="../report/response.rst", category="Figures"),
         png="results/{study}/figures/response.png",

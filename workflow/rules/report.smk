@@ -21,6 +21,9 @@ rule write_report:
         scores="results/{study}/tables/scores.tsv",
         geometry="results/{study}/tables/geometry.tsv",
         unused_clips="results/{study}/tables/unused_clips.tsv",
+        comparisons="results/{study}/tables/comparisons.tsv",
+        choice="results/{study}/tables/choice.tsv",
+        selection="results/{study}/tables/selection.tsv",
         claims="results/{study}/tables/claims.tsv",
         sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *claims],
     output:

@@ -8,6 +8,7 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
     draw_response(
         snakemake.input.runs,
         snakemake.input.table,
+        snakemake.input.choice,
         snakemake.output.svg,
         snakemake.output.png,
         snakemake.params.synthetic,

@@ -18,7 +18,7 @@ Integers = npt.NDArray[np.intp]
 
 EPOCH_COLUMNS = ["epoch", "split", "macro_f1", "cross_entropy"]
 SCORE_COLUMNS = ["split", "unit", "measure", "class", "value"]
-CONFUSION_COLUMNS = ["unit", "session", "label", "predicted", "count"]
+CONFUSION_COLUMNS = ["split", "unit", "session", "label", "predicted", "count"]
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults of Adam
 PASSES = 3  # over the tiles in an epoch
@@ -159,8 +159,8 @@ def fit_converged(
         scores_path: table split (train | validation | test), unit (tile | clip), measure (macro_f1 | f1 |
             accuracy | cross_entropy | c), class (of f1, otherwise empty), value; the chosen C stands with
             validation and clip.
-        confusion_path: table unit, session, label, predicted, count of the test split. Both header only
-            without labels.
+        confusion_path: table split (validation | test), unit, session, label, predicted, count. Both header
+            only without labels.
 
     Raises:
         InputError: see `splits.read_labelled` and `splits.draw_validation`.
@@ -175,10 +175,11 @@ def fit_converged(
             ("validation", "clip", "c", "", c),
             *_score_rows(space, validation, posterior, "validation"),
         ]
+        confusions += _confusion_rows(space, validation, posterior, "validation")
         posterior = _fitted_posterior(space, ~space.test, c)
         scores += _score_rows(space, ~space.test, posterior, "train")
         scores += _score_rows(space, space.test, posterior, "test")
-        confusions = list(_confusion_rows(space, posterior))
+        confusions += _confusion_rows(space, space.test, posterior, "test")
     write_table(pd.DataFrame(scores, columns=SCORE_COLUMNS), scores_path)
     write_table(pd.DataFrame(confusions, columns=CONFUSION_COLUMNS), confusion_path)
 
@@ -250,12 +251,14 @@ def _score_rows(
             yield split, unit, "f1", name, float(f1)
 
 
-def _confusion_rows(space: LabelledSpace, posterior: Floats) -> Iterator[tuple[str, str, str, str, int]]:
-    """Counts of the test split, session by session, so that intervals can resample sessions."""
-    for unit, probability, label, session in _units(space, space.test, posterior):
+def _confusion_rows(
+    space: LabelledSpace, rows: Mask, posterior: Floats, split: str
+) -> Iterator[tuple[str, str, str, str, str, int]]:
+    """Counts session by session, so that intervals can resample sessions."""
+    for unit, probability, label, session in _units(space, rows, posterior):
         predicted = probability.argmax(axis=1)
         for name in sorted(set(session)):
-            rows = session == name
-            confusion = confusion_matrix(label[rows], predicted[rows], len(space.classes))
+            own = session == name
+            confusion = confusion_matrix(label[own], predicted[own], len(space.classes))
             for i, j in np.argwhere(confusion):
-                yield unit, name, space.classes[i], space.classes[j], int(confusion[i, j])
+                yield split, unit, name, space.classes[i], space.classes[j], int(confusion[i, j])

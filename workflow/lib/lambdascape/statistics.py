@@ -33,48 +33,50 @@ def session_times(sessions: int, resamples: int, seed: int) -> npt.NDArray[np.in
 
 
 def session_bootstrap(
-    confusions: npt.NDArray,
+    sums: npt.NDArray,
     statistic: Statistic,
     resamples: int,
     confidence: float,
     seed: int,
+    highest: float = 1.0,
 ) -> tuple[Floats, Floats]:
-    """Interval of a score between 0 and 1 under resampling of whole sessions with replacement.
+    """Interval of a score of at least 0 under resampling of whole sessions with replacement.
 
-    A resample draws as many sessions as there are; its confusion matrix is the sum of theirs: the cluster bootstrap
-    (Davison & Hinkley 1997, section 3.8). The interval is the score ± t · its standard error, cut at 0 and 1: see
-    `half_width`. Percentiles of the resamples are not taken, because the macro-F1 of a resample, which lacks some
-    sessions and so may lack a class, is biased: they covered 83 to 90 % with few sessions (`benchmarks/coverage.py`).
+    A resample draws as many sessions as there are; its confusion matrix, say, is the sum of theirs: the cluster
+    bootstrap (Davison & Hinkley 1997, section 3.8). The interval is the score ± t · its standard error, cut at 0 and at
+    `highest`: see `half_width`. Percentiles of the resamples are not taken, because the macro-F1 of a resample, which
+    lacks some sessions and so may lack a class, is biased: where 95 % are wanted they covered 84 to 94 % in simulated
+    studies, this 92 to 96 % (`benchmarks/README.md`).
 
     Args:
-        confusions: counts of shape (session, class, class).
-        statistic: maps matrices of shape (resample, class, class) to values of shape (resample,) or
-            (resample, class), such as `scores.macro_f1`; NaN where a resample does not define it, which is
-            left out.
+        sums: what adds up over sessions, shape (session, ...), such as confusion matrices, (session, class, class).
+        statistic: maps sums of shape (resample, ...) to values of shape (resample,) or (resample, class), such as
+            `scores.macro_f1`; NaN where a resample does not define it, which is left out.
         resamples: number of resamples, at least 2.
         confidence: how often such intervals hold the truth, above 0 and below 1.
         seed: seed of the resamples; equal numbers of sessions give equal resamples, so that runs are compared
             on the same.
+        highest: the highest value that the score can have; infinity where there is none.
 
     Returns:
         Low and high end, each of shape () or (class,); NaN with fewer than two sessions, or where fewer than two
         resamples are defined.
     """
-    sessions, classes = len(confusions), confusions.shape[-1]
-    value = np.asarray(statistic(confusions.sum(axis=0, keepdims=True)))[0]
+    sessions, *shape = sums.shape
+    value = np.asarray(statistic(sums.sum(axis=0, keepdims=True)))[0]
     if sessions < 2:
         return np.full(np.shape(value), np.nan), np.full(np.shape(value), np.nan)
     times = session_times(sessions, resamples, seed).astype(np.float64)
-    pooled = (times @ confusions.reshape(sessions, -1)).reshape(resamples, classes, classes)
+    pooled = (times @ sums.reshape(sessions, -1)).reshape(resamples, *shape)
     width = half_width(statistic(pooled), sessions, confidence)
-    return np.maximum(value - width, np.minimum(value, 0)), np.minimum(value + width, np.maximum(value, 1))
+    return np.maximum(value - width, 0), np.minimum(value + width, highest)
 
 
 def half_width(resampled: Floats, sessions: int, confidence: float) -> Floats:
     """Half the width of an interval: t · standard error, both for the number of sessions.
 
     The standard deviation of the resamples is too small by √((n - 1) / n) for n sessions, and the normal quantile
-    knows nothing of how uncertain it is; both are put right here (Hesterberg 2015, arXiv 1411.5279, section 4).
+    knows nothing of how uncertain it is; both are put right here (Hesterberg 2015, arXiv 1411.5279: narrowness bias).
 
     Args:
         resampled: values of shape (resample, ...); NaN where one is not defined.
@@ -217,33 +219,57 @@ def arm_interval(scores: PairedScores, arm: int, confidence: float) -> tuple[flo
         return float("nan"), float("nan")
     value = float(scores.value[arm].mean())
     width = float(half_width(mean_over_seeds(scores.resampled[:, arm]), scores.sessions, confidence))
-    return max(value - width, min(value, 0.0)), min(value + width, max(value, 1.0))
+    return float(np.maximum(value - width, 0)), float(np.minimum(value + width, 1))
 
 
-def probability_best(scores: PairedScores, seed: int) -> Floats:
-    """Share of the resamples in which each arm has the highest mean; ties are split.
+def seed_weights(seeds: int, resamples: int, seed: int) -> Floats:
+    """Weights of the seeds in each resample of them, the same for every arm.
 
-    A resample draws sessions and, with two seeds or more, seeds, the same for every arm. As the mean of r drawn seeds
-    varies too little by (r - 1) / r, its distance from the mean of all is stretched by √(r / (r - 1)) (Rao & Wu 1988).
-    With one seed the probability speaks of these runs only.
+    As the mean of r drawn seeds varies too little by (r - 1) / r, its distance from the mean of all is stretched by
+    √(r / (r - 1)) (Rao & Wu 1988). One seed has the weight 1: what is said then is said of these runs only.
+
+    Args:
+        seeds: number of seeds r, at least 1.
+        resamples: number of resamples.
+        seed: seed of the draws.
+
+    Returns:
+        Shape (resample, seed); each row sums to 1, and a weight may be below 0.
+    """
+    if seeds == 1:
+        return np.ones((resamples, 1))
+    times = np.random.default_rng([seed, SEEDS_STREAM]).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    return np.asarray(1 / seeds + (times - 1) / seeds * np.sqrt(seeds / (seeds - 1)))
+
+
+def drawn_means(scores: PairedScores, seed: int) -> Floats:
+    """Mean of each arm over its seeds when sessions and seeds are drawn again, shape (resample, arm).
 
     Args:
         scores: see `paired_session_bootstrap`.
-        seed: seed of the draws of seeds.
+        seed: seed of the draws of seeds, see `seed_weights`.
+    """
+    resamples, _, seeds = scores.resampled.shape
+    means = mean_over_seeds(scores.resampled)
+    # A seed without a score in a resample takes the mean of the others.
+    apart = np.nan_to_num(scores.resampled - means[..., None])
+    return np.asarray(means + (apart * seed_weights(seeds, resamples, seed)[:, None]).sum(axis=2))
+
+
+def probability_best(scores: PairedScores, seed: int) -> Floats:
+    """Share of the resamples of sessions and seeds in which each arm has the highest mean; ties are split.
+
+    Args:
+        scores: see `paired_session_bootstrap`.
+        seed: seed of the draws of seeds, see `seed_weights`.
 
     Returns:
         Shape (arm,), summing to 1; NaN when no resample is defined for all arms.
     """
-    resamples, arms, seeds = scores.resampled.shape
-    means = mean_over_seeds(scores.resampled)
-    if seeds > 1:
-        rng = np.random.default_rng([seed, SEEDS_STREAM])
-        times = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)[:, None]  # (resample, 1, seed)
-        apart = np.nan_to_num(scores.resampled - means[..., None])
-        means = means + (times * apart).sum(axis=2) / seeds * np.sqrt(seeds / (seeds - 1))
+    means = drawn_means(scores, seed)
     means = means[~np.isnan(means).any(axis=1)]
     if not len(means):
-        return np.full(arms, np.nan)
+        return np.full(scores.value.shape[0], np.nan)
     best = means == means.max(axis=1, keepdims=True)
     return np.asarray((best / best.sum(axis=1, keepdims=True)).mean(axis=0))
 

@@ -14,8 +14,29 @@ from lambdascape.datasets.archives import Archive, archives_of
 from lambdascape.provenance import settings_digest
 
 MEAN_LOGMEL = "mean_logmel"
-TABLES = ("training", "probe_epochs", "scores", "confusion", "geometry", "unused_clips", "claims")
-FIGURES = ("response", "triplet_loss", "probe_f1", "probe_cross_entropy", "maps", "confusion", "dataset", "tiles")
+TABLES = (
+    "training",
+    "probe_epochs",
+    "scores",
+    "confusion",
+    "geometry",
+    "unused_clips",
+    "comparisons",
+    "choice",
+    "selection",
+    "claims",
+)
+FIGURES = (
+    "response",
+    "selection",
+    "triplet_loss",
+    "probe_f1",
+    "probe_cross_entropy",
+    "maps",
+    "confusion",
+    "dataset",
+    "tiles",
+)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,12 @@ def run_slug(point: dict[str, Any], seed: int) -> str:
     return "_".join(f"{key}~{_plain(value)}" for key, value in [*point.items(), ("seed", seed)])
 
 
+def arm_and_seed(slug: str) -> tuple[str, int]:
+    """The point of the sweep in a run's name, without its seed, and the seed: `l2~0.01` and 1234."""
+    arm, _, seed = slug.rpartition("seed~")
+    return arm.removesuffix("_"), int(seed)
+
+
 def _plain(value: Any) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return f"{value:.10g}" if is_number else str(value).lower().replace("_", "-")

@@ -91,7 +91,9 @@ def collect_probes(
 
 
 def _read_confusion(run: str, path: str | Path) -> pd.DataFrame:
-    return read_table(path, text=("unit", "session", "label", "predicted")).assign(run=run)
+    """The counts of the test split."""
+    table = read_table(path, text=("split", "unit", "session", "label", "predicted")).assign(run=run)
+    return table[table["split"] == "test"]
 
 
 def _last_epoch(curve: pd.DataFrame) -> pd.DataFrame:

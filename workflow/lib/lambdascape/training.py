@@ -25,6 +25,7 @@ from lambdascape.triplets import (
     STREAMS,
     Ints,
     Tiles,
+    check_within,
     lay_tiles,
     sample_triplets,
     seconds_to_frames,
@@ -180,10 +181,12 @@ def stalled(history: list[dict[str, Any]], patience: int | None) -> bool:
 def _draw(
     features: Features, tiles: dict[str, Tiles], settings: dict[str, Any], seed: int, epoch: int, split: str
 ) -> Ints:
-    """First frames of the triplets of an epoch."""
+    """First frames of the triplets of an epoch, none of which lies in another split."""
     options = settings["triplets"]
     reach = seconds_to_frames(options["neighbourhood_s"], features.about["recipe"])
-    return sample_triplets(tiles[split], reach, options["distant"], seed, epoch, split)[0]
+    starts, _ = sample_triplets(tiles[split], reach, options["distant"], seed, epoch, split)
+    check_within(starts, tiles[split].frames, features.clip_start, tiles[split].row, split)
+    return starts
 
 
 def train(

@@ -140,6 +140,30 @@ def sample_triplets(
     return np.stack([tiles.offset[own], tiles.offset[own], tiles.offset[other]], axis=1) + starts, rows
 
 
+def check_within(starts: Ints, frames: int, clip_start: Ints, rows: Ints, split: str) -> None:
+    """Stop when a tile that is about to be read lies in a clip of another split, or across the end of a clip.
+
+    It looks at where the tiles lie in the store, and not at what the sampler says of them.
+
+    Args:
+        starts: first frame in the store of each tile, any shape.
+        frames: frames of a tile.
+        clip_start: shape (clip of the store + 1,), see `store.Features`.
+        rows: the clips of the split, as positions in the store.
+        split: `train` or `test`, for the message.
+
+    Raises:
+        InputError: such a tile is there: scores of the held-out fold would be worth nothing.
+    """
+    clip = np.searchsorted(clip_start, starts, side="right") - 1
+    within = np.isin(clip, rows) & (starts + frames <= clip_start[clip + 1])
+    if not within.all():
+        raise InputError(
+            f"every tile must lie in one clip of the {split} split; {np.count_nonzero(~within)} of {within.size} do "
+            f"not, the first in clip {clip[~within][0]} of the store"
+        )
+
+
 def _reach(tiles: Tiles, neighbourhood: int) -> Ints:
     """Number of possible neighbour starts before and after each tile, shape (tile, 2)."""
     last = tiles.length[tiles.clip] - tiles.frames

@@ -36,7 +36,7 @@ TABLES = {
     "scores": ("run", "probe", "split", "unit", "measure", "class"),
     "geometry": ("run", "split", "measure"),
 }
-COUNTS = ["run", "probe", "unit", "session", "label", "predicted", "count"]
+COUNTS = ["run", "probe", "split", "unit", "session", "label", "predicted", "count"]
 TESTS = {
     "highest": "{place} is above every other {symbol}.",
     "lowest": "{place} is below every other {symbol}.",
@@ -114,7 +114,7 @@ def judge_claims(
 
 def _counts(confusions: Mapping[str, str | Path]) -> pd.DataFrame:
     """The counts of all runs in one table; where a file names no probe, they are of the converged one."""
-    text = ("unit", "session", "label", "predicted")
+    text = ("split", "unit", "session", "label", "predicted")
     parts = [read_table(path, text=text).assign(run=run) for run, path in confusions.items()]
     parts = [part if "probe" in part else part.assign(probe="converged") for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True)[COUNTS] if parts else pd.DataFrame(columns=COUNTS)

@@ -13,42 +13,53 @@ from matplotlib.figure import Figure
 from lambdascape.figures import style
 from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
 from lambdascape.files import read_table
+from lambdascape.sweep import arm_and_seed
 
 
 @dataclass(frozen=True)
 class Look:
-    """How the points of a unit look, and how far they stand beside the tick, in steps of the axis."""
+    """How the marks of a unit look; means and seeds stand beside the tick by these shifts, in steps of the axis."""
 
     marker: str
     line: str
     size: float
-    bar: float
+    width: float
     alpha: float
-    shift: float
+    mean_shift: float
+    seed_shift: float
 
 
-LOOKS = {"tile": Look("D", "--", 3.6, 0.8, 0.45, 0.17), "clip": Look("o", "-", 6, 1.3, 0.95, -0.06)}
+LOOKS = {"tile": Look("D", "--", 3.2, 1.1, 0.45, 0.19, 0.19), "clip": Look("o", "-", 6.5, 1.8, 0.95, -0.05, 0.05)}
+SEED_SIZE = 3.2  # of the points of single runs
 REFERENCE_COLOURS = {"untrained": "#8c6d46", "mean_logmel": "#4f6d7a"}
 
 
-def draw_response(runs: str | Path, scores: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+def draw_response(
+    runs: str | Path, scores: str | Path, choice: str | Path, svg: str | Path, png: str | Path, synthetic: bool
+) -> None:
     """Draw held-out macro-F1 of the converged probe against the axis of the study.
 
     Args:
         runs: runs.tsv.
         scores: scores.tsv: run, probe, split, unit, measure, class, value, low, high.
+        choice: choice.tsv: the intervals of the means, and which arm validation chooses.
         svg: path of the SVG to write.
         png: path of the PNG to write.
         synthetic: mark the figure as showing synthetic data.
     """
     sweep = read_sweep(runs)
     table = read_table(scores, text=("run", "probe", "split", "unit", "measure", "class"))
-    style.write(lambda: response_figure(sweep, table), svg, png, synthetic)
+    chosen = read_table(choice, text=("arm",))
+    style.write(lambda: response_figure(sweep, table, chosen), svg, png, synthetic)
 
 
 @style.styled
-def response_figure(sweep: Sweep, scores: pd.DataFrame) -> Figure:
-    """The figure that `draw_response` writes; lines carry `<unit>`, points `<unit>:<setting>` as labels."""
+def response_figure(sweep: Sweep, scores: pd.DataFrame, choice: pd.DataFrame) -> Figure:
+    """The figure that `draw_response` writes.
+
+    Labels of its marks: the line through the means `<unit>`, the runs `<unit>:<setting>`, the means of the arms
+    `mean:<arm>`, the ring around the chosen one `chosen`.
+    """
     rows = scores[(scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] == "macro_f1")]
     trained = rows.merge(sweep.trained, on="run")
     if trained.empty:
@@ -59,7 +70,7 @@ def response_figure(sweep: Sweep, scores: pd.DataFrame) -> Figure:
     step = float(np.diff(place).min()) if len(place) > 1 else 1.0
     axes.set_xlim(place[0] - 0.45 * step, place[-1] + 0.45 * step)
     ends = [
-        _unit(axes, sweep, trained[trained["unit"] == unit], unit, place, step)
+        _unit(axes, sweep, trained[trained["unit"] == unit], unit, place, step, choice)
         for unit in LOOKS
         if (trained["unit"] == unit).any()
     ]
@@ -72,23 +83,44 @@ def response_figure(sweep: Sweep, scores: pd.DataFrame) -> Figure:
 
 
 def _unit(
-    axes: Axes, sweep: Sweep, rows: pd.DataFrame, unit: str, place: npt.NDArray[np.float64], step: float
+    axes: Axes,
+    sweep: Sweep,
+    rows: pd.DataFrame,
+    unit: str,
+    place: npt.NDArray[np.float64],
+    step: float,
+    choice: pd.DataFrame,
 ) -> style.End:
-    """Points with intervals, one per run, and the mean line; returns the line's end for the label."""
+    """Points of the runs, means with intervals, and the line through the means; returns its end for the label."""
     look, colours = LOOKS[unit], style.colours(sweep.values)
-    middle = place + look.shift * step
     means: list[float] = []
-    for x, setting in zip(middle, sweep.values, strict=True):
-        here = rows[rows["setting"] == setting].sort_values(["seed", "arm"])
-        n = max(len(here), 1)
-        at = x + (np.arange(len(here)) - (n - 1) / 2) * min(0.05, 0.2 / n) * step
+    for x, setting in zip(place, sweep.values, strict=True):
+        here = rows[rows["setting"] == setting].sort_values(["arm", "seed"])
+        arms = [*dict.fromkeys(arm_and_seed(run)[0] for run in here["run"])]
         shared: Any = {"color": colours[setting], "alpha": look.alpha}
-        axes.vlines(at, here["low"], here["high"], lw=look.bar, zorder=2.4, **shared)
-        mark: Any = {"marker": look.marker, "ms": look.size, "mec": "white", "mew": 0.7, "zorder": 3}
+        n = max(len(here), 1)
+        at = x + step * (look.seed_shift + (np.arange(len(here)) - (n - 1) / 2) * min(0.02, 0.12 / n))
+        mark: Any = {"marker": look.marker, "ms": SEED_SIZE, "mew": 0, "zorder": 2.8}
         axes.plot(at, here["value"], ls="", label=f"{unit}:{text(setting)}", **mark, **shared)
+        if unit == "clip":
+            for number, arm in enumerate(arms):
+                beside = (number - (len(arms) - 1) / 2) * min(0.07, 0.3 / len(arms))
+                _mean(axes, choice[choice["arm"] == arm], x + step * (look.mean_shift + beside), look, shared)
         means.append(float(here["value"].mean()))
-    axes.plot(middle, means, look.line, color=style.INK, lw=look.bar * 1.4, alpha=look.alpha, zorder=2.6, label=unit)
+    middle = place + look.mean_shift * step
+    axes.plot(middle, means, look.line, color=style.INK, lw=look.width, alpha=look.alpha, zorder=2.6, label=unit)
     return style.End(axes.get_xlim()[1], means[-1], f"trained, per {unit}", style.QUIET, unit == "clip")
+
+
+def _mean(axes: Axes, row: pd.DataFrame, x: float, look: Look, shared: dict[str, Any]) -> None:
+    """Mean of an arm over its seeds with its interval over sessions; a ring around the chosen one."""
+    for arm, value, low, high, chosen in row[["arm", "test_mean", "test_low", "test_high", "chosen"]].to_numpy():
+        axes.vlines(x, low, high, lw=2.0, zorder=2.9, **shared)
+        mark: Any = {"ls": "", "marker": look.marker, "ms": look.size, "mec": "white", "mew": 0.8, "zorder": 3.1}
+        axes.plot([x], [value], label=f"mean:{arm}", **mark, **shared)
+        if chosen:
+            ring: Any = {"marker": "o", "ms": 2.1 * look.size, "mfc": "none", "mec": style.INK, "mew": 1.4}
+            axes.plot([x], [value], ls="", label="chosen", zorder=3.2, **ring)
 
 
 def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame) -> list[style.End]:
@@ -129,7 +161,7 @@ def _frame(axes: Axes, sweep: Sweep, place: npt.NDArray[np.float64], step: float
 
 def _detail(sweep: Sweep) -> str:
     """What the marks are, in one line."""
-    points = "one point per seed" if sweep.seeds() > 1 else "one seed"
+    points = "small: one point per seed" if sweep.seeds() > 1 else "one seed"
     if sweep.others:
         points += f" and {sweep.others_in_words}"
-    return f"{points}; bars: bootstrap over sessions; dashed with band: reference spaces, per clip"
+    return f"large: mean, bar: sessions; {points}; ring: chosen on validation; dashed: references"

@@ -78,19 +78,23 @@ class Margins:
     row: float
 
 
-def panels(count: int, width: float, height: float, margins: Margins) -> tuple[Figure, list[Axes]]:
-    """A figure with a grid of panels of equal size, at most `COLUMNS` beside each other.
+def panels(
+    count: int, width: float, height: float, margins: Margins, columns: int = COLUMNS
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a grid of panels of equal size.
 
     Args:
         count: how many panels.
         width: of a panel, in inches.
         height: of a panel, in inches.
         margins: room around and between them.
+        columns: most panels beside each other.
 
     Returns:
         The figure; its panels row by row.
     """
-    columns, rows = min(COLUMNS, count), -(-count // COLUMNS)
+    rows = -(-count // columns)
+    columns = min(columns, count)
     total_width = margins.left + columns * width + (columns - 1) * margins.column + margins.right
     total_height = margins.top + rows * height + (rows - 1) * margins.row + margins.bottom
     made = figure(total_width, total_height)

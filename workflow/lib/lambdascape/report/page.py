@@ -14,6 +14,7 @@ from markupsafe import Markup
 from lambdascape.errors import InputError
 from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
+from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
 from lambdascape.report.hyperparameters import table_1
@@ -27,10 +28,14 @@ TEXT_COLUMNS = {
     "training": ("run", "split", "measure"),
     "scores": ("run", "probe", "split", "unit", "measure", "class"),
     "geometry": ("run", "split", "measure"),
+    "comparisons": ("unit", "measure", "first", "second"),
+    "choice": ("arm",),
+    "selection": ("criterion", "better", "picks", "labels_pick"),
     "claims": TEXT,
 }
 TITLES = {
     "response": "What a probe scores on held-out sessions",
+    "selection": "Measures that need no label against the score",
     "triplet_loss": "Triplet loss by epoch",
     "probe_f1": "Macro-F1 of the published study's probe by epoch",
     "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
@@ -39,7 +44,7 @@ TITLES = {
     "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
     "tiles": "Log-mel frames of a few tiles of each class",
 }
-WIDE = ("maps", "confusion", "dataset", "tiles")
+WIDE = ("selection", "maps", "confusion", "dataset", "tiles")
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,8 @@ def write_report(
         study: name of the study.
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
-        tables: paths of runs, training, scores, geometry, claims, clips, rejected, warnings, unused_clips;
-            more may be.
+        tables: paths of runs, training, scores, geometry, comparisons, choice, selection, claims, clips, rejected,
+            warnings, unused_clips; more may be.
         figures: name to path of the SVG, its PNG beside it; names that the template does not know come last.
         captions: name to path of the caption in reStructuredText, for every figure.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
@@ -93,7 +98,7 @@ def write_report(
     read = {name: read_table(tables[name], text=columns) for name, columns in TEXT_COLUMNS.items()}
     listed = {name: read_text_table(tables[name]) for name in ("clips", "rejected", "warnings", "unused_clips")}
     sweep = read_sweep(tables["runs"])
-    found = answer(sweep, read["scores"])
+    found = answer(sweep, read["scores"], read["choice"], read["comparisons"], config["statistics"]["confidence"])
     pictures = _pictures(figures, captions, found)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(Path(template).read_text(encoding="utf-8")).render(
@@ -124,9 +129,22 @@ def write_report(
         command=command,
         confidence=config["statistics"]["confidence"],
         resamples=config["statistics"]["resamples"],
+        **_comparisons(sweep, read, 1 - config["statistics"]["confidence"]),
         **_tables(sweep, read, listed, tables, config["split"]["test_fold"]),
     )
     write_text(page, output)
+
+
+def _comparisons(sweep: Sweep, read: Mapping[str, pd.DataFrame], level: float) -> dict[str, Any]:
+    """Tables and sentences on the arms against each other, by the name that the template uses."""
+    comparisons, selection = read["comparisons"], read["selection"]
+    return {
+        "choice_table": report_comparisons.choice_table(sweep, read["choice"]),
+        "comparison_sentence": report_comparisons.comparison_sentence(sweep, comparisons, level),
+        "comparison_table": report_comparisons.comparison_table(sweep, comparisons, level),
+        "selection_sentence": report_comparisons.selection_sentence(sweep, selection),
+        "selection_table": report_comparisons.selection_table(sweep, selection),
+    }
 
 
 def _tables(
@@ -138,8 +156,9 @@ def _tables(
 ) -> dict[str, Any]:
     """The tables of the page, by the name that the template uses."""
     scores, clips = read["scores"], listed["clips"]
+    chosen = report_comparisons.arm_labels(sweep).get(report_comparisons.chosen_arm(read["choice"]), "")
     return {
-        "score_summary": report_tables.score_summary(sweep, scores),
+        "score_summary": report_tables.score_summary(sweep, scores, chosen),
         "score_runs": report_tables.score_runs(sweep, scores, read["training"]),
         "class_scores": report_tables.class_scores(sweep, scores, clips, test_fold),
         "training_summary": report_tables.training_summary(sweep, read["training"]),

@@ -95,8 +95,8 @@ def converged(
     return pick(scores, runs, probe="converged", split=split, unit=unit, measure=measure, class_="")
 
 
-def score_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
-    """Scores of the converged probe, a row for each arm and each reference space."""
+def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
+    """Scores of the converged probe, a row for each arm and each reference space; the row named `chosen` strong."""
     rows = []
     for name, runs in spaces(sweep):
         clip = converged(scores, runs, "macro_f1")
@@ -112,7 +112,6 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
                 number(converged(scores, runs, "macro_f1", split="validation")["value"].mean()),
             ]
         )
-    means = [converged(scores, runs, "macro_f1")["value"].mean() for _, runs in spaces(sweep)]
     return Table(
         "Scores of the converged probe on held-out sessions, means over seeds",
         [
@@ -126,10 +125,10 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
             "Macro-F1, validation",
         ],
         rows,
-        strong=[int(np.nanargmax(means))] if not np.isnan(means).all() else [],
+        strong=[place for place, (name, _) in enumerate(spaces(sweep)) if name == chosen],
         note="Seeds: lowest to highest. Interval: lowest to highest end of the seeds' bootstrap intervals "
         "over sessions. Validation: per clip, on training sessions kept apart to choose the probe's "
-        "penalty. Bold: the highest mean per clip.",
+        "penalty. Bold: chosen on the validation sessions of all seeds.",
     )
 
 

@@ -1,14 +1,14 @@
 """The answer of a study in a few sentences, each computed from the scores."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lambdascape.figures.sweep import REFERENCES, Sweep
-from lambdascape.report.tables import converged, number
-from lambdascape.verdicts import compare
+from lambdascape.report.comparisons import arm_labels, chosen_arm, main_pairs, p_value, records
+from lambdascape.report.tables import NOTHING, converged, number, span
+from lambdascape.sweep import arm_and_seed
 
 FEW_SEEDS = 5  # with fewer seeds the spread over them is a weak yardstick
 
@@ -28,41 +28,47 @@ class Answer:
     numbers: str = ""
 
 
-def answer(sweep: Sweep, scores: pd.DataFrame) -> Answer:
-    """Say which value scored best, against its neighbours, the references, and the spread of the seeds.
+def answer(
+    sweep: Sweep, scores: pd.DataFrame, choice: pd.DataFrame, comparisons: pd.DataFrame, confidence: float
+) -> Answer:
+    """Say what validation chooses, how that scores on held-out sessions, and from what it can be told there.
 
-    "By more than seeds differ" is the rule of `verdicts.compare`: greater for every seed, and by more than
-    the largest difference between two seeds of one value.
+    Which arm is called the best is a function of the validation sessions alone. It is told from another where the
+    comparison on the held-out sessions is significant after Holm's correction.
 
     Args:
         sweep: the study's axis and runs.
         scores: scores.tsv; without rows the data have no labels.
+        choice: choice.tsv.
+        comparisons: comparisons.tsv.
+        confidence: of the intervals; 1 less it is the level of the tests.
 
     Returns:
         The answer; without labels it says that nothing was scored.
     """
     rows = converged(scores, sweep.trained["run"], "macro_f1").merge(sweep.trained, on="run")
-    if rows.empty:
+    if rows.empty or choice.empty:
         return Answer(
             "The data have no labels, so nothing was scored.",
             ["Without labels no probe can be fitted. The training, the maps and the geometry follow."],
         )
-    by_seed = rows.pivot_table(index="seed", columns="setting", values="value", aggfunc="mean").dropna()
-    by_seed = by_seed if len(by_seed) else rows.pivot_table(columns="setting", values="value", aggfunc="mean")
-    means = by_seed.mean().sort_values(ascending=False, kind="stable")
+    means = rows.groupby("setting")["value"].mean()
     parts = ", ".join(f"{number(means[one])}{_at(sweep, one)}" for one in sweep.values if one in means)
-    seeds = f"mean of {len(by_seed)} seeds" if len(by_seed) > 1 else "one seed"
-    numbers = f"Macro-F1 per clip on held-out sessions ({seeds}): {parts}."
-    references = _references(sweep, scores, rows[rows["setting"] == means.index[0]])
+    seeds = int(choice["seeds"].iloc[0])
+    count = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
+    numbers = f"Macro-F1 per clip on held-out sessions ({count}): {parts}."
+    best = rows[rows["run"].map(lambda run: arm_and_seed(run)[0]) == chosen_arm(choice)]
+    references = _references(sweep, scores, best)
     sentences = [
         numbers,
-        _interval(sweep, rows, list(means.index)),
+        _choice(sweep, choice),
+        _primary(sweep, choice, comparisons),
         *references,
-        _selection(sweep, scores, means),
+        _others(sweep),
+        _limits(seeds, len(choice)),
     ]
-    sentences += [_others(sweep), _limits(len(by_seed), len(means))]
     return Answer(
-        _headline(sweep, by_seed, list(means.index)),
+        _headline(sweep, choice, comparisons, 1 - confidence),
         [one for one in sentences if one],
         " ".join([numbers, *references]),
     )
@@ -73,37 +79,82 @@ def _at(sweep: Sweep, value: object) -> str:
     return f" at {sweep.label(value)}" if sweep.key else ""
 
 
-def _headline(sweep: Sweep, by_seed: pd.DataFrame, order: list[Any]) -> str:
-    """The finding; `order` holds the values from the best mean to the worst."""
-    best, others = order[0], order[1:]
-    name = sweep.label(best)
-    if not others:
+def _headline(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame, level: float) -> str:
+    """The finding in one sentence."""
+    labels, chosen = arm_labels(sweep), chosen_arm(choice)
+    name = labels[chosen]
+    if len(choice) == 1:
         return "The study trains one setting, so it compares none."
-    if len(by_seed) < 2:
-        return f"{_capital(name)} scored highest, but with one seed that may be chance."
-    level = [one for one in others if compare(by_seed[best].to_numpy(), by_seed[one].to_numpy()) != 1]
-    if not level:
-        return f"{_capital(name)} scored highest, by more than seeds differ."
-    if len(level) == len(others):
-        return f"No {sweep.symbol} stands out: {name} has the highest mean, but within what seeds differ by."
-    rest = " and ".join(sweep.label(one) for one in level)
-    return f"{_capital(name)} has the highest mean, but {rest} cannot be told from it by these seeds."
+    if choice["seeds"].iloc[0] < 2:
+        return f"{_capital(name)} is chosen on validation sessions, but with one seed that may be chance."
+    below, above, level_with = _told_from(labels, comparisons, chosen, level)
+    if above:
+        rest = " and ".join(above)
+        return f"{_capital(name)} is chosen on validation sessions, but scores below {rest} on held-out ones."
+    if not below:
+        return (
+            f"No {sweep.symbol} stands out: {name} is chosen on validation sessions, but held-out ones tell it from "
+            "no other."
+        )
+    words = f"{_capital(name)}, chosen on validation sessions, scores above"
+    if not level_with:
+        return f"{words} every other {sweep.symbol} on held-out ones."
+    return f"{words} {' and '.join(below)} on held-out ones, but {' and '.join(level_with)} cannot be told from it."
 
 
-def _interval(sweep: Sweep, rows: pd.DataFrame, order: list[Any]) -> str:
-    """The intervals of the best value beside those of the runner-up."""
-    ends = rows.groupby("setting").agg(low=("low", "min"), high=("high", "max"))
-    best = ends.loc[order[0]]
-    if np.isnan(best["low"]):
-        return "There are no intervals: they need at least two held-out sessions."
-    low, high = number(best["low"]), number(best["high"])
-    words = f"Resampling the held-out sessions, the runs{_at(sweep, order[0])} lie between {low} and {high}"
-    if len(order) == 1:
-        return f"{words}."
-    second = ends.loc[order[1]]
-    verb = "overlaps" if second["high"] >= best["low"] else "lies below"
-    low, high = number(second["low"]), number(second["high"])
-    return f"{words}; the range of the runner-up, {sweep.label(order[1])}, {verb} ({low} to {high})."
+def _told_from(
+    labels: dict[str, str], comparisons: pd.DataFrame, chosen: str, level: float
+) -> tuple[list[str], list[str], list[str]]:
+    """Names of the arms that score below the chosen one, above it, and neither, after Holm's correction."""
+    groups: tuple[list[str], list[str], list[str]] = ([], [], [])
+    for pair in records(main_pairs(comparisons)):
+        if chosen not in (pair["first"], pair["second"]):
+            continue
+        other = pair["second"] if pair["first"] == chosen else pair["first"]
+        higher = pair["first"] if pair["difference"] > 0 else pair["second"]
+        groups[int(higher != chosen) if pair["p_holm"] < level else 2].append(labels[other])
+    return groups
+
+
+def _choice(sweep: Sweep, choice: pd.DataFrame) -> str:
+    """What validation chooses, how sure that is, and what the held-out sessions say of it."""
+    rows, labels = records(choice), arm_labels(sweep)
+    row = next(one for one in rows if one["chosen"])
+    ends = span(row["test_low"], row["test_high"])
+    held_out = f"{number(row['test_mean'])} on held-out sessions" + (f" ({ends})" if ends != NOTHING else "")
+    if len(choice) == 1:
+        return f"It scores {held_out}."
+    words = (
+        f"The validation sessions, which alone may choose, choose {labels[row['arm']]}, with a probability of "
+        f"{number(row['probability_best'], 2)} of being the best; it scores {held_out}."
+    )
+    highest = max(rows, key=lambda one: float(one["test_mean"]))
+    if highest["test_mean"] > row["test_mean"]:
+        words += (
+            f" {_capital(labels[highest['arm']])} has a higher held-out mean, {number(highest['test_mean'])}, "
+            "which is flattered, as it was looked for there."
+        )
+    return words
+
+
+def _primary(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> str:
+    """The comparison fixed beforehand: the chosen arm against the second on validation."""
+    if len(choice) < 2:
+        return ""
+    labels, chosen = arm_labels(sweep), chosen_arm(choice)
+    rest = [one for one in records(choice) if one["arm"] != chosen]
+    second = max(rest, key=lambda one: float(one["validation_mean"]))["arm"]
+    pair = next(one for one in records(main_pairs(comparisons)) if {one["first"], one["second"]} == {chosen, second})
+    sign = 1 if pair["first"] == chosen else -1
+    low, high = sorted((sign * pair["low"], sign * pair["high"]))
+    words = (
+        f"The comparison fixed beforehand, {labels[chosen]} less the second on validation, {labels[second]}: "
+        f"{number(sign * pair['difference'])}"
+    )
+    if np.isnan(low):
+        return f"{words}, without an interval, which needs two held-out sessions."
+    p = "no p with one seed" if np.isnan(pair["p"]) else f"p {p_value(pair['p'])}, after Holm {p_value(pair['p_holm'])}"
+    return f"{words} ({span(low, high)} over sessions; {p})."
 
 
 def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame) -> list[str]:
@@ -122,21 +173,6 @@ def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame) -> list[
         intervals = f"; their intervals {'do not overlap' if apart else 'overlap'}" if known else ""
         sentences.append(f"{mean} ({number(reference['value'].mean())}){intervals}.")
     return sentences
-
-
-def _selection(sweep: Sweep, scores: pd.DataFrame, means: "pd.Series[float]") -> str:
-    """What the validation sessions, which alone may choose, would have chosen."""
-    rows = converged(scores, sweep.trained["run"], "macro_f1", split="validation").merge(sweep.trained, on="run")
-    if rows.empty or len(means) < 2:
-        return ""
-    chosen = rows.groupby("setting")["value"].mean().idxmax()
-    if chosen == means.index[0]:
-        return f"The validation sessions, which alone may choose, choose {sweep.label(chosen)} too."
-    return (
-        f"The validation sessions, which alone may choose, choose {sweep.label(chosen)} instead, with "
-        f"{number(means.get(chosen))} on the held-out ones: the highest held-out score is flattered by "
-        "having been picked there."
-    )
 
 
 def _others(sweep: Sweep) -> str:

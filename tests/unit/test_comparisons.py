@@ -1,0 +1,181 @@
+"""Pairs of arms, and the choice between them, on small made-up confusion tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lambdascape.comparisons import choose_arm, compare_arms, read_counts
+from lambdascape.files import read_table, write_table
+from lambdascape.probes import fit_converged
+from lambdascape.scores import accuracy, macro_f1
+from lambdascape.statistics import difference, holm, paired_session_bootstrap
+
+from .spaces import make_space, write_space
+
+SETTINGS = {"resamples": 300, "confidence": 0.9}
+ARMS, SEEDS = ("l2~1", "l2~0.1", "l2~0.01"), (1, 2)
+RUNS = [f"{arm}_seed~{seed}" for arm in ARMS for seed in SEEDS]
+TEXT = ("split", "unit", "session", "label", "predicted")
+CLASSES = ("a", "b")
+
+
+def write_confusions(folder, hits, sessions=6, split_of=lambda session, seed: ["validation", "test"]):
+    """Of 20 clips and 40 tiles in each session `hits(arm, seed, session, split)` in 10 are recognised."""
+    paths = []
+    for run in RUNS:
+        arm, seed = run.split("_seed~")
+        rows = []
+        for session in range(sessions):
+            for split in split_of(session, int(seed)):
+                label, other = CLASSES[session % 2], CLASSES[1 - session % 2]
+                right = hits(ARMS.index(arm), int(seed), session, split)
+                for unit, times in (("clip", 2), ("tile", 4)):
+                    rows += [(split, unit, f"{split}{session}", label, label, times * right)]
+                    rows += [(split, unit, f"{split}{session}", label, other, times * (10 - right))]
+        paths.append(folder / run / "confusion.tsv")
+        table = pd.DataFrame(rows, columns=[*TEXT, "count"])
+        write_table(table[table["count"] > 0], paths[-1])
+    return paths
+
+
+def uneven(arm, seed, session, split):
+    return (3 * arm + 5 * seed + 7 * session + arm * session) % 9 + 1
+
+
+def better_by_arm(arm, seed, session, split):
+    return 4 + 2 * arm + (session + seed) % 2
+
+
+def compared(tmp_path, paths):
+    compare_arms(RUNS, paths, SETTINGS, 3, tmp_path / "comparisons.tsv")
+    return read_table(tmp_path / "comparisons.tsv", ("unit", "measure", "first", "second"))
+
+
+def choice(tmp_path, paths):
+    choose_arm(RUNS, paths, SETTINGS, 3, tmp_path / "choice.tsv")
+    return read_table(tmp_path / "choice.tsv", ("arm",))
+
+
+def test_counts_stand_at_their_arm_seed_session_and_class(tmp_path):
+    counts = read_counts(RUNS, write_confusions(tmp_path, uneven), "test", "tile")
+    assert (counts.arms, counts.seeds) == (list(ARMS), list(SEEDS))
+    assert counts.confusions.shape == (3, 2, 6, 2, 2)
+    for (arm, seed, session), matrix in np.ndenumerate(counts.confusions.sum(axis=-1).sum(axis=-1)):
+        right = uneven(arm, SEEDS[seed], session, "test")
+        assert matrix == 40
+        assert np.trace(counts.confusions[arm, seed, session]) == 4 * right
+        assert counts.confusions[arm, seed, session, session % 2].sum() == 40
+
+
+def test_every_pair_is_compared_on_the_test_sessions(tmp_path):
+    paths = write_confusions(tmp_path, uneven)
+    table = compared(tmp_path, paths)
+    assert table[["unit", "measure"]].drop_duplicates().to_numpy().tolist() == [
+        [unit, measure] for unit in ("clip", "tile") for measure in ("macro_f1", "accuracy")
+    ]
+    for (unit, measure), part in table.groupby(["unit", "measure"]):
+        assert part[["first", "second"]].to_numpy().tolist() == [
+            ["l2~1", "l2~0.1"],
+            ["l2~1", "l2~0.01"],
+            ["l2~0.1", "l2~0.01"],
+        ]
+        counts = read_counts(RUNS, paths, "test", str(unit)).confusions
+        scores = paired_session_bootstrap(counts, {"macro_f1": macro_f1, "accuracy": accuracy}[measure], 300, 3)
+        for (first, second), row in zip(((0, 1), (0, 2), (1, 2)), part.to_dict("records"), strict=True):
+            found = difference(scores, first, second, 0.9)
+            assert row["difference"] == pytest.approx(found.value)
+            for column in ("low", "high", "seed_sd", "wide_low", "wide_high", "p"):
+                assert row[column] == pytest.approx(getattr(found, column))
+        assert part["p_holm"].to_numpy() == pytest.approx(holm(part["p"].to_numpy()))
+    assert (table["seeds"].unique(), table["sessions"].unique()) == ([2], [6])
+
+
+def test_the_best_on_validation_is_chosen_with_its_probability(tmp_path):
+    table = choice(tmp_path, write_confusions(tmp_path, better_by_arm))
+    assert table["arm"].tolist() == list(ARMS)
+    assert table["chosen"].tolist() == [0, 0, 1]
+    assert table["probability_best"].tolist() == [0, 0, 1]
+    assert (table["validation_low"] <= table["validation_mean"]).all()
+    assert (table["validation_mean"] <= table["validation_high"]).all()
+
+
+def test_of_equal_arms_the_first_is_chosen_and_all_are_as_probable(tmp_path):
+    table = choice(tmp_path, write_confusions(tmp_path, lambda arm, *rest: better_by_arm(0, *rest)))
+    assert table["chosen"].tolist() == [1, 0, 0]
+    assert table["probability_best"].tolist() == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize("poison", ["relabelled", "none"])
+def test_the_choice_knows_nothing_of_the_test_split(tmp_path, poison):
+    paths = write_confusions(tmp_path, uneven)
+    before = choice(tmp_path, paths)
+    for path in paths:
+        table = read_table(path, TEXT)
+        test = table["split"] == "test"
+        if poison == "none":
+            table = table[~test]
+        else:
+            table.loc[test, "label"] = table.loc[test, "label"].map({"a": "b", "b": "a"})
+        write_table(table, path)
+    after = choice(tmp_path, paths)
+    decided = [column for column in before if not column.startswith("test_")]
+    pd.testing.assert_frame_equal(after[decided], before[decided], check_exact=True)
+    assert not after["test_mean"].equals(before["test_mean"])
+
+
+def test_the_choice_from_embeddings_stays_whatever_the_test_tiles_and_labels_are(tmp_path):
+    """M6, from the embeddings on: other tiles and other labels in the test fold leave the choice as it is."""
+    settings = {"c_grid": [0.1, 1.0], "validation_fraction": 0.3}
+
+    def run(folder, change):
+        paths = []
+        for number, name in enumerate(RUNS):
+            embedding, tiles = make_space(separation=0.5 + 0.2 * (number // 2), seed=number)
+            embedding, tiles = change(embedding, tiles)
+            place = folder / name
+            place.mkdir(parents=True)
+            space = write_space(place / "space.h5", embedding, tiles)
+            fit_converged(space, "fold1", settings, number, place / "converged.tsv", place / "confusion.tsv")
+            paths.append(place / "confusion.tsv")
+        return choice(folder, paths)
+
+    def poisoned(embedding, tiles):
+        test = (tiles["fold"] == "fold1").to_numpy()
+        label = tiles["label"].where(
+            ~test, tiles["label"].map({"class0": "class1", "class1": "class2", "class2": "class0"})
+        )
+        changed = embedding.copy()
+        changed[test] = 100 * np.random.default_rng(1).normal(size=changed[test].shape)
+        return changed, tiles.assign(label=label)
+
+    before, after = run(tmp_path / "before", lambda *space: space), run(tmp_path / "after", poisoned)
+    decided = [column for column in before if not column.startswith("test_")]
+    pd.testing.assert_frame_equal(after[decided], before[decided], check_exact=True)
+    assert not np.allclose(before["test_mean"], after["test_mean"])
+
+
+def test_validation_sessions_may_differ_from_seed_to_seed(tmp_path):
+    paths = write_confusions(
+        tmp_path, uneven, split_of=lambda session, seed: ["test", *["validation"] * (session // 2 % 2 == seed % 2)]
+    )
+    counts = read_counts(RUNS, paths, "validation", "clip").confusions
+    assert (counts.sum(axis=(0, 3, 4)) > 0).sum(axis=1).tolist() == [2, 4]
+    table = choice(tmp_path, paths)
+    assert table["validation_sessions"].unique() == [6]
+    assert table["probability_best"].sum() == pytest.approx(1)
+
+
+def test_the_same_tables_come_again(tmp_path):
+    paths = write_confusions(tmp_path, uneven)
+    written = []
+    for _ in range(2):
+        compared(tmp_path, paths)
+        choice(tmp_path, paths)
+        written.append([(tmp_path / name).read_bytes() for name in ("comparisons.tsv", "choice.tsv")])
+    assert written[0] == written[1]
+
+
+def test_no_labels_leave_headers_only(tmp_path):
+    paths = write_confusions(tmp_path, uneven, sessions=0)
+    assert compared(tmp_path, paths).empty
+    assert choice(tmp_path, paths).empty

@@ -1,0 +1,101 @@
+# Arms against each other: every pair on the test sessions; the one that validation chooses; what would have chosen
+# without labels. Without labels the tables have only their headers.
+
+
+rule compare_arms:
+    input:
+        confusions=expand("results/{{study}}/probes/{run}/confusion.tsv", run=study.runs),
+    output:
+        comparisons="results/{study}/tables/comparisons.tsv",
+    log:
+        "results/logs/{study}/tables/comparisons.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/comparisons.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        runs=list(study.runs),
+        settings=config["statistics"],
+        seed=config["sweep"]["seeds"][0],
+        code=fingerprint("compare_arms"),
+    script:
+        "../scripts/compare_arms.py"
+
+
+rule choose_arm:
+    input:
+        confusions=expand("results/{{study}}/probes/{run}/confusion.tsv", run=study.runs),
+    output:
+        choice="results/{study}/tables/choice.tsv",
+    log:
+        "results/logs/{study}/tables/choice.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/choice.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        runs=list(study.runs),
+        settings=config["statistics"],
+        seed=config["sweep"]["seeds"][0],
+        code=fingerprint("choose_arm"),
+    script:
+        "../scripts/choose_arm.py"
+
+
+rule rank_criteria:
+    input:
+        runs="results/{study}/runs.tsv",
+        training="results/{study}/tables/training.tsv",
+        geometry="results/{study}/tables/geometry.tsv",
+        confusions=expand("results/{{study}}/probes/{run}/confusion.tsv", run=study.runs),
+        choice="results/{study}/tables/choice.tsv",
+    output:
+        selection="results/{study}/tables/selection.tsv",
+    log:
+        "results/logs/{study}/tables/selection.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/selection.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        runs=list(study.runs),
+        settings=config["statistics"],
+        seed=config["sweep"]["seeds"][0],
+        code=fingerprint("rank_criteria"),
+    script:
+        "../scripts/rank_criteria.py"
+
+
+rule draw_selection:
+    input:
+        runs="results/{study}/runs.tsv",
+        training="results/{study}/tables/training.tsv",
+        geometry="results/{study}/tables/geometry.tsv",
+        scores="results/{study}/tables/scores.tsv",
+        selection="results/{study}/tables/selection.tsv",
+    output:
+        svg=report("results/{study}/figures/selection.svg", caption="../report/selection.rst", category="Figures"),
+        png="results/{study}/figures/selection.png",
+    log:
+        "results/logs/{study}/figures/selection.log",
+    benchmark:
+        "results/benchmarks/{study}/figures/selection.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        synthetic=study.is_synthetic,
+        code=fingerprint("draw_selection"),
+    script:
+        "../scripts/draw_selection.py"

@@ -1,0 +1,14 @@
+"""Choose an arm on the validation sessions."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
+    from lambdascape.comparisons import choose_arm
+
+    choose_arm(
+        snakemake.params.runs,
+        snakemake.input.confusions,
+        snakemake.params.settings,
+        snakemake.params.seed,
+        snakemake.output.choice,
+    )
