@@ -43,11 +43,13 @@ def counts_of(score: float, run: str) -> pd.DataFrame:
         for label, other in (("a", "b"), ("b", "a")):
             rows += [(f"s{session}", label, label, right), (f"s{session}", label, other, ITEMS - right)]
     table = pd.DataFrame(rows, columns=["session", "label", "predicted", "count"])
-    return pd.concat([table.assign(unit=unit, run=run) for unit in ("tile", "clip")], ignore_index=True)
+    table = pd.concat([table.assign(unit=unit, split="test", run=run) for unit in ("tile", "clip")], ignore_index=True)
+    # What was counted on validation sessions has no say.
+    return pd.concat([table, table.head(1).assign(split="validation", label="b", count=10**6)], ignore_index=True)
 
 
 def score_of(counts: pd.DataFrame) -> float:
-    table = counts[counts["unit"] == "tile"].pivot_table(
+    table = counts[(counts["unit"] == "tile") & (counts["split"] == "test")].pivot_table(
         index="label", columns="predicted", values="count", aggfunc="sum"
     )
     return float(macro_f1(table.to_numpy()))
@@ -392,7 +394,7 @@ def test_scores_are_compared_over_seeds_and_sessions(study: Study, tmp_path: Pat
     assert np.isnan(alone["low"][4])
     assert alone["power"][4].startswith("One held-out session")
     assert ledger["low"][4] < ledger["estimate"][4] < ledger["high"][4]
-    known = [score_of(read_table(path, ("label", "predicted"))) for path in study.confusions.values()]
+    known = [score_of(read_table(path, ("label", "predicted", "split"))) for path in study.confusions.values()]
     assert np.isfinite(known).all()
     assert "λ = 0.01: 0.6" in ledger["evidence"][4]
 
@@ -401,7 +403,7 @@ def test_sessions_that_disagree_widen_the_interval_of_scores(study: Study, tmp_p
     before = study.judge(tmp_path)
     for (value, _), run in study.names.items():  # the smallest λ is better in one half of the sessions only
         if value == 0.01:
-            counts = read_table(study.confusions[run], ("session", "label", "predicted", "unit"))
+            counts = read_table(study.confusions[run], ("session", "label", "predicted", "unit", "split"))
             odd = counts["session"].str[1:].astype(int) % 2 == 1
             right = counts["label"] == counts["predicted"]
             counts.loc[odd, "count"] = np.where(right[odd], 225, 275)

@@ -19,6 +19,7 @@ from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, flagged
 from lambdascape.report.hyperparameters import table_1
+from lambdascape.report.ledger import ledger
 from lambdascape.report.page import caption_html, write_report
 from lambdascape.report.sources import digests, duration, processor, times
 from lambdascape.report.verdict import answer
@@ -117,7 +118,7 @@ def test_every_claim_is_there_with_verdict_estimate_evidence_and_what_would_refu
     for _, sentence, verdict, estimated, *_, power, brief, evidence, test, refuted_when, _ in CLAIMS:
         for words in (sentence, verdict, estimated, power, brief, evidence, test, refuted_when):
             assert words in page.text
-    assert "Of the claims of Somebody (2020), put in general terms: 1 confirmed, 1 refuted, 1 undecided." in page.text
+    assert "Of the claims of Somebody (2020): 1 confirmed, 1 refuted, 1 undecided." in page.text
     assert "λ = 0.01 less λ = 1: -0.20 (-0.30 to -0.10)." in page.text
 
 
@@ -126,6 +127,28 @@ def test_the_ledger_stands_right_behind_the_one_sentence_answer(tmp_path: Path) 
     places = [text.index(words) for words in ("The answer", "The ledger", "1. The loss", "The numbers behind")]
     assert places == sorted(places)
     assert len(text[places[0] : places[1]]) < 300
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [
+        ((0.1234, 0.1, 0.15), ("0.123", "0.100 to 0.150")),
+        ((-0.00002, -0.41, 0.41), ("0.00", "-0.41 to 0.41")),
+        ((16.0, 15.0, 17.0), ("16.0", "15.0 to 17.0")),
+        ((1234.5, 1100.0, 1400.0), ("1234", "1100 to 1400")),
+        ((0.05, 0.05, 0.05), ("0.05000", "0.05000 to 0.05000")),
+        ((0.0, 0.0, 0.0), ("0.000000", "0.000000 to 0.000000")),
+        ((0.51234, np.nan, np.nan), ("0.512", "no interval")),
+        ((np.nan, np.nan, np.nan), ("", "")),
+    ],
+)
+def test_estimates_are_as_exact_as_their_intervals(
+    numbers: tuple[float, ...], shown: tuple[str, str], tmp_path: Path
+) -> None:
+    claims = FakeStudy(tmp_path).frame("claims").head(1)
+    claims[["estimate", "low", "high"]] = [numbers]
+    entry = ledger(claims).entries[0]
+    assert (entry.estimate, entry.interval) == shown
 
 
 def test_a_study_without_claims_says_so(tmp_path: Path) -> None:

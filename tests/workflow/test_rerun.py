@@ -89,7 +89,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("figures/response.py", "def response_figure", "def another_figure", {"draw_response": 1} | REPORT),
         ("report/verdict.py", "def answer", "def another_answer", REPORT),
         (
-            "triplet_model.py",
+            "batches.py",
             "class Batches",
             "class OtherBatches",
             {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | REPORT,
@@ -97,7 +97,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("claims/ledger.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
         ("geometry.py", "def uniformity", "def other_uniformity", {
             "measure_geometry": 4, "collect_geometry": 1, "rank_criteria": 1, "draw_selection": 1, "draw_maps": 1,
-        } | REPORT),
+            "judge_claims": 1} | REPORT),
         ("comparisons.py", "def _pairs", "def _other_pairs", ARM_TABLES | {
             "draw_selection": 1, "draw_response": 1} | REPORT),
     ],

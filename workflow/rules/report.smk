@@ -25,7 +25,7 @@ rule write_report:
         choice="results/{study}/tables/choice.tsv",
         selection="results/{study}/tables/selection.tsv",
         claims="results/{study}/tables/claims.tsv",
-        sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv"],
+        sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *claims],
     output:
         page="results/{study}/report/index.html",
     log:

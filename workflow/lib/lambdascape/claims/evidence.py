@@ -96,7 +96,7 @@ class Evidence:
         about: column of `runs`.
         runs: the trained runs: run, kind, seed, then every hyperparameter.
         tables: name to table with run, measure, value, and further columns.
-        counts: of the test split: run, probe, unit, session, label, predicted, count.
+        counts: by session: run, probe, split, unit, session, label, predicted, count.
         resamples: of the sessions.
         seed: of the resamples.
     """
@@ -237,11 +237,11 @@ class Evidence:
     def _scores(self, measure: Measure) -> PairedScores | None:
         """The scores on resampled sessions, where counts by session were kept, and a last arm of zeros."""
         statistic = _statistic(measure, self.counts)
-        where = measure.where
-        if measure.table != "scores" or where.get("split") != "test" or statistic is None:
+        if measure.table != "scores" or statistic is None:
             return None
         counts = self.counts
-        counts = counts[(counts["probe"] == where.get("probe")) & (counts["unit"] == where.get("unit"))]
+        for column in ("probe", "split", "unit"):
+            counts = counts[counts[column] == measure.where.get(column)]
         if counts.empty:
             return None
         runs = [run for value in self.grid for run in self._runs_at(value)]

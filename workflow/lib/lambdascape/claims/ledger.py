@@ -36,13 +36,13 @@ TABLES = {
     "scores": ("run", "probe", "split", "unit", "measure", "class"),
     "geometry": ("run", "split", "measure"),
 }
-COUNTS = ["run", "probe", "unit", "session", "label", "predicted", "count"]
+COUNTS = ["run", "probe", "split", "unit", "session", "label", "predicted", "count"]
 TESTS = {
     "highest": "{place} is above every other {symbol}.",
     "lowest": "{place} is below every other {symbol}.",
     "ordered": "The measure is {given} from each {symbol} to the next larger one.",
     "best_inside": "A {symbol} inside the grid is better (the {given}) than both its ends.",
-    "differs_at_most": "The interval of the difference lies inside the margin on both sides.",
+    "differs_at_most": "The two differ by less than the margin that the claim names.",
     "at_least": "{place} is above the level that the claim names.",
     "at_most": "{place} is below the level that the claim names.",
     "still_falling": "The last quarter of every curve (at least 4 epochs) falls by more than 5 % of its whole fall.",
@@ -53,6 +53,10 @@ INTERVALS = (
     "Confirmed when the {confidence:g} % interval of every comparison leaves 0 on this side, refuted when that of one "
     "leaves it on the other (Bonferroni over the comparisons). Comparisons are paired by seed; those of scores are "
     "paired by session too, and their interval is for new runs on new sessions."
+)
+EQUIVALENCE = (
+    "Confirmed when the {confidence:g} % interval of the difference lies inside the margin on both sides, refuted when "
+    "it lies outside (Bonferroni over the measures). Runs are paired by seed, and scores by session too."
 )
 CORRELATIONS = (
     "Confirmed when all have p below {alpha:.2g} in a permutation test, refuted when the opposite is found in one "
@@ -110,7 +114,7 @@ def judge_claims(
 
 def _counts(confusions: Mapping[str, str | Path]) -> pd.DataFrame:
     """The counts of all runs in one table; where a file names no probe, they are of the converged one."""
-    text = ("unit", "session", "label", "predicted")
+    text = ("split", "unit", "session", "label", "predicted")
     parts = [read_table(path, text=text).assign(run=run) for run, path in confusions.items()]
     parts = [part if "probe" in part else part.assign(probe="converged") for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True)[COUNTS] if parts else pd.DataFrame(columns=COUNTS)
@@ -187,5 +191,5 @@ def _test(claim: Claim, evidence: Evidence, confidence: float) -> str:
     place, *_ = [*places_in(claim.kind, claim.given), ""]
     named = _names(evidence).get(place, setting(evidence.about, place))
     words = TESTS[claim.kind].format(given=claim.given, place=named, symbol=evidence.symbol)
-    rule = CORRELATIONS if claim.kind == "correlates" else INTERVALS
+    rule = {"correlates": CORRELATIONS, "differs_at_most": EQUIVALENCE}.get(claim.kind, INTERVALS)
     return f"{capital(words)} {rule.format(confidence=100 * confidence, alpha=1 - confidence)}"

@@ -100,6 +100,7 @@ def _estimate(estimate: Any, low: Any, high: Any) -> tuple[str, str]:
         return "", ""
     if pd.isna(low):
         return f"{estimate:.3g}", "no interval"
-    digits = min(max(1 - floor(log10(high - low)), 0), 6) if high > low else 3
+    digits = 1 - floor(log10(max(high - low, 0.01 * abs(estimate), 1e-6)))
+    digits = min(max(digits, 0), 6)
     shown = [f"{round(value, digits) + 0.0:.{digits}f}" for value in (estimate, low, high)]
     return shown[0], f"{shown[1]} to {shown[2]}"
