@@ -392,7 +392,7 @@ def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(tmp_path: Path
     rest = f"After the last epoch of 1 of 6 runs no triplet is active ({second})."
     assert collapse in page
     assert rest in page
-    assert max(page.index(collapse), page.index(rest)) < page.index("scored highest")
+    assert max(page.index(collapse), page.index(rest)) < page.index("The numbers behind the answer")
     runs = report_tables.score_runs(read_sweep(study.tables["runs"]), study.frame("scores"), table)
     marked = [row[0] for row in runs.rows if MARK in row[0]]
     assert marked == [f"{first} {MARK}", f"{second} {MARK}"]

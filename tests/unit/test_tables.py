@@ -91,7 +91,9 @@ def test_training_becomes_one_row_per_run_epoch_split_and_measure(tmp_path):
 def test_flags_of_the_history_are_measures_of_the_table(tmp_path):
     history = pd.DataFrame({"epoch": [1, 1], "split": ["train", "test"], "collapsed": [0, 1], "device": ["cpu", "cpu"]})
     write_table(history, tmp_path / "a")
-    collect_training(["a"], [tmp_path / "a"], tmp_path / "training.tsv")
+    write_table(pd.DataFrame({"epoch": [1], "group": ["stem"], "weight_norm": [1.0]}), tmp_path / "layers")
+    outputs = tmp_path / "training.tsv", tmp_path / "layers.tsv"
+    collect_training(["a"], [tmp_path / "a"], [tmp_path / "layers"], *outputs)
     table = read_table(tmp_path / "training.tsv", ("run", "split", "measure"))
     assert table[["split", "measure", "value"]].to_numpy().tolist() == [
         ["train", "collapsed", 0.0],
