@@ -41,7 +41,7 @@ def leaves(schema: Config, key: str = "") -> dict[str, Config]:
     found = {}
     for name, rule in schema["properties"].items():
         path = f"{key}.{name}".lstrip(".")
-        if "properties" in rule and name != "axes":
+        if "properties" in rule and rule["type"] == "object" and name != "axes":
             found |= leaves(rule, path)
         else:
             found[path] = rule

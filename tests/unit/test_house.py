@@ -19,9 +19,11 @@ STAGES = [
     "models",
     "embeddings",
     "probes",
+    "refitted_probes",
     "geometry",
     "tables",
     "figures",
+    "probe_figures",
     "pictures",
     "report",
 ]

@@ -49,12 +49,15 @@ rule collect_training:
 rule collect_probes:
     input:
         by_epoch=expand("results/{{study}}/probes/{space}/by_epoch.tsv", space=study.spaces),
-        converged=expand("results/{{study}}/probes/{space}/converged.tsv", space=study.spaces),
-        confusion=expand("results/{{study}}/probes/{space}/confusion.tsv", space=study.spaces),
+        scores=expand("results/{{study}}/probes/{space}/{probe}.tsv", space=study.spaces, probe=study.probes),
+        confusions=expand(
+            "results/{{study}}/probes/{space}/{probe}_confusion.tsv", space=study.spaces, probe=study.probes
+        ),
     output:
         scores="results/{study}/tables/scores.tsv",
         probe_epochs="results/{study}/tables/probe_epochs.tsv",
         confusion="results/{study}/tables/confusion.tsv",
+        few_shot="results/{study}/tables/few_shot.tsv",
     log:
         "results/logs/{study}/tables/probes.log",
     benchmark:
@@ -66,6 +69,7 @@ rule collect_probes:
         runtime=30,
     params:
         spaces=study.spaces,
+        probes=study.probes,
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
         code=fingerprint("collect_probes"),
