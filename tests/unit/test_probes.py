@@ -232,7 +232,16 @@ def test_test_tiles_do_not_reach_scaler_choice_or_fit(fit):
     assert one[one["split"].isin(inside)].equals(two[two["split"].isin(inside)])
 
 
-def test_permuted_labels_score_near_chance(fit):
+@pytest.mark.parametrize(
+    ("probe", "changes"),
+    [
+        ("converged", {"c_grid": [1.0]}),
+        ("knn", {"k_grid": [5]}),
+        ("mlp", {"layers": [1], "learning_rates": [0.01], "max_epochs": 3}),
+        ("few_shot", {"sessions": [20]}),
+    ],
+)
+def test_permuted_labels_score_near_chance(fit, probe, changes):
     # Labels of sessions, not of tiles, are permuted; a guess among 3 classes has a macro-F1 of about 1/3. The
     # mean of 20 must lie within 4 of its standard errors, with 0.2 for one score, which is asserted.
     found = []
@@ -241,7 +250,7 @@ def test_permuted_labels_score_near_chance(fit):
         sessions = tiles["session"].unique()
         label = np.random.default_rng(seed).permutation([f"class{k % 3}" for k in range(len(sessions))])
         tiles["label"] = tiles["session"].map(dict(zip(sessions, label, strict=True)))
-        scores, _ = fit(embedding, tiles, seed=seed, c_grid=[1.0])
+        scores, _ = fit(embedding, tiles, seed=seed, probe=probe, **changes)
         found.append(value(scores, "test", "clip", "macro_f1"))
     assert np.std(found) < 0.2
     assert abs(np.mean(found) - 1 / 3) < 4 * 0.2 / np.sqrt(20)
