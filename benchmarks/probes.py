@@ -89,7 +89,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=Path("results/benchmarks/probes.json"), help="where to write")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="a job of the workflow has one")
     parser.add_argument("--million", type=int, default=1_000_000, help="tiles of the large space")
     options = parser.parse_args()
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.threads)))  # for the processes to come

@@ -359,7 +359,7 @@ def test_probes_stand_side_by_side_and_what_each_puts_first_is_said(tmp_path: Pa
     value = np.mean([study.value(s) for s in study.spaces if s.get("l2") == 0.01])
     row = next(row for row in table.rows if row[0] == "λ = 0.01")
     assert row[1:5] == [f"{value / divisor:.3f}" for divisor in (1, 2, 4, 3)]
-    assert "Highest: λ = 0.01 by converged, nearest neighbours, 1 session, 20 sessions" in table.note
+    assert "Highest by Converged, Nearest neighbours, 1 session, 20 sessions: λ = 0.01." in table.note
     calibration = calibration_summary(sweep, scores)
     assert [row[3:5] for row in calibration.rows if row[0] == "λ = 0.01"] == [[f"{value / 2:.3f}"] * 2]
     assert folds_summary(sweep, scores, "fold1") is None

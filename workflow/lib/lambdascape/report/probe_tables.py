@@ -27,7 +27,7 @@ def probe_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
         "Macro-F1 per held-out clip of every probe, means over seeds",
         ["Space", *(_in_words(probe) for probe in probes)],
         [[name, *map(number, row)] for name, row in values.items()],
-        note=f"Highest: {_highest(values, [_in_words(probe) for probe in probes])}. Converged: logistic regression. "
+        note=f"Highest by {_highest(values, [_in_words(probe) for probe in probes])}. Converged: logistic regression. "
         "Sessions: the same, fitted on so many sessions of each class, mean over draws. By epoch: the published "
         "probe after its last epoch.",
     )
@@ -54,17 +54,16 @@ def _mean(scores: pd.DataFrame, runs: list[str], split: str = "test", unit: str 
 
 
 def _highest(values: dict[str, list[float]], probes: list[str]) -> str:
-    """Which space each probe puts first, so that a disagreement of the probes is seen."""
-    table = pd.DataFrame(values, index=probes)
+    """Which spaces each probe puts first, so that a disagreement of the probes is seen."""
     groups: dict[str, list[str]] = {}
-    for probe, space in table.dropna(how="all").idxmax(axis=1).items():
-        groups.setdefault(str(space), []).append(str(probe).lower())
-    return "; ".join(f"{space} by {', '.join(names)}" for space, names in groups.items()) or NOTHING
+    for probe, scores in pd.DataFrame(values, index=probes).dropna(how="all").iterrows():
+        groups.setdefault(" and ".join(scores.index[scores == scores.max()]), []).append(str(probe))
+    return "; ".join(f"{', '.join(names)}: {first}" for first, names in groups.items()) or NOTHING
 
 
 def calibration_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
-    """Expected calibration error of the probes that give probabilities, per clip and per tile."""
-    probes = [probe for probe in _probes(scores) if "epoch" not in probe]
+    """Expected calibration error of the probes that are fitted on all sessions, per clip and per tile."""
+    probes = [probe for probe in ("converged", "knn", "mlp") if probe in set(scores["probe"])]
     columns = [(probe, unit) for probe in probes for unit in ("clip", "tile")]
     return Table(
         "Expected calibration error on held-out sessions, means over seeds",
