@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from lambdascape.figures import style
-from lambdascape.figures.response import REFERENCE_COLOURS
 from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
 from lambdascape.files import read_table
 
@@ -49,7 +48,7 @@ def few_shot_figure(sweep: Sweep, shots: pd.DataFrame) -> Figure:
     ]
     references = clips.merge(sweep.references, on="run")
     ends += [
-        _curve(axes, references[references["kind"] == kind], kind, words, REFERENCE_COLOURS[kind], False)
+        _curve(axes, references[references["kind"] == kind], kind, words, style.REFERENCE_COLOURS[kind], False)
         for kind, words in REFERENCES.items()
         if (references["kind"] == kind).any()
     ]
