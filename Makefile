@@ -29,7 +29,7 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
 .PHONY: help run dryrun report verify doctor test faults lint format lock env dev-env clean-env bench-features bench-scale \
-  bench-input bench-training bench-dynamics bench-coverage
+  bench-input bench-training bench-dynamics bench-coverage bench-probes
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -95,6 +95,9 @@ bench-dynamics: env ## measure what reading the layers costs a training
 
 bench-coverage: env ## simulate how often the intervals hold the truth
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/coverage.py
+
+bench-probes: env ## measure what probes cost: 36,000 tiles to fit, and a million tiles in bounded memory
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/probes.py
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock

@@ -15,6 +15,7 @@ from lambdascape.study import FIGURES, TABLES
 
 RUNS = ["l2~1_seed~1", "l2~0.01_seed~1"]
 MODEL = ("embedder.weights.h5", "history.tsv", "layers.tsv")
+PROBES, KINDS = ("converged", "knn", "few_shot"), ("", "_confusion")
 SPACES = [*RUNS, "untrained_seed~1", "mean_logmel"]
 FOLDER = """\
 study: small
@@ -55,7 +56,8 @@ def test_every_product_is_there_under_its_name(finished: Checkout) -> None:
         study / "report/index.html",
         *(study / f"models/{run}/{name}" for run in RUNS for name in MODEL),
         *(study / f"embeddings/{space}.h5" for space in SPACES),
-        *(study / f"probes/{space}/{name}.tsv" for space in SPACES for name in ("by_epoch", "converged", "confusion")),
+        *(study / f"probes/{space}/by_epoch.tsv" for space in SPACES),
+        *(study / f"probes/{space}/{probe}{kind}.tsv" for space in SPACES for probe in PROBES for kind in KINDS),
         *(study / f"geometry/{space}.tsv" for space in SPACES),
         *(study / f"tables/{table}.tsv" for table in TABLES),
         *(study / f"figures/{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")),

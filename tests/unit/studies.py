@@ -25,7 +25,8 @@ COLUMNS = {
     "probe_epochs": ["run", "epoch", "split", "measure", "value"],
     "scores": ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"],
     "geometry": ["run", "split", "measure", "value"],
-    "confusion": ["run", "unit", "label", "predicted", "count"],
+    "confusion": ["run", "probe", "unit", "label", "predicted", "count"],
+    "few_shot": ["run", "shots", "sessions", "draw", "unit", "value"],
     "unused_clips": ["clip", "session", "reason"],
     "claims": LEDGER,
 }
@@ -126,7 +127,7 @@ class FakeStudy:
             return CLAIMS
         if name == "unused_clips":
             return [("c0", "s0", "shorter than a tile")]
-        if not self.labelled and name in ("scores", "confusion", "probe_epochs"):
+        if not self.labelled and name in ("scores", "confusion", "few_shot", "probe_epochs"):
             return []
         spaces = [s for s in self.spaces if name not in ("training", "layers") or s["kind"] == "trained"]
         return [row for space in spaces for row in getattr(self, f"_{name}")(space)]
@@ -172,11 +173,25 @@ class FakeStudy:
             rows += [(run, "converged", "test", unit, "macro_f1", "", v, v - 0.04, v + 0.06)]
             rows += [(run, "converged", "test", unit, "accuracy", "", v + 0.1, v, v + 0.2)]
             rows += [(run, "converged", "test", unit, "f1", name, v, v - 0.1, v + 0.1) for name in self.classes]
+        rows += [
+            (run, probe, "test", unit, measure, "", value / divisor, *nothing)
+            for probe, divisor in (("knn", 2), ("few_shot_1", 4), ("few_shot_20", 3))
+            for unit in ("clip", "tile")
+            for measure in ("macro_f1", "ece")
+        ]
         return [*rows, (run, "by_epoch", "test", "tile", "macro_f1", "", value, *nothing)]
+
+    def _few_shot(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return [
+            (space["run"], shots, sessions, draw, unit, self.value(space) * sessions / 20 + 0.01 * draw)
+            for shots, sessions in ((1, 1.0), (20, 12.5))
+            for draw in range(3)
+            for unit in ("clip", "tile")
+        ]
 
     def _confusion(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
         return [
-            (space["run"], unit, truth, predicted, 6 if truth == predicted else 2)
+            (space["run"], "converged", unit, truth, predicted, 6 if truth == predicted else 2)
             for unit in ("clip", "tile")
             for truth in self.classes
             for predicted in self.classes

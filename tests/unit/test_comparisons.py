@@ -6,7 +6,7 @@ import pytest
 
 from lambdascape.comparisons import choose_arm, compare_arms, read_counts
 from lambdascape.files import read_table, write_table
-from lambdascape.probes import fit_converged
+from lambdascape.probes.converged import fit_converged
 from lambdascape.scores import accuracy, macro_f1
 from lambdascape.statistics import difference, holm, paired_session_bootstrap
 

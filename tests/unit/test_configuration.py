@@ -41,7 +41,7 @@ def leaves(schema: Config, key: str = "") -> dict[str, Config]:
     found = {}
     for name, rule in schema["properties"].items():
         path = f"{key}.{name}".lstrip(".")
-        if "properties" in rule and name != "axes":
+        if "properties" in rule and rule["type"] == "object" and name != "axes":
             found |= leaves(rule, path)
         else:
             found[path] = rule
@@ -81,6 +81,10 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
+        ("probes.knn.k_grid", [0], "probes.knn.k_grid.0: must be at least 1; got 0"),
+        ("probes.mlp", {"width": 8}, "probes.mlp: must have layers and learning_rates"),
+        ("probes.by_epoch.double_softmax", "both",
+         "probes.by_epoch.double_softmax: must be true or false or a list; got the text 'both'"),
         ("network.widths", 8, "network.widths: must be a known key; did you mean width?"),
         ("networks", {}, "networks: must be a known key; did you mean network?"),
         ("training.learning_rate", "1e-5",
@@ -134,6 +138,13 @@ def test_refused_with_key_rule_and_what_arrived(
 ) -> None:
     found = problems(with_value(config, key, value), schema)
     assert any(line.startswith(message) for line in found), found
+
+
+def test_a_probe_that_can_be_left_out_is_left_out_by_null(config: Config, schema: Config) -> None:
+    for probe in ("knn", "mlp", "few_shot"):
+        assert problems(with_value(config, f"probes.{probe}", None), schema) == []
+    (found,) = problems(with_value(config, "probes.converged", None), schema)
+    assert found == "probes.converged: must be a mapping of keys; got null"
 
 
 def test_downloaded_audio_needs_no_path_and_has_no_other(config: Config, schema: Config) -> None:

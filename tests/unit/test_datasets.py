@@ -470,6 +470,27 @@ def test_a_copy_in_the_same_fold_is_used_with_a_warning(tmp_path: Path) -> None:
     assert warnings(root) == [["1.wav", rule, "those of 0.wav", "bytes of its own"]]
 
 
+def test_sessions_that_hold_the_same_bytes_are_one_so_that_no_split_parts_them(tmp_path: Path) -> None:
+    """M1: validation is drawn from the sessions of a fold."""
+    table = rows(6, fold=list("xxxxyy"), session=list("abcdef"))
+    root = make(tmp_path / "data", table)
+    for copy, original in (("1", "0"), ("3", "2")):
+        (root / f"{copy}.wav").write_bytes((root / f"{original}.wav").read_bytes())
+    clips, _ = listed(root, FOLDER)
+    assert clips.set_index("path")["session"].to_dict() == dict(
+        zip([f"{k}.wav" for k in range(6)], "aaccef", strict=True)
+    )
+    assert (clips.groupby("content")["session"].nunique() == 1).all()
+
+
+def test_silence_joins_no_sessions(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(4, fold=list("xxyy"), session=list("abcd")))
+    for name in ("0.wav", "1.wav"):
+        soundfile.write(root / name, np.zeros(4000), 8000)
+    clips, _ = listed(root, FOLDER)
+    assert clips["session"].tolist() == list("abcd")
+
+
 def test_a_copy_is_rejected_where_folds_are_made_which_could_part_it_from_its_original(tmp_path: Path) -> None:
     root = make(tmp_path / "data", rows(4))
     (root / "1.wav").write_bytes((root / "0.wav").read_bytes())

@@ -17,6 +17,7 @@ from lambdascape.figures.confusion import confusion_figure, counts, draw_confusi
 from lambdascape.figures.curves import KINDS, curves_figure, draw_curves
 from lambdascape.figures.dynamics import KINDS as SIZES
 from lambdascape.figures.dynamics import draw_dynamics, dynamics_figure
+from lambdascape.figures.few_shot import draw_few_shot, few_shot_figure
 from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
 from lambdascape.figures.response import draw_response, response_figure
 from lambdascape.figures.selection import draw_selection, selection_figure
@@ -56,6 +57,7 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
         curves_figure(sweep, study.frame("training"), "triplet_loss", None),
         curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None),
         response_figure(sweep, study.frame("scores"), study.judged()["choice"]),
+        few_shot_figure(sweep, study.frame("few_shot")),
         confusion_figure(sweep, study.frame("confusion")),
         dynamics_figure(sweep, study.frame("layers")),
     ]
@@ -63,7 +65,7 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
         figure.set_dpi(30)
         figure.canvas.draw()
     panels = [len(figure.axes) for figure in figures]
-    assert panels == [*([1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0]), 9 * 6]
+    assert panels == [*([1, 1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0, 0]), 9 * 6]
 
 
 def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Path, monkeypatch: Any) -> None:
@@ -82,8 +84,9 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     draw_selection(runs, *judged, *out("selection"), True)
     draw_confusion(runs, table["confusion"], *out("confusion"), True)
     draw_dynamics(runs, table["layers"], *out("dynamics"), True)
+    draw_few_shot(runs, table["few_shot"], *out("few_shot"), True)
     draw_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
-    for name in ("loss", "cross_entropy", "response", "selection", "confusion", "dynamics", "maps"):
+    for name in ("loss", "cross_entropy", "response", "selection", "confusion", "dynamics", "few_shot", "maps"):
         assert "synthetic data" in (folder / f"{name}.svg").read_text(encoding="utf-8")
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")
@@ -325,3 +328,22 @@ def test_labels_that_have_room_stay_where_they_are() -> None:
 def test_zero_stands_one_step_left_of_the_smallest() -> None:
     assert style.places([0, 0.01, 0.1, 1.0]) == pytest.approx([-3, -2, -1, 0])
     assert style.places(["all", "nonzero"]).tolist() == [0, 1]
+
+
+def test_few_shot_curves_are_means_over_seeds_and_draws_at_the_sessions_drawn(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    drawn = lines(few_shot_figure(read_sweep(study.tables["runs"]), study.frame("few_shot")))
+    assert set(drawn) == {"1", "0.1", "0.01", "untrained", "mean_logmel"}
+    for label, line in drawn.items():
+        here = [s for s in study.spaces if label in (s["kind"], f"{s.get('l2'):g}" if "l2" in s else "")]
+        assert list(line.get_xdata()) == [1.0, 12.5]
+        means = [np.mean([study.value(s) * x / 20 + 0.01 for s in here]) for x in (1.0, 12.5)]
+        assert list(line.get_ydata()) == pytest.approx(means)
+        assert (line.get_linestyle() == "-") == (label not in ("untrained", "mean_logmel"))
+
+
+def test_a_study_without_the_few_shot_probe_says_so(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    figure = few_shot_figure(read_sweep(study.tables["runs"]), study.frame("few_shot").iloc[:0])
+    assert not figure.axes
+    assert "leaves that probe out" in words_of(figure)

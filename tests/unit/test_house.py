@@ -19,10 +19,13 @@ STAGES = [
     "models",
     "embeddings",
     "probes",
+    "refitted_probes",
     "geometry",
     "tables",
     "comparisons",
+    "claims",
     "figures",
+    "probe_figures",
     "pictures",
     "report",
 ]

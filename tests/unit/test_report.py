@@ -21,6 +21,7 @@ from lambdascape.report.flagged import MARK, flagged
 from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.ledger import ledger
 from lambdascape.report.page import caption_html, write_report
+from lambdascape.report.probe_tables import calibration_summary, folds_summary, probe_summary
 from lambdascape.report.sources import digests, duration, processor, times
 from lambdascape.report.verdict import answer
 
@@ -28,8 +29,8 @@ from .studies import CLAIMS, EPOCHS, FakeStudy
 
 ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow" / "report"
-FIGURES = ("response", "selection", "triplet_loss", "dynamics", "probe_f1", "probe_cross_entropy", "maps", "confusion",
-    "dataset", "tiles")  # fmt: skip
+FIGURES = ("response", "selection", "triplet_loss", "dynamics", "probe_f1", "probe_cross_entropy", "few_shot", "maps",
+    "confusion", "dataset", "tiles")  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
@@ -470,3 +471,32 @@ def test_digests_are_taken_or_read_where_they_were_noted(tmp_path: Path) -> None
         [str(tmp_path / "large.h5"), "0" * 64],
     ]
     assert processor()
+
+
+def test_probes_stand_side_by_side_and_what_each_puts_first_is_said(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+    table = probe_summary(sweep, scores)
+    assert table.header == ["Space", "Converged", "Nearest neighbours", "1 session", "20 sessions", "By epoch"]
+    value = np.mean([study.value(s) for s in study.spaces if s.get("l2") == 0.01])
+    row = next(row for row in table.rows if row[0] == "λ = 0.01")
+    assert row[1:5] == [f"{value / divisor:.3f}" for divisor in (1, 2, 4, 3)]
+    assert "Highest by Converged, Nearest neighbours, 1 session, 20 sessions: λ = 0.01." in table.note
+    calibration = calibration_summary(sweep, scores)
+    assert [row[3:5] for row in calibration.rows if row[0] == "λ = 0.01"] == [[f"{value / 2:.3f}"] * 2]
+    assert folds_summary(sweep, scores, "fold1") is None
+
+
+def test_scores_of_folds_that_training_has_heard_are_called_so(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep = read_sweep(study.tables["runs"])
+    rows = [
+        (space["run"], "folds", split, "segment", "macro_f1", "", value, np.nan, np.nan)
+        for space in study.spaces
+        for split, value in (("fold1", 0.5), ("fold2", 0.75), ("mean", 0.625))
+    ]
+    table = folds_summary(sweep, pd.DataFrame(rows, columns=study.frame("scores").columns), "fold1")
+    assert table is not None
+    assert table.header == ["Space", "fold1, unheard", "fold2, heard", "Mean", "Mean less unheard"]
+    assert table.rows[0][1:] == ["0.500", "0.750", "0.625", "0.125"]
+    assert "all folds but fold1" in table.note

@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from lambdascape.scores import accuracy, confusion_matrix, cross_entropy, f1_per_class, macro_f1
+from lambdascape.scores import (
+    accuracy,
+    calibration_bin,
+    calibration_table,
+    confusion_matrix,
+    cross_entropy,
+    expected_calibration_error,
+    f1_per_class,
+    macro_f1,
+)
 
 pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40)
 
@@ -43,3 +52,26 @@ def test_cross_entropy_agrees_with_a_loop_and_is_finite_at_probability_zero():
     posterior = np.array([[0.2, 0.8], [0.5, 0.5], [1.0, 0.0]])
     assert cross_entropy(posterior[:2], np.array([1, 0])) == pytest.approx(-(np.log(0.8) + np.log(0.5)) / 2)
     assert cross_entropy(posterior[2:], np.array([1])) == pytest.approx(-np.log(1e-15))
+
+
+@given(st.integers(0, 1000))
+def test_the_calibration_error_agrees_with_a_loop_over_bins(seed):
+    rng = np.random.default_rng(seed)
+    posterior, truth = rng.dirichlet(0.5 * np.ones(3), 40), rng.integers(0, 3, 40)
+    confidence, right = posterior.max(axis=1), posterior.argmax(axis=1) == truth
+    error = 0.0
+    for low in range(15):
+        inside = (confidence > low / 15) & (confidence <= (low + 1) / 15)
+        if inside.any():
+            error += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    assert expected_calibration_error(calibration_table(posterior, truth)) == pytest.approx(error)
+
+
+def test_calibration_errors_that_are_known():
+    sure = np.array([[1.0, 0.0]] * 10)
+    truth = np.array([0] * 7 + [1] * 3)
+    assert expected_calibration_error(calibration_table(sure, truth)) == pytest.approx(0.3)
+    honest = np.array([[0.7, 0.3]] * 10)
+    assert expected_calibration_error(calibration_table(honest, truth)) == pytest.approx(0)
+    assert calibration_bin(np.array([1e-9, 1 / 15, 1 / 15 + 1e-9, 1.0])).tolist() == [0, 0, 1, 14]
+    assert np.isnan(expected_calibration_error(np.zeros((15, 3))))

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdascape.errors import InputError
-from lambdascape.splits import LabelledSpace, check_disjoint, draw_validation, in_test_split, read_labelled
+from lambdascape.splits import (
+    LabelledSpace,
+    check_disjoint,
+    check_splits,
+    draw_validation,
+    in_test_split,
+    read_folds,
+    read_labelled,
+)
 
 from .spaces import make_space, write_space
 
@@ -13,9 +21,13 @@ from .spaces import make_space, write_space
 def labelled(session_labels):
     """A space whose training sessions hold the given classes, one tile each, and a test session."""
     rows = [(f"s{i}", k) for i, held in enumerate(session_labels) for k in held] + [("test", 0)]
-    session, label = np.array([r[0] for r in rows], object), np.array([r[1] for r in rows])
+    sessions, session = np.unique([r[0] for r in rows], return_inverse=True)
+    label = np.array([r[1] for r in rows])
     classes = [f"class{k}" for k in range(label.max() + 1)]
-    return LabelledSpace(np.zeros((len(rows), 2)), label, classes, session, session, session == "test")
+    embedding, test = np.zeros((len(rows), 2), np.float32), sessions[session] == "test"
+    return LabelledSpace(
+        embedding, label, classes, len(classes), session, sessions.tolist(), session, np.arange(len(rows)), test
+    )
 
 
 def test_the_test_split_is_the_test_fold_and_keeps_only_labelled_tiles(tmp_path):
@@ -98,9 +110,40 @@ def test_an_unknown_test_fold_is_refused_with_the_folds_there_are():
 
 
 def test_a_session_in_two_splits_stops():
-    check_disjoint({"training": {"a"}, "validation": {"b"}, "test": {"c"}})
+    check_disjoint({"training": {0}, "validation": {1}, "test": {2}}, ["a", "b", "c"])
     with pytest.raises(InputError, match="both validation and test: b"):
-        check_disjoint({"training": {"a"}, "validation": {"b"}, "test": {"b", "c"}})
+        check_disjoint({"training": {0}, "validation": {1}, "test": {1, 2}}, ["a", "b", "c"])
+
+
+def test_a_draw_that_takes_part_of_a_session_stops():
+    space = labelled([{0, 1}, {0}, {1}])
+    training = ~space.test
+    training[0] = False  # one of the two tiles of s0
+    with pytest.raises(InputError, match="both training and validation: s0"):
+        check_splits(space, {"training": training, "validation": ~training & ~space.test})
+
+
+def test_test_labels_change_neither_the_classes_of_the_training_split_nor_their_numbers(tmp_path):
+    embedding, tiles = make_space()
+    label = tiles["label"].where(tiles["fold"] != "fold1", "aaa").where(tiles["session"] != "s1_0", "class1")
+    one = read_labelled(write_space(tmp_path / "one.h5", embedding, tiles), "fold1")
+    two = read_labelled(write_space(tmp_path / "two.h5", embedding, tiles.assign(label=label)), "fold1")
+    assert one.classes == ["class0", "class1", "class2"]
+    assert two.classes == [*one.classes, "aaa"]
+    assert one.n_known == two.n_known == 3
+    assert np.array_equal(one.label[~one.test], two.label[~two.test])
+
+
+def test_every_fold_can_be_the_test_split_over_one_embedding(tmp_path):
+    embedding, tiles = make_space()
+    path = write_space(tmp_path / "x.h5", embedding, tiles)
+    folds = read_folds(path)
+    assert list(folds) == ["fold1", "fold2"]
+    assert folds["fold1"].embedding is folds["fold2"].embedding
+    for name, space in folds.items():
+        alone = read_labelled(path, name)
+        assert np.array_equal(space.test, (tiles["fold"] == name).to_numpy())
+        assert np.array_equal(space.label, alone.label)
 
 
 @settings(max_examples=60, deadline=None)

@@ -3,48 +3,59 @@ import pandas as pd
 import pytest
 
 from lambdascape.files import read_table, read_text_table, write_table
-from lambdascape.probes import fit_by_epoch, fit_converged
+from lambdascape.intervals import confusions_by_session
+from lambdascape.probes.by_epoch import fit_by_epoch
+from lambdascape.probes.converged import fit_converged
+from lambdascape.probes.few_shot import fit_few_shot
+from lambdascape.probes.folds import fit_folds
 from lambdascape.scores import accuracy, f1_per_class, macro_f1
 from lambdascape.statistics import session_bootstrap
 from lambdascape.tables import (
     collect_geometry,
     collect_probes,
     collect_training,
-    confusions_by_session,
     list_unused,
 )
 from stores import write_store
 
 from .spaces import make_space, write_space
 
+PROBES = ("converged", "few_shot", "folds")
 STATISTICS = {"resamples": 200, "confidence": 0.9}
 TEXT = ("run", "probe", "split", "unit", "measure", "class")
 RECIPE = {"sr": 16000, "hop_length": 160, "win_length": 480}
 
 
+def outputs(folder, probe):
+    return folder / f"{probe}.tsv", folder / f"{probe}_confusion.tsv"
+
+
 def probe_files(folder, embedding, tiles):
     folder.mkdir()
     space = write_space(folder / "space.h5", embedding, tiles)
-    settings = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "double_softmax": True}
+    settings = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "double_softmax": [False, True]}
     fit_by_epoch(space, "fold1", settings, 1, folder / "by_epoch.tsv")
     settings = {"c_grid": [0.1, 1.0], "validation_fraction": 0.3}
-    fit_converged(space, "fold1", settings, 1, folder / "converged.tsv", folder / "confusion.tsv")
+    fit_converged(space, "fold1", settings, 1, *outputs(folder, "converged"))
+    fit_folds(space, settings, 1, *outputs(folder, "folds"))
+    fit_few_shot(space, "fold1", {"sessions": [1, 2], "draws": 3, "c": 1.0, "seed": 1}, *outputs(folder, "few_shot"))
     return folder
 
 
 def counts_of_test(folder):
-    table = read_table(folder / "confusion.tsv", ("split", "unit", "session", "label", "predicted"))
+    table = read_table(folder / "converged_confusion.tsv", ("split", "unit", "session", "label", "predicted"))
     return table[table["split"] == "test"]
 
 
 def collect(tmp_path, folders):
-    paths = [[folder / f"{name}.tsv" for folder in folders] for name in ("by_epoch", "converged", "confusion")]
-    outputs = [tmp_path / f"{name}.tsv" for name in ("scores", "probe_epochs", "confusion")]
-    collect_probes([folder.name for folder in folders], *paths, STATISTICS, 4, *outputs)
+    scores, counts = zip(*(outputs(folder, probe) for folder in folders for probe in PROBES), strict=True)
+    made = {f"{name}_path": tmp_path / f"{name}.tsv" for name in ("scores", "probe_epochs", "confusion", "few_shot")}
+    by_epoch = [folder / "by_epoch.tsv" for folder in folders]
+    collect_probes([folder.name for folder in folders], PROBES, by_epoch, scores, counts, STATISTICS, 4, **made)
     return (
-        read_table(outputs[0], TEXT),
-        read_table(outputs[1], ("run", "split", "measure")),
-        read_table(outputs[2], ("run", "unit", "label", "predicted")),
+        read_table(made["scores_path"], TEXT),
+        read_table(made["probe_epochs_path"], ("run", "split", "measure")),
+        read_table(made["confusion_path"], ("run", "probe", "unit", "label", "predicted")),
     )
 
 
@@ -112,7 +123,7 @@ def test_probe_tables_gather_every_run(tmp_path, runs):
     assert not scores.duplicated(list(TEXT)).any()
     assert not epochs.duplicated(["run", "epoch", "split", "measure"]).any()
     for folder in runs[:2]:
-        known = read_table(folder / "converged.tsv", ("split", "unit", "measure", "class"))
+        known = read_table(folder / "converged.tsv", TEXT[1:])
         got = scores[(scores["run"] == folder.name) & (scores["probe"] == "converged")]
         assert got["value"].tolist() == pytest.approx(known["value"].tolist(), nan_ok=True)
 
@@ -120,9 +131,49 @@ def test_probe_tables_gather_every_run(tmp_path, runs):
 def test_scores_hold_the_last_epoch_of_the_by_epoch_probe(tmp_path, runs):
     scores, epochs, _ = collect(tmp_path, runs)
     last = epochs[epochs["epoch"] == 3].set_index(["run", "split", "measure"])["value"]
-    got = scores[scores["probe"] == "by_epoch"].set_index(["run", "split", "measure"])["value"]
-    assert len(got) == 2 * 2 * 2
-    assert got.to_dict() == last.to_dict()
+    rows = scores[scores["probe"] == "by_epoch"]
+    rows = rows.assign(measure=rows["measure"] + rows["unit"].map({"clip": "_clip", "tile": ""}))
+    assert len(rows) == 2 * 2 * 3
+    assert rows.set_index(["run", "split", "measure"])["value"].to_dict() == last.to_dict()
+
+
+def test_the_form_of_the_softmax_named_first_has_the_curves_and_the_other_its_scores(tmp_path, runs):
+    scores, epochs, _ = collect(tmp_path, runs)
+    table = read_table(runs[0] / "by_epoch.tsv", ("softmax", "split"))
+    assert table["softmax"].unique().tolist() == ["single", "double"]
+    for softmax, probe in (("single", "by_epoch"), ("double", "by_epoch_double")):
+        last = table[(table["softmax"] == softmax) & (table["epoch"] == 3) & (table["split"] == "test")]
+        rows = scores[(scores["run"] == "l2~1") & (scores["probe"] == probe) & (scores["split"] == "test")]
+        got = rows[rows["measure"] == "cross_entropy"]["value"].item()
+        assert got == last["cross_entropy"].item()
+    curve = epochs[(epochs["run"] == "l2~1") & (epochs["measure"] == "cross_entropy")]["value"]
+    assert curve.tolist() == table[table["softmax"] == "single"]["cross_entropy"].tolist()
+
+
+def test_the_score_of_several_draws_is_their_mean_with_the_interval_of_the_mean(tmp_path, runs):
+    scores, _, _ = collect(tmp_path, runs)
+    shots = read_table(tmp_path / "few_shot.tsv", ("run", "unit"))
+    assert shots.groupby(["run", "shots", "unit"]).size().to_dict() == {
+        (run, k, unit): n for run in ("l2~1", "l2~2") for k, n in ((1, 3), (2, 1)) for unit in ("clip", "tile")
+    }
+    assert shots.groupby("shots")["sessions"].unique().map(list).to_dict() == {1: [1.0], 2: [2.0]}
+    draws = shots[(shots["run"] == "l2~1") & (shots["shots"] == 1) & (shots["unit"] == "clip")]
+    rows = scores[(scores["run"] == "l2~1") & (scores["unit"] == "clip") & (scores["measure"] == "macro_f1")]
+    got = rows[rows["probe"] == "few_shot_1"]
+    assert got["value"].item() == pytest.approx(draws["value"].mean())
+    count = read_table(runs[0] / "few_shot_confusion.tsv", ("probe", "unit", "session", "label", "predicted"))
+    count = count[(count["probe"] == "few_shot_1") & (count["unit"] == "clip")]
+    confusions = confusions_by_session(count, ["class0", "class1", "class2"])
+    assert confusions.shape == (6, 3, 3, 3)
+
+    def mean_of_draws(sums):
+        return np.mean([macro_f1(sums[:, draw]) for draw in range(3)], axis=0)
+
+    expected = session_bootstrap(confusions, mean_of_draws, 200, 0.9, 4)
+    assert got[["low", "high"]].to_numpy()[0].tolist() == pytest.approx(expected)
+    folds = rows[rows["probe"] == "folds"].set_index("split")
+    assert folds.loc["mean", "value"] == pytest.approx(folds.loc[["fold1", "fold2"], "value"].mean())
+    assert folds.loc["mean", "low"] <= folds.loc["mean", "value"] <= folds.loc["mean", "high"]
 
 
 def test_intervals_are_those_of_the_session_bootstrap(tmp_path, runs):
@@ -133,7 +184,8 @@ def test_intervals_are_those_of_the_session_bootstrap(tmp_path, runs):
     rows = rows.set_index(["unit", "measure", "class"])
     for unit in ("tile", "clip"):
         confusions = confusions_by_session(count[count["unit"] == unit], classes)
-        assert confusions.shape == (6, 3, 3)
+        assert confusions.shape == (6, 1, 3, 3)
+        confusions = confusions[:, 0]
         for measure, statistic in (("macro_f1", macro_f1), ("accuracy", accuracy)):
             low, high = session_bootstrap(confusions, statistic, 200, 0.9, 4)
             assert rows.loc[(unit, measure, ""), ["low", "high"]].tolist() == pytest.approx([low, high])
@@ -144,7 +196,8 @@ def test_intervals_are_those_of_the_session_bootstrap(tmp_path, runs):
 
 def test_other_scores_have_no_interval(tmp_path, runs):
     scores, _, _ = collect(tmp_path, runs)
-    inside = (scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] != "cross_entropy")
+    tested = ~scores["split"].isin(["train", "validation"]) & (scores["measure"] != "c")
+    inside = tested & ~scores["probe"].str.startswith("by_epoch")
     assert scores.loc[inside, ["low", "high"]].notna().all(axis=None)
     assert scores.loc[~inside, ["low", "high"]].isna().all(axis=None)
 
@@ -153,7 +206,8 @@ def test_a_class_of_one_test_session_has_no_interval(tmp_path):
     embedding, tiles = make_space()
     tiles.loc[tiles["session"] == "s2_2", "label"] = "class1"
     scores, _, _ = collect(tmp_path, [probe_files(tmp_path / "run", embedding, tiles)])
-    f1 = scores[(scores["split"] == "test") & (scores["measure"] == "f1")].set_index(["unit", "class"])["low"]
+    converged = scores[(scores["probe"] == "converged") & (scores["split"] == "test")]
+    f1 = converged[converged["measure"] == "f1"].set_index(["unit", "class"])["low"]
     assert f1.isna().to_dict() == {(unit, f"class{k}"): k == 2 for unit in ("tile", "clip") for k in range(3)}
 
 
@@ -161,7 +215,7 @@ def test_confusion_is_summed_over_sessions(tmp_path, runs):
     _, _, confusion = collect(tmp_path, runs)
     count = counts_of_test(runs[1])
     keys = ["unit", "label", "predicted"]
-    got = confusion[confusion["run"] == "l2~2"].set_index(keys)["count"]
+    got = confusion[(confusion["run"] == "l2~2") & (confusion["probe"] == "converged")].set_index(keys)["count"]
     assert got.to_dict() == count.groupby(keys)["count"].sum().to_dict()
 
 
@@ -169,7 +223,7 @@ def test_without_labels_the_probe_tables_have_only_their_headers(tmp_path, runs)
     scores, epochs, confusion = collect(tmp_path, runs[2:])
     assert (len(scores), len(epochs), len(confusion)) == (0, 0, 0)
     assert scores.columns.tolist() == [*TEXT, "value", "low", "high"]
-    assert confusion.columns.tolist() == ["run", "unit", "label", "predicted", "count"]
+    assert confusion.columns.tolist() == ["run", "probe", "unit", "label", "predicted", "count"]
 
 
 def test_geometry_is_stacked(tmp_path):

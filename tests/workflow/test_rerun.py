@@ -11,18 +11,16 @@ REPORT = {"write_report": 1}
 SCORE_TABLES = {"collect_probes": 1, "judge_claims": 1}
 ARM_TABLES = {"compare_arms": 1, "choose_arm": 1, "rank_criteria": 1}
 PROBE_FIGURES = {
-    "draw_response": 1,
-    "draw_selection": 1,
-    "draw_probe_f1": 1,
-    "draw_probe_cross_entropy": 1,
+    "draw_response": 1, "draw_selection": 1, "draw_probe_f1": 1, "draw_probe_cross_entropy": 1, "draw_few_shot": 1,
     "draw_confusion": 1,
-}
+}  # fmt: skip
+PROBES = ("fit_by_epoch", "fit_converged", "fit_knn", "fit_few_shot")
 ALL_FIGURES = PROBE_FIGURES | {"draw_triplet_loss": 1, "draw_dynamics": 1, "draw_maps": 1}
 TABLES = SCORE_TABLES | ARM_TABLES | {"collect_training": 1, "collect_geometry": 1}
 
 
 def judged(spaces: int) -> dict[str, int]:
-    return {"fit_by_epoch": spaces, "fit_converged": spaces, "measure_geometry": spaces}
+    return dict.fromkeys([*PROBES, "measure_geometry"], spaces)
 
 
 def with_config(finished: Checkout, old: str, new: str) -> dict[str, int]:
@@ -52,6 +50,23 @@ def test_a_setting_of_one_probe_repeats_that_probe_and_what_follows(finished: Ch
     assert with_config(finished, "by_epoch: {epochs: 3}", "by_epoch: {epochs: 4}") == (
         {"fit_by_epoch": 4} | SCORE_TABLES | PROBE_FIGURES | REPORT
     )
+    for probe, rule in (("knn: {k_grid: [3]}", "fit_knn"), ("few_shot: {draws: 2}", "fit_few_shot")):
+        assert with_config(finished, "by_epoch: {epochs: 3}", f"by_epoch: {{epochs: 3}}\n  {probe}") == (
+            {rule: 4} | SCORE_TABLES | PROBE_FIGURES | REPORT
+        )
+
+
+def test_a_probe_more_is_fitted_and_a_probe_less_is_not(finished: Checkout) -> None:
+    mlp = (
+        "mlp: {layers: [1], width: 4, learning_rates: [0.01], batch_size: 16, max_epochs: 2, patience: 1,"
+        " validation_fraction: 0.25}"
+    )
+    for probe, jobs in (("knn: null", {}), (mlp, {"fit_mlp": 4})):
+        assert with_config(finished, "by_epoch: {epochs: 3}", f"by_epoch: {{epochs: 3}}\n  {probe}") == (
+            jobs | SCORE_TABLES | PROBE_FIGURES | REPORT
+        )
+    folds = with_config(finished, "probes:\n", "split: {probe_folds: all}\nprobes:\n")
+    assert folds == {"fit_folds": 4} | SCORE_TABLES | PROBE_FIGURES | REPORT
 
 
 def test_a_setting_of_the_training_repeats_the_models_and_what_follows(finished: Checkout) -> None:
@@ -95,6 +110,8 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
             {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | REPORT,
         ),
         ("claims/ledger.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
+        ("probes/knn.py", "QUERIES = 1 << 14", "QUERIES = 1 << 13", (
+            {"fit_knn": 4} | SCORE_TABLES | PROBE_FIGURES | REPORT)),
         ("geometry.py", "def uniformity", "def other_uniformity", {
             "measure_geometry": 4, "collect_geometry": 1, "rank_criteria": 1, "draw_selection": 1, "draw_maps": 1,
             "judge_claims": 1} | REPORT),

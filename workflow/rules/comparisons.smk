@@ -4,7 +4,7 @@
 
 rule compare_arms:
     input:
-        confusions=expand("results/{{study}}/probes/{run}/confusion.tsv", run=study.runs),
+        confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
     output:
         comparisons="results/{study}/tables/comparisons.tsv",
     log:
@@ -27,7 +27,7 @@ rule compare_arms:
 
 rule choose_arm:
     input:
-        confusions=expand("results/{{study}}/probes/{run}/confusion.tsv", run=study.runs),
+        confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
     output:
         choice="results/{study}/tables/choice.tsv",
     log:
@@ -53,7 +53,7 @@ rule rank_criteria:
         runs="results/{study}/runs.tsv",
         training="results/{study}/tables/training.tsv",
         geometry="results/{study}/tables/geometry.tsv",
-        confusions=expand("results/{{study}}/probes/{run}/confusion.tsv", run=study.runs),
+        confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
         choice="results/{study}/tables/choice.tsv",
     output:
         selection="results/{study}/tables/selection.tsv",

@@ -4,7 +4,9 @@
 rule probes:
     input:
         by_epoch=expand("results/{study}/probes/{space}/by_epoch.tsv", study=study.name, space=study.spaces),
-        converged=expand("results/{study}/probes/{space}/converged.tsv", study=study.name, space=study.spaces),
+        others=expand(
+            "results/{study}/probes/{space}/{probe}.tsv", study=study.name, space=study.spaces, probe=study.probes
+        ),
     localrule: True
 
 
@@ -38,7 +40,7 @@ rule fit_converged:
         digest="results/{study}/embeddings/{space}.h5.sha256",
     output:
         scores="results/{study}/probes/{space}/converged.tsv",
-        confusion="results/{study}/probes/{space}/confusion.tsv",
+        confusion="results/{study}/probes/{space}/converged_confusion.tsv",
     log:
         "results/logs/{study}/probes/{space}/converged.log",
     benchmark:
@@ -55,3 +57,53 @@ rule fit_converged:
         code=fingerprint("fit_converged"),
     script:
         "../scripts/fit_converged.py"
+
+
+rule fit_knn:
+    input:
+        embeddings=ancient("results/{study}/embeddings/{space}.h5"),
+        digest="results/{study}/embeddings/{space}.h5.sha256",
+    output:
+        scores="results/{study}/probes/{space}/knn.tsv",
+        confusion="results/{study}/probes/{space}/knn_confusion.tsv",
+    log:
+        "results/logs/{study}/probes/{space}/knn.log",
+    benchmark:
+        "results/benchmarks/{study}/probes/{space}/knn.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        settings=config["probes"]["knn"],
+        seed=study.space_seed_of,
+        test_fold=config["split"]["test_fold"],
+        code=fingerprint("fit_knn"),
+    script:
+        "../scripts/fit_knn.py"
+
+
+rule fit_mlp:
+    input:
+        embeddings=ancient("results/{study}/embeddings/{space}.h5"),
+        digest="results/{study}/embeddings/{space}.h5.sha256",
+    output:
+        scores="results/{study}/probes/{space}/mlp.tsv",
+        confusion="results/{study}/probes/{space}/mlp_confusion.tsv",
+    log:
+        "results/logs/{study}/probes/{space}/mlp.log",
+    benchmark:
+        "results/benchmarks/{study}/probes/{space}/mlp.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        settings=config["probes"]["mlp"],
+        seed=study.space_seed_of,
+        test_fold=config["split"]["test_fold"],
+        code=fingerprint("fit_mlp"),
+    script:
+        "../scripts/fit_mlp.py"

@@ -1,4 +1,4 @@
-# Tidy tables of all spaces together, and the verdict on each claim.
+# Tidy tables of all spaces together.
 
 
 rule tables:
@@ -51,12 +51,15 @@ rule collect_training:
 rule collect_probes:
     input:
         by_epoch=expand("results/{{study}}/probes/{space}/by_epoch.tsv", space=study.spaces),
-        converged=expand("results/{{study}}/probes/{space}/converged.tsv", space=study.spaces),
-        confusion=expand("results/{{study}}/probes/{space}/confusion.tsv", space=study.spaces),
+        scores=expand("results/{{study}}/probes/{space}/{probe}.tsv", space=study.spaces, probe=study.probes),
+        confusions=expand(
+            "results/{{study}}/probes/{space}/{probe}_confusion.tsv", space=study.spaces, probe=study.probes
+        ),
     output:
         scores="results/{study}/tables/scores.tsv",
         probe_epochs="results/{study}/tables/probe_epochs.tsv",
         confusion="results/{study}/tables/confusion.tsv",
+        few_shot="results/{study}/tables/few_shot.tsv",
     log:
         "results/logs/{study}/tables/probes.log",
     benchmark:
@@ -68,6 +71,7 @@ rule collect_probes:
         runtime=30,
     params:
         spaces=study.spaces,
+        probes=study.probes,
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
         code=fingerprint("collect_probes"),
@@ -117,32 +121,3 @@ rule list_unused:
         code=fingerprint("list_unused"),
     script:
         "../scripts/list_unused.py"
-
-
-rule judge_claims:
-    input:
-        runs="results/{study}/runs.tsv",
-        training="results/{study}/tables/training.tsv",
-        probe_epochs="results/{study}/tables/probe_epochs.tsv",
-        scores="results/{study}/tables/scores.tsv",
-        geometry="results/{study}/tables/geometry.tsv",
-        confusions=expand("results/{{study}}/probes/{run}/confusion.tsv", run=study.runs),
-        claims=claims,
-    output:
-        claims="results/{study}/tables/claims.tsv",
-    log:
-        "results/logs/{study}/tables/claims.log",
-    benchmark:
-        "results/benchmarks/{study}/tables/claims.tsv"
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        runs=list(study.runs),
-        settings=config["statistics"],
-        seed=config["sweep"]["seeds"][0],
-        code=fingerprint("judge_claims"),
-    script:
-        "../scripts/judge_claims.py"

@@ -6,9 +6,11 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
     from lambdascape.tables import collect_probes
 
     collect_probes(
-        snakemake.params.spaces,
-        *(snakemake.input.by_epoch, snakemake.input.converged, snakemake.input.confusion),
-        snakemake.params.settings,
-        snakemake.params.seed,
-        *(snakemake.output.scores, snakemake.output.probe_epochs, snakemake.output.confusion),
+        *(snakemake.params.spaces, snakemake.params.probes),
+        *(snakemake.input.by_epoch, snakemake.input.scores, snakemake.input.confusions),
+        *(snakemake.params.settings, snakemake.params.seed),
+        scores_path=snakemake.output.scores,
+        probe_epochs_path=snakemake.output.probe_epochs,
+        confusion_path=snakemake.output.confusion,
+        few_shot_path=snakemake.output.few_shot,
     )

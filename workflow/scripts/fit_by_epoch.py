@@ -3,7 +3,7 @@
 from lambdascape.jobs import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.probes import fit_by_epoch
+    from lambdascape.probes.by_epoch import fit_by_epoch
 
     fit_by_epoch(
         snakemake.input.embeddings,

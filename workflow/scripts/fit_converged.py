@@ -3,7 +3,7 @@
 from lambdascape.jobs import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.probes import fit_converged
+    from lambdascape.probes.converged import fit_converged
 
     fit_converged(
         snakemake.input.embeddings,

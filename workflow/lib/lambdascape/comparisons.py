@@ -27,7 +27,7 @@ from lambdascape.sweep import arm_and_seed
 
 Paths = Sequence[str | Path]
 
-TEXT = ("split", "unit", "session", "label", "predicted")  # columns of confusion.tsv
+TEXT = ("split", "unit", "session", "label", "predicted")  # columns of converged_confusion.tsv
 MEASURES = {"macro_f1": macro_f1, "accuracy": accuracy}
 # What is compared first, and what chooses: fixed before any score was seen.
 UNIT, MEASURE = "clip", "macro_f1"
@@ -64,7 +64,7 @@ def read_counts(runs: Sequence[str], confusions: Paths, split: str, unit: str) -
 
     Args:
         runs: names of the trained runs, every arm with every seed.
-        confusions: for each its confusion.tsv.
+        confusions: for each its converged_confusion.tsv.
         split: validation or test.
         unit: clip or tile.
 
@@ -108,7 +108,7 @@ def compare_arms(
 
     Args:
         runs: names of the trained runs.
-        confusions: for each its confusion.tsv.
+        confusions: for each its converged_confusion.tsv.
         settings: `resamples` and `confidence`.
         seed: seed of the resamples.
         output: table unit (clip | tile), measure (macro_f1 | accuracy), first, second (arms), difference (first less
@@ -143,7 +143,7 @@ def choose_arm(runs: Sequence[str], confusions: Paths, settings: dict[str, Any],
 
     Args:
         runs: names of the trained runs.
-        confusions: for each its confusion.tsv.
+        confusions: for each its converged_confusion.tsv.
         settings: `resamples` and `confidence`.
         seed: seed of the resamples.
         output: table arm, chosen (0 | 1), probability_best, then for validation and for test: mean over the seeds, low

@@ -151,7 +151,7 @@ def _with_defaults(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, 
     """The config with the schema's defaults where a key is missing, at every depth."""
     filled = dict(config)
     for key, rule in schema.get("properties", {}).items():
-        if "properties" in rule and key not in ("axes", "arms"):
+        if "properties" in rule and rule["type"] == "object" and key not in ("axes", "arms"):
             filled[key] = _with_defaults(config.get(key, {}), rule)
         elif key not in filled and "default" in rule:
             filled[key] = rule["default"]

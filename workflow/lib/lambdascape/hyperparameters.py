@@ -98,6 +98,21 @@ TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
         Hyperparameter("probes.by_epoch.double_softmax", "Softmax applied twice", published=True),
         Hyperparameter("probes.converged.c_grid", "Converged probe: inverse penalty C among"),
         Hyperparameter("probes.converged.validation_fraction", "Share of training sessions that choose C"),
+        Hyperparameter("split.probe_folds", "Folds on which the converged probe is scored"),
+        Hyperparameter("probes.knn.k_grid", "Neighbours that vote: k among"),
+        Hyperparameter("probes.knn.max_tiles", "Tiles that can be neighbours, at most", "tiles"),
+        Hyperparameter("probes.knn.validation_fraction", "Share of training sessions that choose k"),
+        Hyperparameter("probes.mlp.layers", "Hidden layers of the MLP probe among"),
+        Hyperparameter("probes.mlp.width", "Width of its layers", "units"),
+        Hyperparameter("probes.mlp.learning_rates", "Its learning rate among"),
+        Hyperparameter("probes.mlp.batch_size", "Its batch size", "tiles"),
+        Hyperparameter("probes.mlp.max_epochs", "Its epochs, at most"),
+        Hyperparameter("probes.mlp.patience", "Stopped after epochs without a better validation score"),
+        Hyperparameter("probes.mlp.validation_fraction", "Share of training sessions that choose them"),
+        Hyperparameter("probes.few_shot.sessions", "Few-shot probe: sessions of each class"),
+        Hyperparameter("probes.few_shot.draws", "Its draws of them"),
+        Hyperparameter("probes.few_shot.c", "Its inverse penalty C"),
+        Hyperparameter("probes.few_shot.seed", "Seed of its draws"),
     ),
     "Judging": (
         Hyperparameter("geometry.max_tiles", "Tiles that the geometry looks at, at most", "tiles"),
@@ -116,6 +131,9 @@ TOLD_ELSEWHERE = (
     "sweep.arms",
     "training.tensorboard",
     "features.n_shards",
+    "probes.knn",
+    "probes.mlp",
+    "probes.few_shot",
 )
 
 

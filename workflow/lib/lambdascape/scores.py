@@ -12,6 +12,8 @@ Integers = npt.NDArray[np.intp]
 
 # A class that the training split lacks has the probability 0; its logarithm is taken of this instead.
 SMALLEST_PROBABILITY = 1e-15
+FEW_SHOT = "few_shot_"  # and the number of sessions of each class: the name of that probe in tables
+BINS = 15  # of confidence, of equal width
 
 
 def confusion_matrix(truth: Integers, predicted: Integers, n_classes: int) -> npt.NDArray[np.int64]:
@@ -80,15 +82,56 @@ def _ratio(part: npt.NDArray, whole: npt.NDArray) -> Floats:
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
 
 
-def cross_entropy(posterior: Floats, truth: Integers) -> float:
-    """Mean of -ln of the true class's posterior, in nats.
+def log_losses(posterior: npt.NDArray, truth: Integers) -> Floats:
+    """-ln of each item's posterior of the true class, in nats.
 
     Args:
         posterior: shape (item, class), each row sums to 1; taken as at least `SMALLEST_PROBABILITY`.
         truth: shape (item,), index of the true class.
 
     Returns:
-        The mean over the items, at least 0.
+        Shape (item,), at least 0.
     """
-    chosen = posterior[np.arange(len(truth)), truth]
-    return float(-np.log(np.maximum(chosen, SMALLEST_PROBABILITY)).mean())
+    chosen = posterior[np.arange(len(truth)), truth].astype(np.float64)
+    return -np.log(np.clip(chosen, SMALLEST_PROBABILITY, 1.0))
+
+
+def cross_entropy(posterior: npt.NDArray, truth: Integers) -> float:
+    """Mean of `log_losses` over the items, in nats."""
+    return float(log_losses(posterior, truth).mean())
+
+
+def calibration_bin(confidence: Floats) -> Integers:
+    """Bin of each confidence among `BINS` of equal width, the upper end of a bin belonging to it: shape as given."""
+    return np.clip(np.ceil(confidence * BINS).astype(np.intp) - 1, 0, BINS - 1)
+
+
+def calibration_table(posterior: npt.NDArray, truth: Integers) -> Floats:
+    """Sum up what is needed of each bin of confidence.
+
+    Args:
+        posterior: shape (item, class).
+        truth: shape (item,), index of the true class.
+
+    Returns:
+        Shape (bin, 3): number of items whose highest posterior lies in the bin, how many of them are right, and the sum
+        of those posteriors.
+    """
+    confidence, right = posterior.max(axis=1).astype(np.float64), posterior.argmax(axis=1) == truth
+    place = calibration_bin(confidence)
+    return np.column_stack([np.bincount(place, weights, BINS) for weights in (None, right, confidence)]).astype(float)
+
+
+def expected_calibration_error(table: npt.NDArray) -> Floats:
+    """How far the confidence of predictions is from the share of them that are right.
+
+    The mean over the bins of |share right - mean confidence|, weighted by their items (Guo et al. 1706.04599, eq. 5).
+
+    Args:
+        table: shape (..., bin, 3), see `calibration_table`.
+
+    Returns:
+        Shape (...), 0 to 1; NaN where nothing was scored.
+    """
+    gaps = np.abs(table[..., 1] - table[..., 2]).sum(axis=-1)
+    return _ratio(gaps, table[..., 0].sum(axis=-1))

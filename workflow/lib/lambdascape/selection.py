@@ -80,7 +80,7 @@ def rank_criteria(
         runs_path: runs.tsv.
         training_path: training.tsv.
         geometry_path: geometry.tsv.
-        confusions: for each run its confusion.tsv.
+        confusions: for each run its converged_confusion.tsv.
         choice_path: choice.tsv of `comparisons.choose_arm`.
         settings: `resamples` and `confidence`.
         seed: seed of the resamples.

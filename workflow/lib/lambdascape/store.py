@@ -19,6 +19,7 @@ from lambdascape.files import atomic_path, read_text_table
 
 TEXT = h5py.string_dtype("utf-8")
 TILE_COLUMNS = ("clip", "moment", "session", "node", "fold", "label")
+CODED_ROWS = 1 << 16  # texts held at once while they are numbered
 
 DEEPEST = 20  # groups in groups that anybody needs
 
@@ -254,3 +255,35 @@ def read_embeddings(path: str | Path) -> tuple[npt.NDArray[np.float32], pd.DataF
         columns: dict[str, Any] = {column: file[column].asstr()[:].astype(str) for column in TILE_COLUMNS}
         columns["start_s"] = file["start_s"][:]
         return file["embedding"][:], pd.DataFrame(columns), about(file)
+
+
+def read_coded_embeddings(
+    path: str | Path, columns: Sequence[str]
+) -> tuple[npt.NDArray[np.float32], dict[str, tuple[npt.NDArray[np.intp], list[str]]]]:
+    """Read one space with numbers in place of texts: the names of a million tiles never lie in memory at once.
+
+    Args:
+        path: a file of `write_embeddings`.
+        columns: some of `TILE_COLUMNS`.
+
+    Returns:
+        Embedding of shape (tile, dim); for each column the index of each tile's name, shape (tile,), and the different
+        names in alphabetical order.
+
+    Raises:
+        InputError: see `open_checked`.
+    """
+    with open_checked(path, "embeddings") as file:
+        return file["embedding"][:], {column: _coded(file[column]) for column in columns}
+
+
+def _coded(texts: h5py.Dataset) -> tuple[npt.NDArray[np.intp], list[str]]:
+    seen: dict[str, int] = {}
+    codes = np.empty(len(texts), np.intp)
+    for start in range(0, len(texts), CODED_ROWS):
+        rows = texts.asstr()[start : start + CODED_ROWS]
+        codes[start : start + len(rows)] = [seen.setdefault(text, len(seen)) for text in rows]
+    names = sorted(seen)
+    place = np.empty(len(names), np.intp)
+    place[[seen[name] for name in names]] = np.arange(len(names))
+    return place[codes], names

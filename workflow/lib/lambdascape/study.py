@@ -20,6 +20,7 @@ TABLES = (
     "probe_epochs",
     "scores",
     "confusion",
+    "few_shot",
     "geometry",
     "unused_clips",
     "comparisons",
@@ -34,6 +35,7 @@ FIGURES = (
     "dynamics",
     "probe_f1",
     "probe_cross_entropy",
+    "few_shot",
     "maps",
     "confusion",
     "dataset",
@@ -190,6 +192,12 @@ class Study:
     def spaces(self) -> list[str]:
         """Names of all spaces that are judged: those of the runs, then the references."""
         return [*self.runs, *self.untrained, MEAN_LOGMEL]
+
+    @property
+    def probes(self) -> list[str]:
+        """Names of the probes that the config asks for, beside the published one, which is followed by epoch."""
+        asked = [name for name in ("converged", "knn", "mlp", "few_shot") if self.config["probes"][name]]
+        return [*asked, *(["folds"] if self.config["split"]["probe_folds"] == "all" else [])]
 
     @property
     def run_pattern(self) -> str:

@@ -1,30 +1,30 @@
 """Tidy tables of a study: one row per run and measure, gathered from the files of the runs."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from lambdascape.files import read_table, read_text_table, write_table
-from lambdascape.scores import accuracy, f1_per_class, macro_f1
-from lambdascape.statistics import session_bootstrap
+from lambdascape.intervals import KEYS, score_intervals
+from lambdascape.scores import FEW_SHOT
 from lambdascape.store import open_features
 from lambdascape.triplets import seconds_to_frames, tile_frames
 
 Paths = Sequence[str | Path]
-Keys = tuple[str, str, str]  # unit, measure, class
-Interval = tuple[float, float]
 
 EPOCH_COLUMNS = ["run", "epoch", "split", "measure", "value"]
 LAYER_COLUMNS = ["run", "epoch", "group", "measure", "value"]
 SCORE_COLUMNS = ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"]
 GEOMETRY_COLUMNS = ["run", "split", "measure", "value"]
-CONFUSION_COLUMNS = ["run", "unit", "label", "predicted", "count"]
+CONFUSION_COLUMNS = ["run", "probe", "unit", "label", "predicted", "count"]
+SHOT_COLUMNS = ["run", "shots", "sessions", "draw", "unit", "value"]
 UNUSED_COLUMNS = ["clip", "session", "reason"]
+SCORE_TEXT = ("probe", "split", "unit", "measure", "class")
+COUNT_TEXT = ("probe", "split", "unit", "session", "label", "predicted")
 
 
 def collect_training(
@@ -46,9 +46,10 @@ def collect_training(
 def _by_epoch(run: str, path: str | Path, part: str = "split") -> pd.DataFrame:
     """One row per epoch, split (or whatever `part` is) and measure, in that order."""
     table = read_table(path, text=(part,)).drop(columns="device", errors="ignore")
-    measures = [column for column in table.columns if column not in ("epoch", part)]
+    keys = [column for column in table.columns if column in ("softmax", "epoch", part)]
+    measures = [column for column in table.columns if column not in keys]
     table[measures] = table[measures].astype(float)
-    tidy = table.melt(["epoch", part], measures, "measure", "value", ignore_index=False)
+    tidy = table.melt(keys, measures, "measure", "value", ignore_index=False)
     return tidy.sort_index(kind="stable").assign(run=run)
 
 
@@ -58,108 +59,86 @@ def _write(parts: list[pd.DataFrame], columns: list[str], output: str | Path) ->
 
 
 def collect_probes(
-    runs: Sequence[str],
+    spaces: Sequence[str],
+    probes: Sequence[str],
     by_epoch: Paths,
-    converged: Paths,
-    confusions: Paths,
+    scores: Paths,
+    counts: Paths,
     settings: dict[str, Any],
     seed: int,
+    *,
     scores_path: str | Path,
     probe_epochs_path: str | Path,
     confusion_path: str | Path,
+    few_shot_path: str | Path,
 ) -> None:
     """Gather the probes' scores of all runs and reference spaces, with intervals.
 
-    The by-epoch probe gives its last epoch to the scores. Intervals stand with macro_f1, accuracy and f1 of
-    the converged probe on the test split and come from `statistics.session_bootstrap`; they are missing with
-    fewer than two test sessions, and for the f1 of a class that fewer than two test sessions hold.
+    The by-epoch probe gives its last epoch to the scores, under the name by_epoch; where both forms of its softmax were
+    fitted, the first has that name and the curves, the other is called by_epoch_single or by_epoch_double. Of the other
+    probes, values are means over draws where there are several, and all that has counts by session has an interval
+    (see `intervals.score_intervals`).
 
     Args:
-        runs: names of the runs and reference spaces.
-        by_epoch: for each its by_epoch.tsv.
-        converged: for each its converged.tsv.
-        confusions: for each its confusion.tsv.
+        spaces: names of the runs and reference spaces.
+        probes: names of the probes, without by_epoch.
+        by_epoch: for each space its by_epoch.tsv.
+        scores: for each space, for each probe its <probe>.tsv.
+        counts: for each space, for each probe its <probe>_confusion.tsv.
         settings: `resamples` and `confidence` of the intervals.
         seed: seed of the resamples.
-        scores_path: table run, probe (by_epoch | converged), split, unit, measure, class, value, low, high.
+        scores_path: table run, probe, split, unit, measure, class, value, low, high.
         probe_epochs_path: table run, epoch, split, measure, value.
-        confusion_path: table run, unit, label, predicted, count: the test split, summed over sessions.
+        confusion_path: table run, probe, unit, label, predicted, count: the test split, summed over sessions and draws.
+        few_shot_path: table run, shots (sessions asked for of each class), sessions (the mean number drawn), draw,
+            unit, value: macro-F1 of each draw on the test split.
     """
-    epochs = [_by_epoch(run, path) for run, path in zip(runs, by_epoch, strict=True)]
-    counts = [_read_confusion(run, path) for run, path in zip(runs, confusions, strict=True)]
-    scores: list[pd.DataFrame] = []
-    for run, path, curve, count in zip(runs, converged, epochs, counts, strict=True):
-        scores += [_last_epoch(curve), _with_intervals(run, path, count, settings, seed)]
-    _write(epochs, EPOCH_COLUMNS, probe_epochs_path)
-    _write(scores, SCORE_COLUMNS, scores_path)
-    summed = [count.groupby(CONFUSION_COLUMNS[:-1])[["count"]].sum().reset_index() for count in counts]
-    _write(summed, CONFUSION_COLUMNS, confusion_path)
+    curves = [_by_epoch(run, path) for run, path in zip(spaces, by_epoch, strict=True)]
+    last = dict(zip(spaces, map(_last_epoch, curves), strict=True))
+    first = [curve[curve["softmax"] == curve["softmax"].iloc[0]] if len(curve) else curve for curve in curves]
+    _write(first, EPOCH_COLUMNS, probe_epochs_path)
+    gathered: dict[str, list[pd.DataFrame]] = {"scores": [], "confusion": [], "few_shot": []}
+    names = list(product(spaces, probes))
+    for (run, probe), score_path, count_path in zip(names, scores, counts, strict=True):
+        score, count = read_table(score_path, SCORE_TEXT), read_table(count_path, COUNT_TEXT)
+        if probe == probes[0]:
+            gathered["scores"].append(last[run])
+        gathered["scores"].append(_with_intervals(score, count, settings, seed).assign(run=run))
+        tested = count[count["split"] == "test"].groupby(CONFUSION_COLUMNS[1:-1])["count"].sum().reset_index()
+        gathered["confusion"].append(tested.assign(run=run))
+        gathered["few_shot"].append(_shots(score).assign(run=run))
+    _write(gathered["scores"], SCORE_COLUMNS, scores_path)
+    _write(gathered["confusion"], CONFUSION_COLUMNS, confusion_path)
+    _write(gathered["few_shot"], SHOT_COLUMNS, few_shot_path)
 
 
-def _read_confusion(run: str, path: str | Path) -> pd.DataFrame:
-    """The counts of the test split."""
-    table = read_table(path, text=("split", "unit", "session", "label", "predicted")).assign(run=run)
-    return table[table["split"] == "test"]
+def _last_epoch(curves: pd.DataFrame) -> pd.DataFrame:
+    """Scores after the last epoch, of both forms of the softmax where both were fitted."""
+    last = curves[curves["epoch"] == curves["epoch"].max()]
+    first = last["softmax"].iloc[0] if len(last) else ""
+    of_clips = last["measure"].str.endswith("_clip")
+    return last.assign(
+        probe=["by_epoch" if softmax == first else f"by_epoch_{softmax}" for softmax in last["softmax"]],
+        unit=np.where(of_clips, "clip", "tile"),
+        measure=last["measure"].str.removesuffix("_clip"),
+        low=np.nan,
+        high=np.nan,
+        **{"class": ""},
+    )
 
 
-def _last_epoch(curve: pd.DataFrame) -> pd.DataFrame:
-    last = curve[curve["epoch"] == curve["epoch"].max()]
-    return last.assign(probe="by_epoch", unit="tile", low=np.nan, high=np.nan, **{"class": ""})
+def _with_intervals(scores: pd.DataFrame, counts: pd.DataFrame, settings: dict[str, Any], seed: int) -> pd.DataFrame:
+    means = scores.groupby(KEYS, sort=False)["value"].mean().reset_index()
+    scored = counts[counts["split"] != "validation"]  # those are there to choose by
+    return means.merge(score_intervals(scored, settings, seed), how="left", on=KEYS)
 
 
-def _with_intervals(
-    run: str, path: str | Path, count: pd.DataFrame, settings: dict[str, Any], seed: int
-) -> pd.DataFrame:
-    scores = read_table(path, text=("split", "unit", "measure", "class"))
-    found = dict(_intervals(count, settings, seed))
-    missing = (np.nan, np.nan)
-    keys = zip(scores["split"], scores["unit"], scores["measure"], scores["class"], strict=True)
-    ends = [
-        found.get((unit, measure, name), missing) if split == "test" else missing for split, unit, measure, name in keys
-    ]
-    low, high = np.array(ends, dtype=float).reshape(-1, 2).T
-    return scores.assign(run=run, probe="converged", low=low, high=high)
-
-
-def _intervals(count: pd.DataFrame, settings: dict[str, Any], seed: int) -> Iterator[tuple[Keys, Interval]]:
-    """Intervals of one run's scores on the test split, by unit, measure and class."""
-    for unit, part in count.groupby("unit"):
-        classes = sorted(set(part["label"]) | set(part["predicted"]))
-        confusions = confusions_by_session(part, classes)
-
-        interval = partial(
-            session_bootstrap,
-            confusions,
-            resamples=settings["resamples"],
-            confidence=settings["confidence"],
-            seed=seed,
-        )
-        for measure, statistic in (("macro_f1", macro_f1), ("accuracy", accuracy)):
-            low, high = interval(statistic=statistic)
-            yield (str(unit), measure, ""), (float(low), float(high))
-        sessions = (confusions.sum(axis=2) > 0).sum(axis=0)  # (class,) sessions that hold it
-        lows, highs = interval(statistic=f1_per_class)
-        for name, held, low, high in zip(classes, sessions, lows, highs, strict=True):
-            if held > 1:
-                yield (str(unit), "f1", name), (float(low), float(high))
-
-
-def confusions_by_session(count: pd.DataFrame, classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Turn a table of counts into one confusion matrix per session.
-
-    Args:
-        count: columns session, label, predicted and count.
-        classes: names of the classes in the order of the matrices.
-
-    Returns:
-        Counts of shape (session, class, class), sessions in alphabetical order.
-    """
-    session, names = pd.factorize(count["session"], sort=True)
-    place = {name: index for index, name in enumerate(classes)}
-    confusions = np.zeros((len(names), len(classes), len(classes)), np.int64)
-    rows = (session, count["label"].map(place).to_numpy(int), count["predicted"].map(place).to_numpy(int))
-    np.add.at(confusions, rows, count["count"].to_numpy(int))
-    return confusions
+def _shots(scores: pd.DataFrame) -> pd.DataFrame:
+    """Macro-F1 of each draw of the few-shot probe, and how many sessions it had of each class."""
+    rows = scores[scores["probe"].str.startswith(FEW_SHOT)]
+    sessions = rows[rows["measure"] == "sessions"].set_index(["probe", "draw"])["value"].rename("sessions")
+    found = rows[rows["measure"] == "macro_f1"].join(sessions, on=["probe", "draw"])
+    return found.assign(shots=found["probe"].str.removeprefix(FEW_SHOT))
 
 
 def collect_geometry(runs: Sequence[str], geometries: Paths, output: str | Path) -> None:

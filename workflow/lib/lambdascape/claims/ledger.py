@@ -82,7 +82,7 @@ def judge_claims(
         claims_paths: the claims file, or none.
         runs_path: runs.tsv of the study.
         tables: paths of the tables `TABLES`; more may be.
-        confusions: trained run to its confusion.tsv, by session.
+        confusions: trained run to its converged_confusion.tsv, by session.
         settings: `resamples` and `confidence`.
         seed: of the resamples.
         output: table with `COLUMNS`; header only without a claims file. Numbers are missing where nothing was tested.

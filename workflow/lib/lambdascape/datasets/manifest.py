@@ -65,14 +65,16 @@ def list_clips(
         )
     clips, unusable = inspected(looks, candidates) if looks else inspect(root, candidates, threads)
     _tolerate(root, unusable, len(candidates), settings)
-    clips, copies, warned = _without_copies(clips, _copies(root, clips))
+    originals = _copies(root, clips)
+    same = dict(zip(clips.loc[originals.index, "path"], originals, strict=True))
+    clips, copies, warned = _without_copies(clips, originals)
     rejects = [*rejects, *unusable, *copies]
     if clips.empty:
         raise InputError(
             f"{root}: needs a clip that can be used; all {len(rejects)} were rejected. {_reasons(rejects)}"
         )
     warned = [*warned, *silent(clips), *unlike_the_others(clips)]
-    clips = _named(clips)
+    clips = _joined(_named(clips), same)
     _check(root, clips)
     clips = _by_channel(_with_folds(root, clips, settings), settings["channels"])
     write_table(clips[COLUMNS], clips_path)
@@ -155,6 +157,23 @@ def _named(clips: pd.DataFrame) -> pd.DataFrame:
     keys = [(natural(s), natural(p)) for s, p in zip(clips["session"], clips["path"], strict=True)]
     order = sorted(range(len(clips)), key=keys.__getitem__)
     return clips.iloc[order].reset_index(drop=True)
+
+
+def _joined(clips: pd.DataFrame, same: dict[str, str]) -> pd.DataFrame:
+    """The clips, with sessions that hold the same bytes made one, so that no split by session can part them.
+
+    Silence is let be: it tells nothing, and would join half a data set.
+
+    Args:
+        clips: rows with path, session and silent.
+        same: path of a copy to the path of its original.
+    """
+    session = clips["session"].copy()
+    row = {path: place for place, path in enumerate(clips["path"])}
+    for copy, original in same.items():
+        if copy in row and not clips["silent"].iloc[row[copy]]:
+            session[session == session.iloc[row[copy]]] = session.iloc[row[original]]
+    return clips.assign(session=session)
 
 
 def _common(parts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

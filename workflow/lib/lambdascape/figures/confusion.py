@@ -21,13 +21,14 @@ def draw_confusion(runs: str | Path, confusion: str | Path, svg: str | Path, png
 
     Args:
         runs: runs.tsv.
-        confusion: confusion.tsv: run, unit, label, predicted, count.
+        confusion: confusion.tsv: run, probe, unit, label, predicted, count.
         svg: path of the SVG to write.
         png: path of the PNG to write.
         synthetic: mark the figure as showing synthetic data.
     """
     sweep = read_sweep(runs)
-    table = read_table(confusion, text=("run", "unit", "label", "predicted"))
+    table = read_table(confusion, text=("run", "probe", "unit", "label", "predicted"))
+    table = table[table["probe"] == "converged"]
     style.write(lambda: confusion_figure(sweep, table), svg, png, synthetic)
 
 

@@ -31,7 +31,6 @@ class Look:
 
 LOOKS = {"tile": Look("D", "--", 3.2, 1.1, 0.45, 0.19, 0.19), "clip": Look("o", "-", 6.5, 1.8, 0.95, -0.05, 0.05)}
 SEED_SIZE = 3.2  # of the points of single runs
-REFERENCE_COLOURS = {"untrained": "#8c6d46", "mean_logmel": "#4f6d7a"}
 
 
 def draw_response(
@@ -130,7 +129,7 @@ def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame) -> list[style.End]
         here = rows.merge(sweep.references[sweep.references["kind"] == kind], on="run")
         if here.empty:
             continue
-        mean, colour = float(here["value"].mean()), REFERENCE_COLOURS[kind]
+        mean, colour = float(here["value"].mean()), style.REFERENCE_COLOURS[kind]
         axes.axhline(mean, color=colour, lw=1.5, ls=(0, (6, 2)), zorder=1.6, label=kind)
         axes.axhspan(here["low"].min(), here["high"].max(), color=colour, alpha=0.10, lw=0, zorder=0.6)
         ends.append(style.End(axes.get_xlim()[1], mean, words, colour))

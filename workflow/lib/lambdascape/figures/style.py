@@ -18,6 +18,7 @@ from scipy.optimize import isotonic_regression
 from lambdascape.files import atomic_path
 
 INK, QUIET, FAINT = "#1f2328", "#59636e", "#d8dde3"
+REFERENCE_COLOURS = {"untrained": "#8c6d46", "mean_logmel": "#4f6d7a"}
 NO_LABELS = "No labels: the probes were left out."
 PNG_DPI = 160
 COLUMNS = 3  # panels beside each other

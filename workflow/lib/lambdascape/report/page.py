@@ -15,6 +15,7 @@ from lambdascape.errors import InputError
 from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
 from lambdascape.report import comparisons as report_comparisons
+from lambdascape.report import probe_tables
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, warnings_of
@@ -41,6 +42,7 @@ TITLES = {
     "dynamics": "What one training step does to each stage of the network, by epoch",
     "probe_f1": "Macro-F1 of the published study's probe by epoch",
     "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
+    "few_shot": "What a probe scores when few sessions are labelled",
     "maps": "Maps of the spaces",
     "confusion": "Confusion matrices",
     "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
@@ -165,6 +167,9 @@ def _tables(
         "score_summary": report_tables.score_summary(sweep, scores, chosen),
         "score_runs": report_tables.score_runs(sweep, scores, read["training"]),
         "class_scores": report_tables.class_scores(sweep, scores, clips, test_fold),
+        "probe_summary": probe_tables.probe_summary(sweep, scores),
+        "calibration_summary": probe_tables.calibration_summary(sweep, scores),
+        "folds_summary": probe_tables.folds_summary(sweep, scores, test_fold),
         "training_summary": report_tables.training_summary(sweep, read["training"]),
         "geometry_summary": report_tables.geometry_summary(sweep, read["geometry"]),
         "clip_facts": report_tables.clip_facts(clips),

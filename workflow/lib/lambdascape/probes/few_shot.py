@@ -1,0 +1,77 @@
+"""A probe fitted on few sessions of each class: how many labels a space needs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lambdascape.probes.logistic import fit
+from lambdascape.probes.scoring import Sheet
+from lambdascape.scores import FEW_SHOT
+from lambdascape.splits import LabelledSpace, Mask, check_splits, read_labelled, sessions_by_class
+
+
+def fit_few_shot(
+    embeddings_path: str | Path,
+    test_fold: str,
+    settings: dict[str, Any],
+    scores_path: str | Path,
+    counts_path: str | Path,
+) -> None:
+    """Fit a logistic regression on k sessions of each class, several draws of them for each k, and score it.
+
+    The unit of a shot is the session, for its clips are not independent. A session counts to its most frequent class
+    and brings all its labelled tiles. A class with fewer than k sessions gives all that it has; numbers above the first
+    that takes all sessions of every class are left out, because nothing is added. Each draw takes the first k of an
+    order of the session names that hangs on `seed`, the draw and the class alone, so that every space of a study is
+    judged on the same sessions, and more sessions include the fewer. C is fixed: a single session leaves none to choose
+    on. The scaler knows the drawn tiles only.
+
+    Args:
+        embeddings_path: a file of `store.write_embeddings`.
+        test_fold: fold whose tiles are the test split; the others are drawn from.
+        settings: `sessions`, the numbers k; `draws` for each; `c`, above 0; `seed` of the draws.
+        scores_path: table `scoring.SCORE_COLUMNS`: probe (`few_shot_<k>`), split (test; of the measure sessions, the
+            mean number of sessions drawn from a class, train), unit, measure, class, draw (from 0), value.
+        counts_path: table `scoring.COUNT_COLUMNS` of the test split. Both header only without labels.
+
+    Raises:
+        InputError: see `splits.read_labelled`.
+    """
+    space = read_labelled(embeddings_path, test_fold)
+    sheet = Sheet(space, "few_shot")
+    if space is not None:
+        for k, draw, rows in draws(space, settings):
+            check_splits(space, {"training": rows, "test": space.test})
+            sheet.probe = f"{FEW_SHOT}{k}"
+            held = len(np.unique(space.session[rows])) / len(np.unique(_main_classes(space)[1]))
+            sheet.note("train", "sessions", held, draw)
+            sheet.add("test", space.test, fit(space, rows, settings["c"]).posterior(space.test), draw, counted=True)
+    sheet.write(scores_path, counts_path)
+
+
+def draws(space: LabelledSpace, settings: dict[str, Any]) -> Iterator[tuple[int, int, Mask]]:
+    """Yield k, the number of the draw, and the drawn tiles, shape (tile,).
+
+    Args:
+        space: the labelled tiles.
+        settings: see `fit_few_shot`.
+    """
+    session, main = _main_classes(space)
+    most = np.bincount(main).max()
+    enough = [k for k in sorted(settings["sessions"]) if k >= most][:1]
+    for k in [k for k in sorted(settings["sessions"]) if k < most] + enough:
+        for draw in range(1 if k >= most else settings["draws"]):
+            orders = [
+                np.random.default_rng([settings["seed"], draw, one]).permutation(session[main == one])
+                for one in np.unique(main)
+            ]
+            drawn = np.concatenate([order[:k] for order in orders])
+            yield k, draw, np.isin(space.session, drawn) & ~space.test
+
+
+def _main_classes(space: LabelledSpace) -> tuple[Any, Any]:
+    """Numbers of the training sessions, and the most frequent class of each: shape (session,)."""
+    session, counts = sessions_by_class(space)
+    return session, counts.argmax(axis=1)

@@ -1,0 +1,46 @@
+"""The converged probe on every fold in turn: the score under the official name, macro-F1 over folds."""
+
+from pathlib import Path
+from typing import Any
+
+from lambdascape.probes.logistic import choose_c, fit
+from lambdascape.probes.scoring import Sheet
+from lambdascape.splits import draw_validation, read_folds
+
+MEAN = "mean"
+UNITS = ("tile", "segment", "clip")
+
+
+def fit_folds(
+    embeddings_path: str | Path, settings: dict[str, Any], seed: int, scores_path: str | Path, counts_path: str | Path
+) -> None:
+    """Hold out every fold in turn, fit the converged probe to the others, and average the folds' scores.
+
+    On each fold the probe sees what `converged.fit_converged` would see there, C included. The embeddings are the same
+    for all folds: a network that was trained on the audio of a fold, without its labels, embeds that fold, too. Only
+    the study's own test fold is unheard.
+
+    Args:
+        embeddings_path: a file of `store.write_embeddings`.
+        settings: see `converged.fit_converged`.
+        seed: seed of the draws of validation sessions.
+        scores_path: table `scoring.SCORE_COLUMNS`: split is the name of a fold, or `mean` with a draw for each fold;
+            unit is tile, segment (posteriors averaged over the channels of one node, the official unit of DCASE) or
+            clip (averaged over nodes, too).
+        counts_path: table `scoring.COUNT_COLUMNS` of the same splits. Both header only without labels.
+
+    Raises:
+        InputError: see `splits.read_labelled` and `splits.draw_validation`, for any fold.
+    """
+    spaces = read_folds(embeddings_path)
+    sheet = Sheet(None, "folds", UNITS)
+    for draw, (fold, space) in enumerate(spaces.items()):
+        if space is not None:
+            sheet.space = space
+            validation = draw_validation(space, settings["validation_fraction"], seed)
+            c, _ = choose_c(space, validation, settings["c_grid"])
+            sheet.note(fold, "c", c)
+            posterior = fit(space, ~space.test, c).posterior(space.test)
+            sheet.add(fold, space.test, posterior, counted=True)
+            sheet.add(MEAN, space.test, posterior, draw, counted=True)
+    sheet.write(scores_path, counts_path)

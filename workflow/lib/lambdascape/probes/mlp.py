@@ -1,0 +1,111 @@
+"""A small network on frozen embeddings, over the grid of HEAR: whether classes separate where no line parts them."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lambdascape.probes.scoring import Sheet, validation_score
+from lambdascape.probes.standardised import Fit, fit_scaler, scaled
+from lambdascape.splits import Integers, LabelledSpace, Mask, draw_validation, read_labelled
+
+
+def fit_mlp(
+    embeddings_path: str | Path,
+    test_fold: str,
+    settings: dict[str, Any],
+    seed: int,
+    scores_path: str | Path,
+    counts_path: str | Path,
+) -> None:
+    """Fit a multilayer perceptron on standardised embeddings and score it per tile and per clip.
+
+    The grid is that of HEAR (Turian et al. 2203.03022, appendix): one or two hidden layers, four learning rates, Adam,
+    early stopping on validation. Layers, learning rate and epoch are those with the highest macro-F1 per validation
+    clip, the first of equals; that model is the one tested, so that validation sessions stay out of every fit. HEAR
+    beside this: a dropout of 0.1, which scikit-learn does not have, and 8 settings drawn at random from 16 (two ways to
+    initialise; here Glorot's uniform only, and all 8).
+
+    Args:
+        embeddings_path: a file of `store.write_embeddings`.
+        test_fold: fold whose tiles are the test split; all others train.
+        settings: `layers`, numbers of hidden layers; `width` of each; `learning_rates`; `batch_size` in tiles;
+            `max_epochs`; `patience`, epochs without a better validation score that end a fit; `validation_fraction`,
+            see `splits.draw_validation`.
+        seed: seed of the draw of validation sessions, of the weights and of the order of the tiles.
+        scores_path: table `scoring.SCORE_COLUMNS`: split (train | validation | test), unit, measure (those of
+            `converged.fit_converged`, with layers, learning_rate and epochs in place of c), class, draw, value; train
+            is the tiles that were fitted.
+        counts_path: table `scoring.COUNT_COLUMNS` of the test split. Both header only without labels.
+
+    Raises:
+        InputError: see `splits.read_labelled` and `splits.draw_validation`.
+    """
+    space = read_labelled(embeddings_path, test_fold)
+    sheet = Sheet(space, "mlp")
+    if space is not None:
+        validation = draw_validation(space, settings["validation_fraction"], seed)
+        fitted = ~space.test & ~validation
+        best = _best(space, fitted, validation, settings, seed)
+        for measure in ("layers", "learning_rate", "epochs"):
+            sheet.note("validation", measure, getattr(best, measure))
+        for split, rows in (("train", fitted), ("validation", validation), ("test", space.test)):
+            sheet.add(split, rows, best.fit.posterior(rows), counted=split == "test")
+    sheet.write(scores_path, counts_path)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model of the grid at its best epoch, and its macro-F1 per validation clip."""
+
+    layers: int
+    learning_rate: float
+    epochs: int
+    score: float
+    fit: Fit
+
+
+def _best(space: LabelledSpace, fitted: Mask, validation: Mask, settings: dict[str, Any], seed: int) -> Candidate:
+    scaler = fit_scaler(space, fitted)
+    inputs = scaled(space, fitted, scaler)
+    candidates = [
+        _candidate(Fit(scaler, model, space), inputs, space.label[fitted], validation, settings)
+        for model in _models(settings, seed)
+    ]
+    return max(candidates, key=lambda one: one.score)
+
+
+def _models(settings: dict[str, Any], seed: int) -> Iterator[Any]:
+    from sklearn.neural_network import MLPClassifier
+
+    for layers, rate in product(settings["layers"], settings["learning_rates"]):
+        yield MLPClassifier(
+            (settings["width"],) * layers,
+            alpha=0.0,
+            batch_size=settings["batch_size"],
+            learning_rate_init=rate,
+            random_state=seed,
+        )
+
+
+def _candidate(
+    start: Fit, inputs: npt.NDArray[np.float32], label: Integers, validation: Mask, settings: dict[str, Any]
+) -> Candidate:
+    """Fit epoch by epoch until validation has not improved for `patience` epochs; keep the best epoch."""
+    best, kept, at = -1.0, start, 0
+    classes = np.unique(label)
+    start.model.set_params(batch_size=min(settings["batch_size"], len(label)))
+    for epoch in range(1, settings["max_epochs"] + 1):
+        start.model.partial_fit(inputs, label, classes=classes)
+        score = validation_score(start.space, validation, start.posterior(validation))
+        if score > best:
+            best, at, kept = score, epoch, replace(start, model=copy.deepcopy(start.model))
+        elif epoch - at >= settings["patience"]:
+            break
+    layers, rate = len(start.model.hidden_layer_sizes), start.model.learning_rate_init
+    return Candidate(layers, rate, at, best, kept)

@@ -1,0 +1,30 @@
+# The verdict on each claim of the study's claims file.
+
+
+rule judge_claims:
+    input:
+        runs="results/{study}/runs.tsv",
+        training="results/{study}/tables/training.tsv",
+        probe_epochs="results/{study}/tables/probe_epochs.tsv",
+        scores="results/{study}/tables/scores.tsv",
+        geometry="results/{study}/tables/geometry.tsv",
+        confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
+        claims=claims,
+    output:
+        claims="results/{study}/tables/claims.tsv",
+    log:
+        "results/logs/{study}/tables/claims.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/claims.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        runs=list(study.runs),
+        settings=config["statistics"],
+        seed=config["sweep"]["seeds"][0],
+        code=fingerprint("judge_claims"),
+    script:
+        "../scripts/judge_claims.py"
