@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lambdascape import store
 from lambdascape.errors import InputError
 from lambdascape.files import read_table
+from lambdascape.probes import knn, standardised
 from lambdascape.probes.by_epoch import fit_by_epoch, loss_and_gradient, train_by_epoch
 from lambdascape.probes.converged import fit_converged
 from lambdascape.probes.few_shot import draws, fit_few_shot
@@ -444,3 +446,27 @@ def test_a_segment_is_what_one_node_heard_in_all_its_channels(fit):
     _, counts = fit(*make_space(), probe="folds")
     items = counts[counts["split"] == "fold1"].groupby("unit")["count"].sum()
     assert items.to_dict() == {"tile": 72, "segment": 36, "clip": 18}  # 2 tiles in a clip of one of 2 nodes
+
+
+@pytest.mark.parametrize("probe", ["converged", "knn"])
+def test_chunks_of_any_size_give_the_same_scores(fit, probe, monkeypatch):
+    embedding, tiles = make_space(separation=0.7)
+    whole, _ = fit(embedding, tiles, probe=probe)
+    monkeypatch.setattr(standardised, "CHUNK", 7)
+    monkeypatch.setattr(knn, "QUERIES", 5)
+    monkeypatch.setattr(store, "CODED_ROWS", 11)
+    parts, _ = fit(embedding, tiles, probe=probe)
+    assert parts["value"].to_numpy() == pytest.approx(whole["value"].to_numpy(), rel=1e-3, nan_ok=True)
+
+
+def test_the_coded_reading_agrees_with_the_plain_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "CODED_ROWS", 5)
+    embedding, tiles = make_space()
+    tiles = tiles.sample(frac=1, random_state=1).reset_index(drop=True)
+    path = write_space(tmp_path / "x.h5", embedding, tiles)
+    plain, table, _ = store.read_embeddings(path)
+    coded, columns = store.read_coded_embeddings(path, ("session", "label"))
+    assert np.array_equal(plain, coded)
+    for column, (codes, names) in columns.items():
+        assert names == sorted(set(table[column]))
+        assert [names[k] for k in codes] == table[column].tolist()
