@@ -88,7 +88,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("figures/response.py", "def response_figure", "def another_figure", {"draw_response": 1} | REPORT),
         ("report/verdict.py", "def answer", "def another_answer", REPORT),
         (
-            "training.py",
+            "triplet_model.py",
             "class Batches",
             "class OtherBatches",
             {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | REPORT,
