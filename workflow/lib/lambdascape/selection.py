@@ -88,7 +88,8 @@ def rank_criteria(
             higher), correlation, low, high, picks (the arm it picks), labels_pick (the arm that the labels pick on
             validation sessions), agrees (0 | 1), difference (test macro-F1 of its pick less that of the labels'),
             difference_low, difference_high (these runs on new sessions), seeds, sessions. What a criterion does not
-            give for every run, or cannot compare between runs, is missing. Header only with one arm or without labels.
+            give for every run, cannot compare between runs, or finds equal in all arms, is missing. Header only with
+            one arm or without labels.
     """
     counts = read_counts(runs, confusions, "test", UNIT)
     rows = []
@@ -143,7 +144,7 @@ def _row(
 ) -> tuple[Any, ...]:
     about = (len(counts.seeds), scores.sessions)
     labels_pick = counts.arms[chosen]
-    if np.isnan(values).any():
+    if np.isnan(values).any() or np.ptp(values.mean(axis=1)) == 0:
         return (criterion.measure, criterion.better, *[np.nan] * 3, "", labels_pick, *[np.nan] * 4, *about)
     found = rank_correlations(values.mean(axis=1)[None], scores.value.mean(axis=1)[None])[0]
     drawn = values @ seed_weights(len(counts.seeds), settings["resamples"], seed).T  # (arm, resample)
