@@ -230,7 +230,8 @@ def _sampling(facts: Facts) -> tuple[Status, str]:
     apart = (shares[True] - shares[False]).abs()
     return "not verified", (
         f"All {len(shares)} classes are on both sides; the share that differs most is that of {apart.idxmax()}, by "
-        f"{100 * apart.max():.1f} % of the clips. Whether the held-out sessions stand for those to come, no data here can tell."
+        f"{100 * apart.max():.1f} % of the clips. Whether the held-out sessions stand for those to come, no data here "
+        "can tell."
     )
 
 
