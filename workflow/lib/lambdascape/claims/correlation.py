@@ -41,7 +41,7 @@ def rank_correlation(first: Floats, second: Floats, strata: npt.NDArray, confide
     """Spearman's rank correlation, within strata where there are several, and its permutation test.
 
     Ranks are taken within each stratum and less their mean there, so that what parts the strata plays no part. The
-    interval is that of Fisher's z with the variance of Bonett & Wright (2000, eq. 4), where each further stratum costs
+    interval is that of Fisher's z with the variance of Bonett & Wright (2000), where each further stratum costs
     one pair; a perfect order is first moved half a swap of neighbours towards 0, since it tells no more.
 
     Args:

@@ -179,8 +179,8 @@ def _duplicates(facts: Facts) -> tuple[Status, str]:
         return "violated", f"Held-out clips have the bytes of others: {_named(sorted(set(paths)))}."
     copies = int(files["content"].duplicated().sum())
     return "verified", (
-        f"{len(files)} files were compared by their bytes: none is on both sides, {copies} are copies on one side. "
-        "The same sound encoded anew would not be found."
+        f"{len(files)} files were compared by size and bytes, long ones by 48 KiB of them: none is on both sides, "
+        f"{copies} are copies on one side. The same sound encoded anew would not be found."
     )
 
 
@@ -230,7 +230,8 @@ def _sampling(facts: Facts) -> tuple[Status, str]:
     apart = (shares[True] - shares[False]).abs()
     return "not verified", (
         f"All {len(shares)} classes are on both sides; the share that differs most is that of {apart.idxmax()}, by "
-        f"{apart.max():.1%} of the clips. Whether the held-out sessions stand for those to come, no data here can tell."
+        f"{100 * apart.max():.1f} % of the clips. Whether the held-out sessions stand for those to come, no data here "
+        "can tell."
     )
 
 
