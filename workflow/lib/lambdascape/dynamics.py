@@ -269,7 +269,7 @@ def _read(layer: _Layer) -> _Reading:
 
 def _copied(variable: keras.Variable) -> Array:
     """A copy: on CPUs a backend may show its own memory, in which the next step writes."""
-    return np.array(variable.value)
+    return np.array(ops.convert_to_numpy(variable.value))
 
 
 def _step(layer: _Layer, before: _Reading, after: _Reading, beta_1: float) -> Step:
