@@ -13,7 +13,8 @@
 # results/<study>/models/<run>/                           embedder.weights.h5, history.tsv
 # results/<study>/embeddings/<space>.h5                   <space>: a run or a reference (untrained_seed~…, mean_logmel)
 # results/<study>/probes/<space>/                         by_epoch.tsv, converged.tsv, confusion.tsv
-# results/<study>/geometry/<space>.tsv
+# results/<study>/geometry/                               <space>.tsv, <space>_spectrum.tsv, <space>_centroids.tsv
+# results/<study>/similarity/                             pairs.tsv, map.tsv, moves.tsv; spaces/<space>.h5, made from
 # results/<study>/tables/*.tsv                            tidy: one row per (run, split, measure)
 # results/<study>/tables/claims.tsv                       one row per claim of the published study
 # results/<study>/figures/*.{svg,png}
@@ -41,8 +42,10 @@ include: "workflow/rules/models.smk"
 include: "workflow/rules/embeddings.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/geometry.smk"
+include: "workflow/rules/similarity.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/landscape.smk"
 include: "workflow/rules/pictures.smk"
 include: "workflow/rules/report.smk"
 

@@ -14,8 +14,15 @@ from lambdascape.datasets.archives import Archive, archives_of
 from lambdascape.provenance import settings_digest
 
 MEAN_LOGMEL = "mean_logmel"
-TABLES = ("training", "probe_epochs", "scores", "confusion", "geometry", "unused_clips", "claims")
-FIGURES = ("response", "triplet_loss", "probe_f1", "probe_cross_entropy", "maps", "confusion", "dataset", "tiles")
+STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures")
+TABLES = (
+    *("training", "probe_epochs", "scores", "confusion", "geometry", "spectra", "centroids"),
+    *("unused_clips", "claims"),
+)
+FIGURES = (
+    *("response", "triplet_loss", "probe_f1", "probe_cross_entropy", "maps", "confusion"),
+    *("spectra", "similarity", "moves", "run_map", "dataset", "tiles"),
+)
 
 
 @dataclass(frozen=True)
@@ -237,9 +244,7 @@ class Study:
     def about(self) -> dict[str, Any]:
         """What the report says of the study beside its tables; the only place to which the whole config goes."""
         logs = f"results/benchmarks/{self.name}"
-        stages = {
-            name: f"{logs}/{name}" for name in ("models", "embeddings", "probes", "geometry", "tables", "figures")
-        }
+        stages = {name: f"{logs}/{name}" for name in STAGES}
         return {
             "study": self.name,
             "config": self.config,

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from lambdascape.errors import InputError
 from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
+from lambdascape.report import similarity as report_similarity
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
 from lambdascape.report.hyperparameters import table_1
@@ -25,6 +26,7 @@ TEXT_COLUMNS = {
     "training": ("run", "split", "measure"),
     "scores": ("run", "probe", "split", "unit", "measure", "class"),
     "geometry": ("run", "split", "measure"),
+    "moves": ("measure",),
     "claims": ("claim", "statement", "verdict", "evidence", "rule"),
 }
 TITLES = {
@@ -34,10 +36,14 @@ TITLES = {
     "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
     "maps": "Maps of the spaces",
     "confusion": "Confusion matrices",
+    "spectra": "Share of the variance along each principal direction",
+    "similarity": "How much alike every two spaces are",
+    "moves": "What moves a space: what varies, or the seed",
+    "run_map": "A map of all runs",
     "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
     "tiles": "Log-mel frames of a few tiles of each class",
 }
-WIDE = ("maps", "confusion", "dataset", "tiles")
+WIDE = ("maps", "confusion", "similarity", "dataset", "tiles")
 MARKS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 
 
@@ -75,8 +81,8 @@ def write_report(
         study: name of the study.
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
-        tables: paths of runs, training, scores, geometry, claims, clips, rejected, warnings, unused_clips;
-            more may be.
+        tables: paths of runs, training, scores, geometry, moves, claims, clips, rejected, warnings,
+            unused_clips; more may be.
         figures: name to path of the SVG, its PNG beside it; names that the template does not know come last.
         captions: name to path of the caption in reStructuredText, for every figure.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
@@ -133,6 +139,9 @@ def _tables(
         "class_scores": report_tables.class_scores(sweep, scores, clips, test_fold),
         "training_summary": report_tables.training_summary(sweep, read["training"]),
         "geometry_summary": report_tables.geometry_summary(sweep, read["geometry"]),
+        "group_summaries": report_tables.group_summaries(sweep, read["geometry"]),
+        "moved": report_similarity.moved(sweep, read["moves"]),
+        "moves_summary": report_similarity.moves_summary(sweep, read["moves"]),
         "clip_facts": report_tables.clip_facts(clips),
         "clip_tables": report_tables.clip_tables(clips, test_fold),
         "rejected": report_tables.listing(
