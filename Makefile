@@ -27,10 +27,10 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
-.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env bench-features bench-scale
+.PHONY: help run dryrun report verify test faults lint format lock env dev-env clean-env bench-features bench-scale bench-similarity
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "Settings: STUDY=studies/x.yaml  TARGET=all  CORES=all  PYTHON=python3.11  ACCELERATOR=cuda  PYTEST_ARGS='-k store'"
 
@@ -77,6 +77,9 @@ bench-features: env ## measure the features beside the plain loop and the floor 
 
 bench-scale: env ## measure what many clips and a second worker cost
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/scale.py
+
+bench-similarity: env ## measure what comparing every two of 100 spaces costs
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/similarity.py --json results/benchmarks/similarity.json
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock

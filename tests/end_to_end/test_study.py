@@ -55,7 +55,9 @@ def test_every_product_is_there_under_its_name(finished: Checkout) -> None:
         *(study / f"models/{run}/{name}" for run in RUNS for name in ("embedder.weights.h5", "history.tsv")),
         *(study / f"embeddings/{space}.h5" for space in SPACES),
         *(study / f"probes/{space}/{name}.tsv" for space in SPACES for name in ("by_epoch", "converged", "confusion")),
-        *(study / f"geometry/{space}.tsv" for space in SPACES),
+        *(study / f"geometry/{space}{part}.tsv" for space in SPACES for part in ("", "_spectrum", "_centroids")),
+        *(study / f"similarity/spaces/{space}.h5" for space in SPACES),
+        *(study / f"similarity/{name}.tsv" for name in ("pairs", "map", "moves")),
         *(study / f"tables/{table}.tsv" for table in TABLES),
         *(study / f"figures/{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")),
     ]

@@ -20,8 +20,10 @@ STAGES = [
     "embeddings",
     "probes",
     "geometry",
+    "similarity",
     "tables",
     "figures",
+    "landscape",
     "pictures",
     "report",
 ]

@@ -10,12 +10,14 @@ from checkouts import TINY, Checkout
 REPORT = {"write_report": 1}
 SCORE_TABLES = {"collect_probes": 1, "judge_claims": 1}
 PROBE_FIGURES = {"draw_response": 1, "draw_probe_f1": 1, "draw_probe_cross_entropy": 1, "draw_confusion": 1}
-ALL_FIGURES = PROBE_FIGURES | {"draw_triplet_loss": 1, "draw_maps": 1}
-TABLES = SCORE_TABLES | {"collect_training": 1, "collect_geometry": 1}
+SIMILARITY = {"compare_spaces": 1, "map_spaces": 1, "judge_moves": 1}
+SIMILARITY_FIGURES = {"draw_similarity": 1, "draw_moves": 1, "draw_run_map": 1}
+ALL_FIGURES = PROBE_FIGURES | SIMILARITY_FIGURES | {"draw_triplet_loss": 1, "draw_maps": 1, "draw_spectra": 1}
+TABLES = SCORE_TABLES | SIMILARITY | {"collect_training": 1, "collect_geometry": 1}
 
 
 def judged(spaces: int) -> dict[str, int]:
-    return {"fit_by_epoch": spaces, "fit_converged": spaces, "measure_geometry": spaces}
+    return {"fit_by_epoch": spaces, "fit_converged": spaces, "measure_geometry": spaces, "summarise_space": spaces}
 
 
 def with_config(finished: Checkout, old: str, new: str) -> dict[str, int]:
@@ -88,7 +90,11 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ),
         ("claims.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
         ("geometry.py", "def uniformity", "def other_uniformity", {
-            "measure_geometry": 4, "collect_geometry": 1, "draw_maps": 1} | REPORT),
+            "measure_geometry": 4, "collect_geometry": 1, "draw_spectra": 1} | REPORT),
+        ("similarity/pairs.py", "COLUMNS = 1024", "COLUMNS = 512", SIMILARITY | SIMILARITY_FIGURES | REPORT),
+        ("similarity/summary.py", "MOST_GROUPS = 1000", "MOST_GROUPS = 999", {
+            "summarise_space": 4} | SIMILARITY | SIMILARITY_FIGURES | REPORT),
+        ("figures/run_map.py", "SEED_MARKERS =", "OTHER_MARKERS =", {"draw_run_map": 1} | REPORT),
     ],
 )  # fmt: skip
 def test_changed_code_repeats_what_runs_it(
@@ -157,7 +163,8 @@ def test_another_study_over_the_same_audio_computes_no_feature(finished: Checkou
 
 
 @pytest.mark.parametrize(
-    "target", ["datasets", "features", "models", "embeddings", "probes", "geometry", "tables", "figures", "report"]
+    "target",
+    ["datasets", "features", "models", "embeddings", "probes", "geometry", "similarity", "tables", "figures", "report"],
 )
 def test_every_stage_is_a_target_and_repeats_its_own_work_when_asked(finished: Checkout, target: str) -> None:
     assert finished.planned(target) == {}

@@ -18,7 +18,6 @@ from lambdascape.store import about, create, open_checked
 SCHEMA = "similarity"
 NEIGHBOURS = 100  # kept of each tile
 MOST_GROUPS = 1000  # whose means are compared: their pairs grow with the square
-HALVES = 1966  # added to the seed of the draw
 
 
 @dataclass(frozen=True)
