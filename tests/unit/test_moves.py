@@ -12,7 +12,14 @@ from scipy.spatial.distance import cdist
 from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import read_table, write_table
 from lambdascape.similarity import moves
-from lambdascape.similarity.moves import arrangements, judge_moves, permutation_test, points, relate
+from lambdascape.similarity.moves import (
+    arrangements,
+    excess_test,
+    judge_moves,
+    permutation_test,
+    points,
+    relate,
+)
 
 from .studies import FakeStudy
 
@@ -43,6 +50,11 @@ def pairs_of(study, places, measure="procrustes"):
 def found(study, pairs, measure="procrustes"):
     sweep = read_sweep(study.tables["runs"])
     return permutation_test(relate(pairs, sweep), points(sweep), measure)
+
+
+def excess(study, pairs, measure="procrustes"):
+    sweep = read_sweep(study.tables["runs"])
+    return excess_test(relate(pairs, sweep), points(sweep), measure)
 
 
 def plain(study, pairs):
@@ -196,3 +208,76 @@ def test_means_are_those_of_the_pairs_by_what_differs(tmp_path: Path):
     assert row["mean_logmel"] == pytest.approx(
         np.mean([v for (a, b), v in values.items() if "l2" in a and b == "mean_logmel"])
     )
+
+
+def test_the_excess_and_its_p_are_those_of_plain_loops_over_all_orders(tmp_path):
+    study = FakeStudy(tmp_path, seeds=(1, 2))
+    pairs = pairs_of(study, points_of(study, 1.0, 0.3))
+    trained = [s for s in study.spaces if s["kind"] == "trained"]
+    values = pairs.set_index(["first", "second"])["value"].to_dict()
+    values |= {(b, a): value for (a, b), value in values.items()}
+
+    def of(order):
+        """Each run takes the place of another; order[k] is the run that stands where run k stood."""
+        axis, seed = [], []
+        for i, a in enumerate(trained):
+            for j, b in enumerate(trained[:i]):
+                value = values[trained[order[i]]["run"], trained[order[j]]["run"]]
+                if a["seed"] == b["seed"]:
+                    axis.append(value)
+                elif a["l2"] == b["l2"]:
+                    seed.append(value)
+        return np.mean(axis) - np.mean(seed)
+
+    every = [of(order) for order in permutations(range(6))]
+    result = excess(study, pairs)
+    assert result.gap == pytest.approx(every[0])
+    assert result.p == pytest.approx(np.mean([abs(e) >= abs(every[0]) - 1e-9 for e in every]))
+    assert (result.arrangements, result.exact, result.smallest_p) == (720, True, pytest.approx(1 / 60))
+
+
+@pytest.mark.parametrize(("by_value", "by_seed", "sign"), [(5.0, 0.2, 1), (0.2, 5.0, -1)])
+def test_the_excess_tells_which_of_the_two_moves_the_space_more(by_value, by_seed, sign, tmp_path):
+    study = FakeStudy(tmp_path, seeds=(1, 2, 3))
+    result = excess(study, pairs_of(study, points_of(study, by_value, by_seed, 0.1)))
+    assert np.sign(result.gap) == sign
+    assert result.p <= 0.05
+
+
+def test_a_tiny_steady_effect_leaves_a_trace_but_is_not_called_larger_than_that_of_the_seed(tmp_path):
+    """Seeds decide the space; the value adds the same little shift, away from where the seeds lie, in every seed."""
+    study = FakeStudy(tmp_path, seeds=(1, 2, 3))
+    place = {1: (5, 0, 0), 2: (-5, 3, 0), 3: (0, -6, 0)}
+    shift = {1.0: 0.0, 0.1: 0.05, 0.01: 0.1}
+    places = np.array([
+        (*place.get(s.get("seed"), (0, 0, 0))[:2], shift.get(s.get("l2"), 0.0)) for s in study.spaces
+    ])  # fmt: skip
+    pairs = pairs_of(study, places)
+    assert found(study, pairs).p == pytest.approx(1 / 36)
+    result = excess(study, pairs)
+    assert result.gap < 0
+    assert result.p <= 0.05
+
+
+def test_where_neither_matters_small_p_of_the_excess_are_as_rare_as_they_say(tmp_path):
+    study = FakeStudy(tmp_path, seeds=(1, 2))
+    sweep, rng = read_sweep(study.tables["runs"]), np.random.default_rng(12)
+    count = len(study.spaces)
+    pairs, runs, order = (
+        relate(pairs_of(study, points_of(study, 0, 0)), sweep),
+        points(sweep),
+        np.triu_indices(count, 1),
+    )
+    p = np.empty(200)
+    for k in range(200):
+        places = points_of(study, 0, 0, 1, rng)
+        p[k] = excess_test(pairs.assign(value=cdist(places, places)[order]), runs, "procrustes").p
+    for level in (0.05, 0.2, 0.5):
+        assert (p <= level + 1e-9).mean() == pytest.approx(level, abs=3 * np.sqrt(level * (1 - level) / 200))
+
+
+def test_the_smallest_p_of_the_excess_counts_renamed_values_and_seeds(tmp_path):
+    square = FakeStudy(tmp_path / "a", ({"l2": 1.0}, {"l2": 0.1}), (1, 2))
+    assert excess(square, pairs_of(square, points_of(square, 1.0, 1.0))).smallest_p == pytest.approx(8 / 24)
+    many = FakeStudy(tmp_path / "b", seeds=(1, 2, 3, 4))
+    assert excess(many, pairs_of(many, points_of(many, 1.0, 1.0))).smallest_p == 1e-4

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.figures.sweep import Sweep
-from lambdascape.report.tables import NOTHING, Table, number
+from lambdascape.report.tables import Table, number
 from lambdascape.similarity.moves import varies_alone
 
 MAIN = "procrustes"  # the measure that the sentence speaks of, fixed beforehand; the table has all
@@ -17,15 +17,16 @@ MEASURES = {
     "rsa": "RSA of class × session means",
 }
 NOTE = (
-    "Procrustes: 0 for equal spaces, about 1 for unrelated ones; all others the other way round. Gap: how much less "
-    "alike pairs are when both differ than when the seed alone does. p: share of the ways to swap the values within "
-    "each seed whose gap is at least as large. The sentence speaks of the Procrustes distance; the p of the others "
-    "are not corrected for their number."
+    "Procrustes: 0 for equal spaces, about 1 for unrelated ones; all others the other way round. Excess: how much "
+    "farther what varies moves the space, changed alone, than the seed does, changed alone; below 0 it moves it less. "
+    "Gap: how much less alike pairs are when both differ than when the seed alone does; above 0 the setting leaves a "
+    "trace that seeds do not wipe out. The sentences speak of the Procrustes distance; the p of the others are not "
+    "corrected for their number."
 )
 
 
 def moved(sweep: Sweep, moves: pd.DataFrame) -> list[str]:
-    """Say whether what varies moves the space beyond what the seed does, with the numbers.
+    """Say whether what varies moves the space more than the seed does, with the numbers.
 
     Args:
         sweep: the study's axis and runs.
@@ -39,7 +40,7 @@ def moved(sweep: Sweep, moves: pd.DataFrame) -> list[str]:
         return ["There are no two spaces to compare."]
     row: pd.Series[float] = rows.loc[MAIN]  # type: ignore[assignment]
     what = _what(sweep)
-    return [_finding(row, what, sweep.seeds()), *_numbers(row, what), *_lone(row, what)]
+    return [*_finding(row, what, sweep.seeds()), *_numbers(row, what)]
 
 
 def _what(sweep: Sweep) -> str:
@@ -51,22 +52,29 @@ def _what(sweep: Sweep) -> str:
     )
 
 
-def _finding(row: "pd.Series[float]", what: str, seeds: int) -> str:
-    if np.isnan(row["p"]):
+def _finding(row: "pd.Series[float]", what: str, seeds: int) -> list[str]:
+    """Whether what varies moves the space more than the seed does, then whether at all."""
+    if np.isnan(row["p"]) or np.isnan(row["p_excess"]):
         if seeds < 2:
-            return f"With one seed there is no noise floor: whether {what} moves the space beyond it cannot be said."
-        return "Nothing varies between runs of one seed, so nothing but the seed can move the space."
-    p, least = number(row["p"]), number(row["smallest_p"])
+            return [f"With one seed there is no noise floor: whether {what} moves the space more cannot be said."]
+        return ["Nothing varies between runs of one seed, so nothing but the seed can move the space."]
+    sizes = f"{number(row['axis'])} against {number(row['seed'])}"
+    test = _test(row["p_excess"], row["smallest_p_excess"])
+    if row["p_excess"] <= SIGNIFICANT:
+        side = "more" if row["excess"] > 0 else "less"
+        first = f"{_capital(what)} moves the space {side} than the seed does: {sizes} ({test})."
+    else:
+        first = f"Whether {what} or the seed moves the space more, these runs do not settle: {sizes} ({test})."
+    test = _test(row["p"], row["smallest_p"])
     if row["p"] <= SIGNIFICANT:
-        return f"{_capital(what)} moves the space beyond what the seed does (permutation test over runs, p = {p})."
+        return [first, f"That {what} leaves a trace that seeds do not wipe out is beyond chance, be it small ({test})."]
     if row["smallest_p"] > SIGNIFICANT:
-        return (
-            f"Whether {what} moves the space beyond what the seed does cannot be settled with {seeds} seeds: p = {p}, "
-            f"and with so few runs the test cannot give less than {least}."
-        )
-    return (
-        f"{_capital(what)} is not seen to move the space beyond what the seed does (p = {p}, least possible {least})."
-    )
+        return [first, f"Whether {what} leaves a trace that seeds do not wipe out takes more runs to tell ({test})."]
+    return [first, f"No trace of {what} that seeds do not wipe out is seen ({test})."]
+
+
+def _test(p: float, least: float) -> str:
+    return f"permutation test over runs, p = {number(p)}, least possible {number(least)}"
 
 
 def _numbers(row: "pd.Series[float]", what: str) -> list[str]:
@@ -85,24 +93,14 @@ def _numbers(row: "pd.Series[float]", what: str) -> list[str]:
     return sentences + ([f"{row['missing']:g} pairs of spaces cannot be compared, {reason}."] if row["missing"] else [])
 
 
-def _lone(row: "pd.Series[float]", what: str) -> list[str]:
-    """Which of the two moves the space farther when it alone changes."""
-    if np.isnan(row["seed"]) or np.isnan(row["axis"]):
-        return []
-    side = "farther" if row["axis"] > row["seed"] else "less far"
-    together = "runs that share a seed share the initial weights and the triplets, which keeps them together"
-    return [f"Changed alone, {what} moves the space {side} than the seed does; {together}."]
-
-
 def moves_summary(sweep: Sweep, moves: pd.DataFrame) -> Table:
     """All measures: the noise floor, the pairs that differ in what varies, the null, and the test."""
     what = _what(sweep)
     rows = [
         [
             MEASURES.get(str(row["measure"]), str(row["measure"])),
-            *(number(row[column]) for column in ("seed", "axis", "both", "untrained", "mean_logmel", "gap", "p")),
-            number(row["smallest_p"]),
-            f"{row['arrangements']:,}" if row["arrangements"] else NOTHING,
+            *(number(row[column]) for column in ("seed", "axis", "both", "untrained", "mean_logmel")),
+            *(number(row[column]) for column in ("excess", "p_excess", "gap", "p")),
         ]
         for _, row in moves.iterrows()
     ]
@@ -115,10 +113,10 @@ def moves_summary(sweep: Sweep, moves: pd.DataFrame) -> Table:
             "Both",
             "Against untrained",
             "Against mean log-mel",
+            "Excess",
+            "p of the excess",
             "Gap",
-            "p",
-            "Least possible p",
-            "Arrangements tried",
+            "p of the gap",
         ],
         rows,
         note=NOTE,

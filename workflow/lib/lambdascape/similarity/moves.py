@@ -1,7 +1,8 @@
-"""What moves a space: the value that the study sweeps, or the seed? A permutation test over runs."""
+"""What moves a space: the value that the study sweeps, or the seed? Permutation tests over runs."""
 
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from itertools import permutations, product
 from math import factorial, prod
 from pathlib import Path
@@ -24,12 +25,13 @@ MOST_ARRANGEMENTS = 10_000  # up to so many all are tried; of more, so many less
 STREAM = 1935  # seed of that draw
 CHUNK = 200  # arrangements looked at together
 TOLERANCE = 1e-12  # arrangements that differ by less are equal
-COLUMNS = ["measure", *RELATIONS, "missing", "gap", "p", "smallest_p", "arrangements", "exact"]
+TESTS = ["excess", "p_excess", "smallest_p_excess", "gap", "p", "smallest_p", "exact"]
+COLUMNS = ["measure", *RELATIONS, "missing", *TESTS]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the test found: gap, p, least possible p, how many arrangements were tried, whether these are all."""
+    """What a test found: excess or gap, p, least possible p, how many orders were tried, whether these are all."""
 
     gap: float = float("nan")
     p: float = float("nan")
@@ -39,24 +41,32 @@ class Found:
 
 
 def judge_moves(runs_path: str | Path, pairs_path: str | Path, output: str | Path) -> None:
-    """Ask for each measure whether the swept value moves the space beyond what the seed does.
+    """Ask for each measure whether the swept value moves the space more than the seed does, and whether at all.
 
-    Two runs that differ in the seed alone lie as far apart as chance moves a space: the noise floor. If the swept
-    value has no effect, runs that differ in both lie no farther apart. The `gap` is the mean dissimilarity of pairs
-    that differ in both less that of pairs that differ in the seed alone. A pair that differs in the value alone shares
-    the seed, and with it the initial weights and the order of triplets, so it does not enter the gap. Under the null
-    hypothesis the values of the runs of one seed could be swapped; `p` is the share of such arrangements, each seed
-    swapped by itself, whose gap is at least as large. Renaming the values for all seeds at once changes no gap, so with
-    L values and S seeds p cannot fall below 1 / (L!)^(S - 1), the `smallest_p`: with 3 values 1/6 for 2 seeds, 1/36
-    for 3.
+    *More?* The `excess` is the mean dissimilarity of pairs that differ in the value alone less that of pairs that
+    differ in the seed alone, the noise floor. Under the null hypothesis that neither matters, the runs could stand in
+    the grid of values and seeds in any order; `p_excess` is the share of these orders whose excess is at least as far
+    from 0.
+
+    *At all?* A pair that differs in the value alone shares the initial weights and the order of triplets, so a small
+    excess does not show that the value does nothing. The `gap` is the mean dissimilarity of pairs that differ in both
+    less that of pairs that differ in the seed alone. Under the null hypothesis that the value has no effect, the values
+    of the runs of one seed could be swapped; `p` is the share of such arrangements, each seed swapped by itself, whose
+    gap is at least as large. Swapped within seeds, all pairs of one seed stay what they are, so this test sees a small
+    but steady effect, and does not say that it is large.
+
+    Orders that only rename values or seeds change nothing, so with few runs neither p can be small. With L values and S
+    seeds p is at least 1 / (L!)^(S - 1), with 3 values 1/6 for 2 seeds and 1/36 for 3; p_excess is at least
+    L! S! / (L S)!, twice that where L = S. The least possible p stand beside p.
 
     Args:
         runs_path: runs.tsv.
         pairs_path: table of `pairs.compare_spaces`.
         output: table measure; mean of the measure over the pairs that differ in `seed` alone, in the value of the
             `axis` alone, in `both`, and between trained spaces and the `untrained` or the `mean_logmel`; number of
-            such pairs that are `missing`, because a space is one point or has other tiles; gap, p, smallest_p,
-            arrangements, exact. Means are missing where there is no such pair, gap and p with one seed or one value.
+            such pairs that are `missing`, because a space is one point or has other tiles; excess, p_excess,
+            smallest_p_excess, gap, p, smallest_p, exact (whether all orders were tried in both tests). Means are
+            missing where there is no such pair, the tests with one seed or one value.
     """
     sweep = read_sweep(runs_path)
     pairs = relate(read_table(pairs_path, PAIRS_TEXT), sweep)
@@ -66,9 +76,10 @@ def judge_moves(runs_path: str | Path, pairs_path: str | Path, output: str | Pat
 def _rows(pairs: pd.DataFrame, sweep: Sweep) -> Iterator[list[object]]:
     for measure, here in pairs.groupby("measure", sort=False):
         means = [here.loc[here["relation"] == relation, "value"].mean() for relation in RELATIONS]
-        found = permutation_test(here, points(sweep), str(measure))
+        more, trace = (test(here, points(sweep), str(measure)) for test in (excess_test, permutation_test))
         missing = int(here.loc[here["relation"].isin(RELATIONS), "value"].isna().sum())
-        yield [measure, *means, missing, *astuple(found)]
+        tests = [more.gap, more.p, more.smallest_p, trace.gap, trace.p, trace.smallest_p, more.exact and trace.exact]
+        yield [measure, *means, missing, *tests]
 
 
 def points(sweep: Sweep) -> pd.DataFrame:
@@ -128,7 +139,7 @@ def dissimilarity(value: Floats, measure: str) -> Floats:
 
 
 def permutation_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> Found:
-    """The test of `judge_moves` for one measure.
+    """The second test of `judge_moves` for one measure.
 
     Args:
         pairs: those of the measure, from `relate`.
@@ -144,6 +155,57 @@ def permutation_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> F
     gaps = np.concatenate([_gaps(distance, i, j, tried[k : k + CHUNK]) for k in range(0, len(tried), CHUNK)])
     as_large = int((gaps >= gaps[0] - TOLERANCE).sum())
     return Found(float(gaps[0]), as_large / len(tried), 1 / len(tried), len(tried), exact)
+
+
+def excess_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> Found:
+    """The first test of `judge_moves` for one measure; see `permutation_test` for the arguments."""
+    used = pairs[pairs["relation"].isin(["seed", "axis"]) & pairs["value"].notna()]
+    if not {"seed", "axis"} <= set(used["relation"]):
+        return Found()
+    distance = np.full((len(runs), len(runs)), np.nan)
+    known = pairs[pairs["i"].notna() & pairs["j"].notna()]
+    i, j = known["i"].to_numpy(np.intp), known["j"].to_numpy(np.intp)
+    distance[i, j] = distance[j, i] = dissimilarity(known["value"].to_numpy(np.float64), measure)
+    cells = {
+        relation: used.loc[used["relation"] == relation, ["i", "j"]].to_numpy(np.intp).T
+        for relation in ("axis", "seed")
+    }
+    tried, exact = orders(runs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        parts = [
+            np.subtract(*(np.nanmean(distance[order[:, a], order[:, b]], axis=1) for a, b in cells.values()))
+            for order in np.array_split(tried, -(-len(tried) // CHUNK))
+        ]
+    excess = np.concatenate(parts)
+    as_far = int((np.abs(excess) >= abs(excess[0]) - TOLERANCE).sum())
+    return Found(float(excess[0]), as_far / len(tried), _smallest(runs, len(tried)), len(tried), exact)
+
+
+def orders(runs: pd.DataFrame) -> tuple[Codes, bool]:
+    """Orders in which the runs of each arm can stand in its grid of values and seeds, the one found first.
+
+    Returns:
+        Numbers of runs, shape (order, run); whether these are all.
+    """
+    arms = [rows.index.to_numpy() for _, rows in runs.groupby("arm", sort=False)]
+    found = np.arange(len(runs))
+    if prod(factorial(len(rows)) for rows in arms) <= MOST_ARRANGEMENTS:
+        every = product(*(permutations(rows) for rows in arms))
+        return np.array([_swapped(found, arms, order) for order in every]), True
+    rng = np.random.default_rng([STREAM])
+    drawn = [_swapped(found, arms, [rng.permutation(rows) for rows in arms]) for _ in range(MOST_ARRANGEMENTS - 1)]
+    return np.array([found, *drawn]), False
+
+
+def _smallest(runs: pd.DataFrame, tried: int) -> float:
+    """Share of the orders that only rename values or seeds; these always have the excess found, or its opposite."""
+    share, square = 1.0, True
+    for _, rows in runs.groupby("arm", sort=False):
+        values, seeds = rows["value"].nunique(), rows["seed"].nunique()
+        share *= factorial(values) * factorial(seeds) / factorial(len(rows))
+        square &= values == seeds
+    return max(share * (2 if square else 1), 1 / tried)
 
 
 def _gaps(distance: Floats, i: Codes, j: Codes, values: Codes) -> Floats:
