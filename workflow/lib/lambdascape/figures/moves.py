@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lambdascape.figures import style
-from lambdascape.figures.response import REFERENCE_COLOURS
 from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep
 from lambdascape.files import read_table
 from lambdascape.similarity.layout import PAIRS_TEXT
@@ -23,7 +22,7 @@ MEASURES = {
     "jaccard_100": "Jaccard index,\n100 neighbours",
     "rsa": "RSA of class ×\nsession means",
 }
-COLOURS = {"seed": "#1f2328", "axis": "#7e03a8", "both": "#e16462"} | REFERENCE_COLOURS
+COLOURS = {"seed": "#1f2328", "axis": "#7e03a8", "both": "#e16462"} | style.REFERENCE_COLOURS
 STEP = 0.15  # from one kind of pair to the next; a measure has 1
 MOST_POINTS = 400  # drawn of one kind of pair
 

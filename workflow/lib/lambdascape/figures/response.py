@@ -28,7 +28,6 @@ class Look:
 
 
 LOOKS = {"tile": Look("D", "--", 3.6, 0.8, 0.45, 0.17), "clip": Look("o", "-", 6, 1.3, 0.95, -0.06)}
-REFERENCE_COLOURS = {"untrained": "#8c6d46", "mean_logmel": "#4f6d7a"}
 
 
 def draw_response(runs: str | Path, scores: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
@@ -98,7 +97,7 @@ def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame) -> list[style.End]
         here = rows.merge(sweep.references[sweep.references["kind"] == kind], on="run")
         if here.empty:
             continue
-        mean, colour = float(here["value"].mean()), REFERENCE_COLOURS[kind]
+        mean, colour = float(here["value"].mean()), style.REFERENCE_COLOURS[kind]
         axes.axhline(mean, color=colour, lw=1.5, ls=(0, (6, 2)), zorder=1.6, label=kind)
         axes.axhspan(here["low"].min(), here["high"].max(), color=colour, alpha=0.10, lw=0, zorder=0.6)
         ends.append(style.End(axes.get_xlim()[1], mean, words, colour))

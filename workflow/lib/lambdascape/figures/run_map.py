@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lambdascape.figures import style
-from lambdascape.figures.response import REFERENCE_COLOURS
 from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
 from lambdascape.files import read_table
 
@@ -61,7 +60,7 @@ def _panel(axes: Axes, sweep: Sweep, places: pd.DataFrame) -> None:
     at = places.set_index("run")
     for _, row in sweep.references.iterrows():
         if row["run"] in at.index:
-            look = {"marker": REFERENCE_MARKERS[row["kind"]], "color": REFERENCE_COLOURS[row["kind"]]}
+            look = {"marker": REFERENCE_MARKERS[row["kind"]], "color": style.REFERENCE_COLOURS[row["kind"]]}
             _point(axes, at, str(row["run"]), look)
     for _, row in sweep.trained.iterrows():
         if row["run"] in at.index:
@@ -98,4 +97,8 @@ def _keys(sweep: Sweep) -> list[Line2D]:
     seeds = [key(f"seed {text(seed)}", style.QUIET, marker) for seed, marker in markers.items()]
     seeds = seeds if 1 < len(seeds) <= len(SEED_MARKERS) else []
     kinds = [kind for kind in REFERENCES if (sweep.references["kind"] == kind).any()]
-    return values + seeds + [key(REFERENCES[kind], REFERENCE_COLOURS[kind], REFERENCE_MARKERS[kind]) for kind in kinds]
+    return (
+        values
+        + seeds
+        + [key(REFERENCES[kind], style.REFERENCE_COLOURS[kind], REFERENCE_MARKERS[kind]) for kind in kinds]
+    )

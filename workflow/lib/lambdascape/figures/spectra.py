@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lambdascape.figures import style
-from lambdascape.figures.response import REFERENCE_COLOURS
 from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
 from lambdascape.files import read_table
 
@@ -48,7 +47,9 @@ def spectra_figure(sweep: Sweep, spectra: pd.DataFrame) -> Figure:
         handles += _line(axes, shares[shares["run"].isin(runs)], colours[value], "-", text(value), sweep.label(value))
     for kind, words in REFERENCES.items():
         runs = sweep.references.loc[sweep.references["kind"] == kind, "run"]
-        handles += _line(axes, shares[shares["run"].isin(runs)], REFERENCE_COLOURS[kind], (0, (6, 2)), kind, words)
+        handles += _line(
+            axes, shares[shares["run"].isin(runs)], style.REFERENCE_COLOURS[kind], (0, (6, 2)), kind, words
+        )
     axes.set_yscale("log")
     axes.set_ylim(LOWEST, 1)
     powers = range(round(math.log10(LOWEST)), 1)
