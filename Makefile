@@ -29,10 +29,10 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
 .PHONY: help run dryrun report verify doctor test faults lint format lock env dev-env clean-env bench-features bench-scale \
-  bench-input bench-training bench-dynamics bench-coverage bench-probes
+  bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "Settings: STUDY=studies/x.yaml  TARGET=all  CORES=all  PYTHON=python3.11  ACCELERATOR=cuda  PYTEST_ARGS='-k store'"
 
@@ -98,6 +98,9 @@ bench-coverage: env ## simulate how often the intervals hold the truth
 
 bench-probes: env ## measure what probes cost: 36,000 tiles to fit, and a million tiles in bounded memory
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/probes.py
+
+bench-similarity: env ## measure what comparing every two of 100 spaces costs
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/similarity.py --json results/benchmarks/similarity.json
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock

@@ -13,7 +13,8 @@
 # results/<study>/models/<run>/                           embedder.weights.h5, history.tsv, layers.tsv
 # results/<study>/embeddings/<space>.h5                   <space>: a run or a reference (untrained_seed~…, mean_logmel)
 # results/<study>/probes/<space>/                         by_epoch.tsv; <probe>.tsv and <probe>_confusion.tsv of the others
-# results/<study>/geometry/<space>.tsv
+# results/<study>/geometry/                               <space>.tsv, <space>_spectrum.tsv, <space>_centroids.tsv
+# results/<study>/similarity/                             pairs.tsv, map.tsv, moves.tsv; spaces/<space>.h5, made from
 # results/<study>/tables/*.tsv                            tidy: one row per (run, split, measure)
 # results/<study>/tables/claims.tsv                       one row per claim of the study's claims file
 # results/<study>/figures/*.{svg,png}
@@ -42,11 +43,13 @@ include: "workflow/rules/embeddings.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/refitted_probes.smk"
 include: "workflow/rules/geometry.smk"
+include: "workflow/rules/similarity.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/comparisons.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/probe_figures.smk"
+include: "workflow/rules/landscape.smk"
 include: "workflow/rules/pictures.smk"
 include: "workflow/rules/report.smk"
 

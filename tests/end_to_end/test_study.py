@@ -58,7 +58,9 @@ def test_every_product_is_there_under_its_name(finished: Checkout) -> None:
         *(study / f"embeddings/{space}.h5" for space in SPACES),
         *(study / f"probes/{space}/by_epoch.tsv" for space in SPACES),
         *(study / f"probes/{space}/{probe}{kind}.tsv" for space in SPACES for probe in PROBES for kind in KINDS),
-        *(study / f"geometry/{space}.tsv" for space in SPACES),
+        *(study / f"geometry/{space}{part}.tsv" for space in SPACES for part in ("", "_spectrum", "_centroids")),
+        *(study / f"similarity/spaces/{space}.h5" for space in SPACES),
+        *(study / f"similarity/{name}.tsv" for name in ("pairs", "map", "moves")),
         *(study / f"tables/{table}.tsv" for table in TABLES),
         *(study / f"figures/{figure}.{kind}" for figure in FIGURES for kind in ("svg", "png")),
     ]

@@ -11,6 +11,8 @@ from lambdascape.claims.ledger import COLUMNS as LEDGER
 from lambdascape.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
 from lambdascape.files import write_table
 from lambdascape.selection import COLUMNS as SELECTION_COLUMNS
+from lambdascape.similarity.layout import map_spaces
+from lambdascape.similarity.moves import judge_moves
 from lambdascape.store import write_embeddings
 from lambdascape.sweep import arm_and_seed
 
@@ -25,6 +27,8 @@ COLUMNS = {
     "probe_epochs": ["run", "epoch", "split", "measure", "value"],
     "scores": ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"],
     "geometry": ["run", "split", "measure", "value"],
+    "spectra": ["run", "direction", "variance", "share"],
+    "pairs": ["first", "second", "measure", "value"],
     "confusion": ["run", "probe", "unit", "label", "predicted", "count"],
     "few_shot": ["run", "shots", "sessions", "draw", "unit", "value"],
     "unused_clips": ["clip", "session", "reason"],
@@ -66,6 +70,9 @@ class FakeStudy:
         for name, table in self.judged().items():
             self.tables[name] = self._path(name, table)
         self.tables["runs"] = self._path("runs", pd.DataFrame(spaces).astype({"seed": "Int64"}))
+        judge_moves(self.tables["runs"], self.tables["pairs"], folder / "moves.tsv")
+        map_spaces(self.tables["runs"], self.tables["pairs"], folder / "map.tsv")
+        self.tables |= {name: folder / f"{name}.tsv" for name in ("moves", "map")}
         self.tables["clips"] = self._path("clips", self._clips())
         rejected = [("audio/<bad>.wav", "frames as the header says", "80000", "160000")]
         columns = ["path", "rule", "found", "expected"]
@@ -125,6 +132,8 @@ class FakeStudy:
     def _rows(self, name: str) -> list[tuple[Any, ...]]:
         if name == "claims":
             return CLAIMS
+        if name == "pairs":
+            return self._pairs()
         if name == "unused_clips":
             return [("c0", "s0", "shorter than a tile")]
         if not self.labelled and name in ("scores", "confusion", "few_shot", "probe_epochs"):
@@ -198,7 +207,27 @@ class FakeStudy:
         ]
 
     def _geometry(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return [(space["run"], "test", "effective_rank", 12.5), (space["run"], "test", "new_measure", 1.0)]
+        known = [(space["run"], "test", name, 0.25) for name in ("silhouette", "kmeans_ami")] if self.labelled else []
+        rows = [("effective_rank", 12.5), ("new_measure", 1.0), ("silhouette_session", 0.125)]
+        return [(space["run"], "test", measure, value) for measure, value in rows] + known
+
+    def _spectra(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return [(space["run"], k, 2.0**-k, 2.0**-k / (1 - 2.0**-6)) for k in range(1, 7)]
+
+    def difference(self, first: dict[str, Any], second: dict[str, Any]) -> float:
+        """How far apart two spaces are: 0.1 for another seed, 0.3 for another point, 0.9 without training."""
+        if (first["kind"], second["kind"]) != ("trained", "trained"):
+            return 0.9
+        points = [{key: value for key, value in s.items() if key not in ("run", "seed")} for s in (first, second)]
+        return 0.1 * (first["seed"] != second["seed"]) + 0.3 * (points[0] != points[1])
+
+    def _pairs(self) -> list[tuple[Any, ...]]:
+        return [
+            (a["run"], b["run"], m, self.difference(a, b) if m == "procrustes" else 1 - self.difference(a, b))
+            for i, a in enumerate(self.spaces)
+            for b in self.spaces[i + 1 :]
+            for m in ("procrustes", "cka", "jaccard_10", "jaccard_100", "rsa")
+        ]
 
     def _clips(self) -> pd.DataFrame:
         rows = []

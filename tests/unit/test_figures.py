@@ -19,8 +19,12 @@ from lambdascape.figures.dynamics import KINDS as SIZES
 from lambdascape.figures.dynamics import draw_dynamics, dynamics_figure
 from lambdascape.figures.few_shot import draw_few_shot, few_shot_figure
 from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
+from lambdascape.figures.moves import draw_moves, moves_figure
 from lambdascape.figures.response import draw_response, response_figure
+from lambdascape.figures.run_map import draw_run_map, run_map_figure
 from lambdascape.figures.selection import draw_selection, selection_figure
+from lambdascape.figures.similarity import draw_similarity, ordered, similarity_figure
+from lambdascape.figures.spectra import draw_spectra, spectra_figure
 from lambdascape.figures.sweep import read_sweep
 from lambdascape.selection import held_out_measures
 
@@ -64,6 +68,15 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
     for figure in figures:
         figure.set_dpi(30)
         figure.canvas.draw()
+    for figure in (
+        spectra_figure(sweep, study.frame("spectra")),
+        similarity_figure(sweep, study.frame("pairs")),
+        moves_figure(sweep, study.frame("pairs")),
+        run_map_figure(sweep, pd.read_csv(study.tables["map"], sep="\t")),
+    ):
+        figure.set_dpi(30)
+        figure.canvas.draw()
+        assert figure.axes
     panels = [len(figure.axes) for figure in figures]
     assert panels == [*([1, 1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0, 0]), 9 * 6]
 
@@ -86,7 +99,12 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     draw_dynamics(runs, table["layers"], *out("dynamics"), True)
     draw_few_shot(runs, table["few_shot"], *out("few_shot"), True)
     draw_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
-    for name in ("loss", "cross_entropy", "response", "selection", "confusion", "dynamics", "few_shot", "maps"):
+    draw_spectra(runs, table["spectra"], *out("spectra"), True)
+    draw_similarity(runs, table["pairs"], *out("similarity"), True)
+    draw_moves(runs, table["pairs"], *out("moves"), True)
+    draw_run_map(runs, table["map"], *out("run_map"), True)
+    spaces = ("maps", "spectra", "similarity", "moves", "run_map")
+    for name in ("loss", "cross_entropy", "response", "selection", "confusion", "dynamics", "few_shot", *spaces):
         assert "synthetic data" in (folder / f"{name}.svg").read_text(encoding="utf-8")
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")
@@ -347,3 +365,72 @@ def test_a_study_without_the_few_shot_probe_says_so(tmp_path: Path) -> None:
     figure = few_shot_figure(read_sweep(study.tables["runs"]), study.frame("few_shot").iloc[:0])
     assert not figure.axes
     assert "leaves that probe out" in words_of(figure)
+
+
+def test_spectra_are_means_over_runs_in_the_colours_of_the_values(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, table = read_sweep(study.tables["runs"]), study.frame("spectra")
+    table.loc[table["run"] == "l2~0.1_seed~2", "share"] *= 3
+    drawn = lines(spectra_figure(sweep, table))
+    assert set(drawn) == {"0.01", "0.1", "1", "untrained", "mean_logmel"}
+    shares = table.loc[table["run"] == "l2~1.0_seed~1", "share"].to_numpy()
+    assert drawn["1"].get_ydata() == pytest.approx(shares)
+    assert drawn["0.1"].get_ydata() == pytest.approx(2 * shares)
+    assert drawn["0.1"].get_color() == style.colours(sweep.values)[0.1]
+
+
+def test_a_space_without_spread_has_no_spectrum_and_others_keep_theirs(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, table = read_sweep(study.tables["runs"]), study.frame("spectra")
+    table.loc[table["run"].str.startswith("l2~1.0"), "share"] = np.nan
+    assert "1" not in lines(spectra_figure(sweep, table))
+    assert "one point" in words_of(spectra_figure(sweep, table.assign(share=np.nan)))
+
+
+def test_the_heat_map_is_symmetric_outlines_the_seeds_and_stays_empty_where_nothing_is_known(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, pairs = read_sweep(study.tables["runs"]), study.frame("pairs")
+    lost = (pairs["first"] == "l2~0.01_seed~1") & (pairs["second"] == "mean_logmel")
+    pairs.loc[lost, "value"] = np.nan
+    figure = similarity_figure(sweep, pairs)
+    assert [words for _, words in ordered(sweep)][:3] == ["λ = 0.01", "λ = 0.01", "λ = 0.1"]
+    for axes in figure.axes[:3]:
+        cells = np.ma.filled(axes.collections[0].get_array().reshape(9, 9).astype(float), np.nan)
+        assert cells == pytest.approx(cells.T, nan_ok=True)
+        assert cells[0, 1:4] == pytest.approx([0.9, 0.7, 0.6])
+        assert np.isnan([cells[0, 0], cells[0, 8]]).all()
+        assert len(axes.patches) == 3  # the runs of one value: the noise floor
+
+
+def test_pairs_stand_by_what_differs_and_the_noise_floor_lies_behind(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    figure = moves_figure(read_sweep(study.tables["runs"]), study.frame("pairs"))
+    drawn = lines(figure)
+    for measure in ("procrustes", "cka", "jaccard_10", "jaccard_100", "rsa"):
+        expected = {
+            "seed": (3, 0.9),
+            "axis": (6, 0.7),
+            "both": (6, 0.6),
+            "untrained": (12, 0.1),
+            "mean_logmel": (6, 0.1),
+        }
+        for relation, (count, similarity) in expected.items():
+            assert drawn[f"{measure}:{relation}"].get_xdata() == pytest.approx([similarity] * count)
+    assert "the seed alone differs: the noise floor" in words_of(figure)
+    nothing = study.frame("pairs").assign(value=np.nan)
+    assert "No two spaces" in words_of(moves_figure(read_sweep(study.tables["runs"]), nothing))
+
+
+def test_the_map_of_runs_has_every_space_once_and_the_trained_ones_again(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, layout = read_sweep(study.tables["runs"]), pd.read_csv(study.tables["map"], sep="\t")
+    figure = run_map_figure(sweep, layout)
+    whole, trained = lines(figure, 0), lines(figure, 1)
+    assert set(whole) == {space["run"] for space in study.spaces}
+    assert set(trained) == set(sweep.trained["run"])
+    colours = style.colours(sweep.values)
+    assert whole["l2~0.1_seed~2"].get_color() == trained["l2~0.1_seed~1"].get_color() == colours[0.1]
+    assert whole["l2~0.1_seed~1"].get_marker() == whole["l2~1.0_seed~1"].get_marker()
+    assert whole["l2~0.1_seed~1"].get_marker() != whole["l2~0.1_seed~2"].get_marker()
+    assert "seed 1" in words_of(figure)
+    assert "no map" in words_of(run_map_figure(sweep, layout.assign(x=np.nan)))

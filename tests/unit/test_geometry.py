@@ -3,34 +3,40 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.distance import cdist, pdist
+from scipy.spatial.distance import pdist
 
 from lambdascape import geometry
 from lambdascape.errors import InputError
 from lambdascape.files import read_table
 from lambdascape.geometry import (
     alignment,
-    draw_tiles,
     effective_rank,
+    intrinsic_dimension,
     measure_geometry,
     neighbouring_tiles,
     participation_ratio,
-    silhouette,
+    spectrum,
     uniformity,
-    unit_norm,
 )
+from lambdascape.measured import read_held_out
 
 from .spaces import make_space, write_space
 
-MEASURES = [
-    "effective_rank", "participation_ratio", "alignment", "uniformity",
-    "silhouette", "silhouette_session", "norm_mean", "norm_std",
+SHAPE = [
+    "effective_rank", "participation_ratio", "intrinsic_dimension", "intrinsic_dimension_half",
+    "intrinsic_dimension_quarter", "intrinsic_dimension_eighth", "alignment", "uniformity", "norm_mean", "norm_std",
 ]  # fmt: skip
+GROUPED = [
+    "silhouette", "intra_inter_ratio", "centroid_distance", "kmeans_ami", "kmeans_nmi",
+    "precision_at_1", "r_precision", "map_at_r", "retrieval_chance",
+]  # fmt: skip
+MEASURES = [*SHAPE, *(f"{measure}{of}" for of in ("", "_session", "_node") for measure in GROUPED)]
 
 
 def measure(tmp_path, embedding, tiles, max_tiles=1000, seed=1):
     path = write_space(tmp_path / "space.h5", embedding, tiles)
-    measure_geometry(path, "fold1", {"max_tiles": max_tiles}, tmp_path / "geometry.tsv", seed)
+    outputs = [tmp_path / f"{name}.tsv" for name in ("geometry", "spectrum", "centroids")]
+    measure_geometry(path, "fold1", {"max_tiles": max_tiles, "draw_seed": seed}, *outputs)
     table = read_table(tmp_path / "geometry.tsv", ("split", "measure"))
     assert table["split"].eq("test").all()
     return dict(zip(table["measure"], table["value"], strict=True))
@@ -86,48 +92,31 @@ def test_opposite_points_have_the_largest_distances():
     assert uniformity(x) == pytest.approx(-8)
 
 
-def test_silhouette_agrees_with_a_plain_loop_over_cosine_distances():
-    rng = np.random.default_rng(4)
-    x, group = rng.normal(size=(20, 3)), rng.choice(["a", "b", "c"], 20).astype(object)
-    d = cdist(x, x, "cosine")
-    found = []
-    for i in range(20):
-        own = [d[i, j] for j in range(20) if group[j] == group[i] and j != i]
-        other = min(np.mean(d[i][group == g]) for g in set(group) - {group[i]})
-        found.append((other - np.mean(own)) / max(other, np.mean(own)) if own else 0.0)
-    assert silhouette(x, group) == pytest.approx(np.mean(found))
-
-
-@pytest.mark.parametrize("group", [["a"] * 4, ["a", "b", "c", "d"], []])
-def test_silhouette_is_missing_without_groups_to_compare(group):
-    assert np.isnan(silhouette(np.eye(4)[: len(group)], np.array(group, object)))
-
-
-def test_a_space_collapsed_to_one_point_has_defined_values(tmp_path):
+def test_a_space_collapsed_to_one_point_has_what_is_defined(tmp_path):
     embedding, tiles = make_space()
     embedding = np.tile(np.float32([0.3, -0.1, 0.7, 0, 0.2, 0.6]), (len(embedding), 1))
     values = measure(tmp_path, embedding, tiles)
     assert values["effective_rank"] == pytest.approx(1)
-    assert np.isnan(values["participation_ratio"])
-    assert values["alignment"] == pytest.approx(0)
-    assert values["uniformity"] == pytest.approx(0)
-    assert values["silhouette"] == pytest.approx(0, abs=1e-6)
-    assert values["norm_std"] == pytest.approx(0)
+    for name in ("alignment", "uniformity", "silhouette", "silhouette_node", "norm_std", "centroid_distance"):
+        assert values[name] == pytest.approx(0, abs=1e-6)
+    defined = {"effective_rank", "alignment", "uniformity", "norm_mean", "norm_std"}
+    defined |= {f"{name}{of}" for name in ("silhouette", "centroid_distance") for of in ("", "_session", "_node")}
+    assert {name for name in MEASURES if not np.isnan(values[name])} == defined
+    assert read_table(tmp_path / "spectrum.tsv")["share"].isna().all()
 
 
 def test_a_space_of_zeros_has_no_rank_and_no_division_by_zero(tmp_path):
     embedding, tiles = make_space()
     values = measure(tmp_path, 0 * embedding, tiles)
     assert np.isnan([values["effective_rank"], values["participation_ratio"]]).all()
-    assert [values[name] for name in MEASURES[2:]] == [0] * 6
+    assert [values[name] for name in ("alignment", "uniformity", "silhouette", "norm_mean", "norm_std")] == [0] * 5
 
 
 def test_one_tile_gives_what_is_defined(tmp_path):
     embedding, tiles = make_space()
     tiles.loc[1:, "fold"] = "fold2"
     values = measure(tmp_path, embedding, tiles)
-    missing = [name for name in MEASURES if np.isnan(values[name])]
-    assert missing == ["participation_ratio", "alignment", "uniformity", "silhouette", "silhouette_session"]
+    assert [name for name in MEASURES if not np.isnan(values[name])] == ["effective_rank", "norm_mean", "norm_std"]
     assert values["effective_rank"] == 1
     assert values["norm_mean"] == pytest.approx(np.linalg.norm(embedding[0]))
 
@@ -137,29 +126,64 @@ def test_only_the_test_split_is_measured(tmp_path):
     fold = (tiles["fold"] == "fold1").to_numpy()
     values = measure(tmp_path, embedding, tiles)
     assert list(values) == MEASURES
-    assert values == measure(tmp_path, np.where(fold[:, None], embedding, 9 * embedding + 1), tiles)
+    other = measure(tmp_path, np.where(fold[:, None], embedding, 9 * embedding + 1), tiles)
+    assert values == pytest.approx(other, rel=0, abs=0, nan_ok=True)
     assert values["norm_mean"] == pytest.approx(np.linalg.norm(embedding[fold], axis=1).mean())
     assert values["effective_rank"] == pytest.approx(effective_rank(embedding[fold].astype(float)))
 
 
-def test_without_labels_only_the_silhouette_of_labels_is_missing(tmp_path):
-    embedding, tiles = make_space()
+def test_without_labels_only_what_asks_for_labels_is_missing(tmp_path):
+    embedding, tiles = make_space(clips=10)
     values = measure(tmp_path, embedding, tiles.assign(label=""))
-    assert [name for name in MEASURES if np.isnan(values[name])] == ["silhouette"]
+    assert [name for name in MEASURES if np.isnan(values[name])] == GROUPED
+    assert read_table(tmp_path / "centroids.tsv").empty
 
 
-def test_unlabelled_tiles_do_not_enter_the_silhouette_of_labels(tmp_path):
+def test_without_nodes_only_what_asks_for_nodes_is_missing(tmp_path):
+    embedding, tiles = make_space(clips=10)
+    values = measure(tmp_path, embedding, tiles.assign(node=""))
+    assert [name for name in MEASURES if np.isnan(values[name])] == [f"{name}_node" for name in GROUPED]
+
+
+def test_unlabelled_tiles_enter_no_measure_of_labels(tmp_path):
     embedding, tiles = make_space()
-    known = measure(tmp_path, embedding, tiles)["silhouette"]
-    extra = tiles[tiles["fold"] == "fold1"].assign(label="", session="new")
+    known = measure(tmp_path, embedding, tiles)
+    extra = tiles[tiles["fold"] == "fold1"].assign(label="", session="new", moment="new")
     more = np.concatenate([embedding, 5 - embedding[extra.index]])
-    assert measure(tmp_path, more, pd.concat([tiles, extra]))["silhouette"] == pytest.approx(known)
+    found = measure(tmp_path, more, pd.concat([tiles, extra]))
+    assert [found[name] for name in GROUPED] == pytest.approx([known[name] for name in GROUPED])
+
+
+def test_retrieval_by_label_never_finds_the_own_session_nor_by_session_the_own_moment(tmp_path):
+    """Every session is one point, and every moment another one nearby: only what is left out could be found."""
+    _, tiles = make_space(classes=2, sessions=4, clips=3)
+    session, moment = pd.factorize(tiles["session"])[0], pd.factorize(tiles["moment"])[0]
+    points = np.random.default_rng(1).normal(size=(session.max() + 1, 6))[session]
+    points = points + 1e-3 * np.random.default_rng(2).normal(size=(moment.max() + 1, 6))[moment]
+    values = measure(tmp_path, points.astype(np.float32), tiles)
+    assert values["precision_at_1_session"] == values["map_at_r_session"] == 1  # the other moments of the session
+    # Of the test split's four sessions, one other is of the tile's class and two are not: chance is 1/3.
+    assert values["retrieval_chance"] == pytest.approx(1 / 3)
+    assert values["precision_at_1"] < 1
+    assert values["retrieval_chance_node"] == pytest.approx(1 / 2)
+
+
+def test_runs_are_measured_on_the_same_tiles_whatever_their_embeddings(tmp_path):
+    _, tiles = make_space(clips=10)
+    drawn = []
+    for seed in (1, 2):
+        embedding = np.random.default_rng(seed).normal(size=(len(tiles), 3 + seed)).astype(np.float32)
+        path = write_space(tmp_path / f"{seed}.h5", embedding, tiles)
+        drawn.append(read_held_out(path, "fold1", {"max_tiles": 30, "draw_seed": 7}).drawn.tolist())
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 30
 
 
 def test_a_draw_is_a_function_of_its_seed(tmp_path):
     space = make_space(clips=10)
     draws = [measure(tmp_path, *space, max_tiles=30, seed=seed) for seed in (1, 1, 2)]
-    assert draws[0] == draws[1] != draws[2]
+    assert draws[0] == pytest.approx(draws[1], rel=0, abs=0, nan_ok=True)
+    assert draws[0]["uniformity"] != draws[2]["uniformity"]
     assert draws[0]["alignment"] == draws[2]["alignment"]
 
 
@@ -169,27 +193,63 @@ def test_an_unknown_fold_is_refused(tmp_path):
         measure(tmp_path, embedding, tiles.assign(fold="fold3"))
 
 
-@given(
-    st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=1, max_size=80),
-    st.integers(2, 90),
-    st.integers(0, 9),
-)
-@settings(deadline=None)
-def test_drawn_tiles_keep_the_shares_of_the_labels(labels, limit, seed):
-    label = np.array(labels, object)
-    rows = draw_tiles(label, limit, seed)
-    assert len(set(rows)) == len(rows) == min(limit, len(label))
-    assert (np.diff(rows) > 0).all()
-    for name in set(labels):
-        share = (label == name).sum() * len(rows) / len(label)
-        # Each label is rounded, by half a tile at most, and the total must come out even.
-        assert abs((label[rows] == name).sum() - share) <= 0.5 + 0.5 * len(set(labels))
-
-
 def test_neighbours_are_consecutive_tiles_of_one_clip():
     tiles = pd.DataFrame({"clip": ["b", "a", "b", "a", "c", "b"], "start_s": [2.0, 0.0, 0.0, 1.0, 0.0, 1.0]})
     assert neighbouring_tiles(tiles).tolist() == [[1, 3], [2, 5], [5, 0]]
 
 
-def test_unit_norm_leaves_zeros():
-    assert unit_norm(np.array([[3.0, 4], [0, 0]])).tolist() == [[0.6, 0.8], [0, 0]]
+def test_the_spectrum_is_that_of_the_covariance(tmp_path):
+    embedding, tiles = make_space(clips=10)
+    measure(tmp_path, embedding, tiles)
+    table = read_table(tmp_path / "spectrum.tsv")
+    held_out = embedding[(tiles["fold"] == "fold1").to_numpy()].astype(float)
+    values = np.sort(np.linalg.eigvalsh(np.cov(held_out.T, bias=True)))[::-1]
+    assert table["direction"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert table["variance"].to_numpy() == pytest.approx(values)
+    assert table["share"].to_numpy() == pytest.approx(values / values.sum())
+
+
+def test_a_spectrum_has_a_row_for_every_dimension_even_with_fewer_tiles():
+    table = spectrum(np.array([[1.0, 0, 0], [0, 1, 0]]))
+    assert table["share"].to_numpy() == pytest.approx([1, 0, 0])
+
+
+def one_each(n):
+    return np.array([f"m{i}" for i in range(n)], object)
+
+
+@pytest.mark.parametrize(("dimension", "tolerance"), [(1, 0.1), (2, 0.2), (5, 0.5)])
+def test_twonn_finds_the_dimension_of_a_curved_surface_in_a_wider_space(dimension, tolerance):
+    rng = np.random.default_rng(5)
+    flat = rng.uniform(size=(3000, dimension))
+    wide = np.concatenate([np.sin(flat), flat**2, flat], axis=1) @ rng.normal(size=(3 * dimension, 20))
+    assert intrinsic_dimension(wide, one_each(3000)) == pytest.approx(dimension, abs=tolerance)
+
+
+def test_twonn_agrees_with_a_plain_loop():
+    rng = np.random.default_rng(6)
+    x, moment = rng.normal(size=(60, 4)), np.repeat(one_each(30), 2)
+    ratios = []
+    for i in range(60):
+        r = sorted((np.sqrt(sum((x[i] - x[j]) ** 2)), moment[j]) for j in range(60) if moment[j] != moment[i])
+        ratios.append(next(distance for distance, m in r if m != r[0][1]) / r[0][0])
+    pairs = [(np.log(mu), -np.log(1 - (k + 1) / 60)) for k, mu in enumerate(sorted(ratios)[:54])]
+    assert intrinsic_dimension(x, moment) == pytest.approx(sum(a * b for a, b in pairs) / sum(a * a for a, _ in pairs))
+
+
+def test_what_several_nodes_heard_at_once_does_not_lower_the_dimension():
+    rng = np.random.default_rng(7)
+    x = np.repeat(rng.normal(size=(500, 6)), 2, axis=0) + 1e-4 * rng.normal(size=(1000, 6))
+    found = intrinsic_dimension(x, np.repeat(one_each(500), 2))
+    assert found == pytest.approx(intrinsic_dimension(x[::2], one_each(500)), rel=0.05)
+    alone = intrinsic_dimension(x, one_each(1000))
+    assert alone < found / 2 or alone > 2 * found
+
+
+def test_twonn_takes_equal_tiles_once_and_is_missing_where_nothing_else_is_left():
+    x = np.random.default_rng(8).normal(size=(400, 3))
+    copied = np.concatenate([x, x[:40]])
+    assert intrinsic_dimension(copied, one_each(440)) == pytest.approx(intrinsic_dimension(x, one_each(400)))
+    assert np.isnan(intrinsic_dimension(np.concatenate([x[:15], x[:15]]), one_each(30)))
+    assert np.isnan(intrinsic_dimension(x[:19], one_each(19)))
+    assert np.isnan(intrinsic_dimension(x, np.repeat(one_each(1), 400)))

@@ -21,11 +21,13 @@ STAGES = [
     "probes",
     "refitted_probes",
     "geometry",
+    "similarity",
     "tables",
     "comparisons",
     "claims",
     "figures",
     "probe_figures",
+    "landscape",
     "pictures",
     "report",
 ]

@@ -22,6 +22,7 @@ from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.ledger import ledger
 from lambdascape.report.page import caption_html, write_report
 from lambdascape.report.probe_tables import calibration_summary, folds_summary, probe_summary
+from lambdascape.report.similarity import moved
 from lambdascape.report.sources import digests, duration, processor, times
 from lambdascape.report.verdict import answer
 
@@ -29,8 +30,9 @@ from .studies import CLAIMS, EPOCHS, FakeStudy
 
 ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow" / "report"
-FIGURES = ("response", "selection", "triplet_loss", "dynamics", "probe_f1", "probe_cross_entropy", "few_shot", "maps",
-    "confusion", "dataset", "tiles")  # fmt: skip
+SPACES = ("maps", "spectra", "similarity", "moves", "run_map")
+FIGURES = ("response", "selection", "triplet_loss", "dynamics", "probe_f1", "probe_cross_entropy", "few_shot", "confusion",
+    "dataset", "tiles", *SPACES)  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
@@ -205,8 +207,56 @@ def test_without_labels_a_sentence_replaces_the_probes(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path, labelled=False)))
     assert "The data have no labels: the probes were left out" in page.text
     assert "Scores of the converged probe" not in page.text
-    assert sum(tag == "img" for tag, _ in page.tags) == 5  # triplet loss, dynamics, maps and those of the data
+    assert sum(tag == "img" for tag, _ in page.tags) == 4 + len(SPACES)  # triplet loss, dynamics, those of the data
     assert "Effective rank" in page.text
+    assert "Sessions in the spaces" in page.text
+    assert "Classes in the spaces" not in page.text
+
+
+def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, geometry = read_sweep(study.tables["runs"]), study.frame("geometry")
+    shape, (classes, sessions) = (
+        report_tables.geometry_summary(sweep, geometry),
+        report_tables.group_summaries(sweep, geometry),
+    )
+    assert [row[0] for row in shape.rows] == ["Effective rank", "new measure"]
+    assert (classes.caption[:7], sessions.caption[:8]) == ("Classes", "Sessions")
+    found = {row[0]: set(row[2:]) for row in classes.rows}
+    assert found["Silhouette"] == found["AMI of k-means"] == {"0.250"}
+    assert found["Retrieval: MAP@R"] == {"–"}
+    assert {row[0]: set(row[2:]) for row in sessions.rows}["Silhouette"] == {"0.125"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding", "numbers"),
+    [
+        ({"seeds": (1, 2, 3)}, "λ moves the space more than the seed does: 0.300 against 0.100 (permutation", True),
+        ({"seeds": (1, 2, 3)}, "a trace that seeds do not wipe out is beyond chance, be it small (permutation", True),
+        ({}, "takes more runs to tell (permutation test over runs, p = 0.167, least possible 0.167)", True),
+        ({"seeds": (1,)}, "With one seed there is no noise floor", False),
+        ({"points": ({"l2": 0.1},)}, "Nothing varies between runs of one seed", False),
+    ],
+)
+def test_a_sentence_says_whether_l2_moves_the_space(
+    changes: dict[str, Any], finding: str, numbers: bool, tmp_path: Path
+) -> None:
+    text = Page(write(FakeStudy(tmp_path, **changes))).text
+    assert finding in text
+    assert ("the seed alone 0.100, λ alone 0.300, both 0.400" in text) == numbers
+    assert "0.900 from the untrained networks and 0.900 from the mean log-mel" in text
+
+
+def test_what_the_tests_leave_open_is_left_open(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, seeds=(1, 2, 3))
+    moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p=0.5, p_excess=0.3, axis=0.05, missing=2)
+    sweep = read_sweep(study.tables["runs"])
+    first, second, *rest = moved(sweep, moves)
+    assert first.startswith("Whether λ or the seed moves the space more, these runs do not settle: 0.050 against 0.100")
+    assert second.startswith("No trace of λ that seeds do not wipe out is seen (permutation test over runs, p = 0.500")
+    assert "2 pairs of spaces cannot be compared, because a space is one point, or has other tiles." in rest
+    less = moved(sweep, moves.assign(p_excess=0.01, excess=-0.05))[0]
+    assert less.startswith("λ moves the space less than the seed does: 0.050 against 0.100")
 
 
 @pytest.mark.parametrize(

@@ -227,14 +227,21 @@ def test_without_labels_the_probe_tables_have_only_their_headers(tmp_path, runs)
 
 
 def test_geometry_is_stacked(tmp_path):
+    names = ("geometry", "spectra", "centroids")
     for run, rank in (("a", 2.5), ("b", np.nan)):
-        write_table(pd.DataFrame({"split": ["test"], "measure": ["effective_rank"], "value": [rank]}), tmp_path / run)
-    collect_geometry(["a", "b"], [tmp_path / "a", tmp_path / "b"], tmp_path / "geometry.tsv")
-    lines = (tmp_path / "geometry.tsv").read_text().splitlines()
-    assert lines == [
-        "run\tsplit\tmeasure\tvalue",
-        "a\ttest\teffective_rank\t2.5",
-        "b\ttest\teffective_rank\t",
+        tables = [
+            pd.DataFrame({"split": ["test"], "measure": ["effective_rank"], "value": [rank]}),
+            pd.DataFrame({"direction": [1], "variance": [0.5], "share": [rank]}),
+            pd.DataFrame({"first": ["NA"], "second": ["01"], "distance": [rank]}),
+        ]
+        for name, table in zip(names, tables, strict=True):
+            write_table(table, tmp_path / f"{run} {name}")
+    parts = [[tmp_path / f"{run} {name}" for run in "ab"] for name in names]
+    collect_geometry(["a", "b"], *parts, *(tmp_path / f"{name}.tsv" for name in names))
+    assert [(tmp_path / f"{name}.tsv").read_text().splitlines() for name in names] == [
+        ["run\tsplit\tmeasure\tvalue", "a\ttest\teffective_rank\t2.5", "b\ttest\teffective_rank\t"],
+        ["run\tdirection\tvariance\tshare", "a\t1\t0.5\t2.5", "b\t1\t0.5\t"],
+        ["run\tfirst\tsecond\tdistance", "a\tNA\t01\t2.5", "b\tNA\t01\t"],
     ]
 
 

@@ -15,12 +15,16 @@ PROBE_FIGURES = {
     "draw_confusion": 1,
 }  # fmt: skip
 PROBES = ("fit_by_epoch", "fit_converged", "fit_knn", "fit_few_shot")
-ALL_FIGURES = PROBE_FIGURES | {"draw_triplet_loss": 1, "draw_dynamics": 1, "draw_maps": 1}
-TABLES = SCORE_TABLES | ARM_TABLES | {"collect_training": 1, "collect_geometry": 1}
+SIMILARITY = {"compare_spaces": 1, "map_spaces": 1, "judge_moves": 1}
+SIMILARITY_FIGURES = {"draw_similarity": 1, "draw_moves": 1, "draw_run_map": 1}
+ALL_FIGURES = (
+    PROBE_FIGURES | SIMILARITY_FIGURES | {"draw_triplet_loss": 1, "draw_dynamics": 1, "draw_maps": 1, "draw_spectra": 1}
+)
+TABLES = SCORE_TABLES | ARM_TABLES | SIMILARITY | {"collect_training": 1, "collect_geometry": 1}
 
 
 def judged(spaces: int) -> dict[str, int]:
-    return dict.fromkeys([*PROBES, "measure_geometry"], spaces)
+    return dict.fromkeys([*PROBES, "measure_geometry", "summarise_space"], spaces)
 
 
 def with_config(finished: Checkout, old: str, new: str) -> dict[str, int]:
@@ -113,10 +117,14 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("probes/knn.py", "QUERIES = 1 << 14", "QUERIES = 1 << 13", (
             {"fit_knn": 4} | SCORE_TABLES | PROBE_FIGURES | REPORT)),
         ("geometry.py", "def uniformity", "def other_uniformity", {
-            "measure_geometry": 4, "collect_geometry": 1, "rank_criteria": 1, "draw_selection": 1, "draw_maps": 1,
+            "measure_geometry": 4, "collect_geometry": 1, "draw_spectra": 1, "rank_criteria": 1, "draw_selection": 1,
             "judge_claims": 1} | REPORT),
         ("comparisons.py", "def _pairs", "def _other_pairs", ARM_TABLES | {
             "draw_selection": 1, "draw_response": 1} | REPORT),
+        ("similarity/pairs.py", "COLUMNS = 1024", "COLUMNS = 512", SIMILARITY | SIMILARITY_FIGURES | REPORT),
+        ("similarity/summary.py", "MOST_GROUPS = 1000", "MOST_GROUPS = 999", {
+            "summarise_space": 4} | SIMILARITY | SIMILARITY_FIGURES | REPORT),
+        ("figures/run_map.py", "SEED_MARKERS =", "OTHER_MARKERS =", {"draw_run_map": 1} | REPORT),
     ],
 )  # fmt: skip
 def test_changed_code_repeats_what_runs_it(
@@ -196,7 +204,8 @@ def test_another_study_over_the_same_audio_computes_no_feature(finished: Checkou
 
 
 @pytest.mark.parametrize(
-    "target", ["datasets", "features", "models", "embeddings", "probes", "geometry", "tables", "figures", "report"]
+    "target",
+    ["datasets", "features", "models", "embeddings", "probes", "geometry", "similarity", "tables", "figures", "report"],
 )
 def test_every_stage_is_a_target_and_repeats_its_own_work_when_asked(finished: Checkout, target: str) -> None:
     assert finished.planned(target) == {}

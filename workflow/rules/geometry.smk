@@ -13,6 +13,8 @@ rule measure_geometry:
         digest="results/{study}/embeddings/{space}.h5.sha256",
     output:
         geometry="results/{study}/geometry/{space}.tsv",
+        spectrum="results/{study}/geometry/{space}_spectrum.tsv",
+        centroids="results/{study}/geometry/{space}_centroids.tsv",
     log:
         "results/logs/{study}/geometry/{space}.log",
     benchmark:
@@ -21,10 +23,9 @@ rule measure_geometry:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=2000,
-        runtime=30,
+        runtime=60,
     params:
         settings=config["geometry"],
-        seed=config["sweep"]["seeds"][0],
         test_fold=config["split"]["test_fold"],
         code=fingerprint("measure_geometry"),
     script:

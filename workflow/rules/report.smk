@@ -20,6 +20,7 @@ rule write_report:
         training="results/{study}/tables/training.tsv",
         scores="results/{study}/tables/scores.tsv",
         geometry="results/{study}/tables/geometry.tsv",
+        moves="results/{study}/similarity/moves.tsv",
         unused_clips="results/{study}/tables/unused_clips.tsv",
         comparisons="results/{study}/tables/comparisons.tsv",
         choice="results/{study}/tables/choice.tsv",

@@ -82,8 +82,12 @@ rule collect_probes:
 rule collect_geometry:
     input:
         geometry=expand("results/{{study}}/geometry/{space}.tsv", space=study.spaces),
+        spectra=expand("results/{{study}}/geometry/{space}_spectrum.tsv", space=study.spaces),
+        centroids=expand("results/{{study}}/geometry/{space}_centroids.tsv", space=study.spaces),
     output:
         geometry="results/{study}/tables/geometry.tsv",
+        spectra="results/{study}/tables/spectra.tsv",
+        centroids="results/{study}/tables/centroids.tsv",
     log:
         "results/logs/{study}/tables/geometry.log",
     benchmark:

@@ -5,4 +5,12 @@ from lambdascape.jobs import job
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.tables import collect_geometry
 
-    collect_geometry(snakemake.params.spaces, snakemake.input.geometry, snakemake.output.geometry)
+    collect_geometry(
+        snakemake.params.spaces,
+        snakemake.input.geometry,
+        snakemake.input.spectra,
+        snakemake.input.centroids,
+        snakemake.output.geometry,
+        snakemake.output.spectra,
+        snakemake.output.centroids,
+    )

@@ -10,5 +10,6 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
         snakemake.params.test_fold,
         snakemake.params.settings,
         snakemake.output.geometry,
-        snakemake.params.seed,
+        snakemake.output.spectrum,
+        snakemake.output.centroids,
     )

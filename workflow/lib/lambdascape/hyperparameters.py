@@ -115,7 +115,8 @@ TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
         Hyperparameter("probes.few_shot.seed", "Seed of its draws"),
     ),
     "Judging": (
-        Hyperparameter("geometry.max_tiles", "Tiles that the geometry looks at, at most", "tiles"),
+        Hyperparameter("geometry.max_tiles", "Tiles that geometry and similarity look at, at most", "tiles"),
+        Hyperparameter("geometry.draw_seed", "Seed of the draw of those tiles"),
         Hyperparameter("statistics.resamples", "Resamples of the bootstrap over sessions"),
         Hyperparameter("statistics.confidence", "Confidence of the intervals"),
     ),

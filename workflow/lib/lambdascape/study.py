@@ -14,32 +14,14 @@ from lambdascape.datasets.archives import Archive, archives_of
 from lambdascape.provenance import settings_digest
 
 MEAN_LOGMEL = "mean_logmel"
+STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures")
 TABLES = (
-    "training",
-    "layers",
-    "probe_epochs",
-    "scores",
-    "confusion",
-    "few_shot",
-    "geometry",
-    "unused_clips",
-    "comparisons",
-    "choice",
-    "selection",
-    "claims",
+    *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
+    *("unused_clips", "comparisons", "choice", "selection", "claims"),
 )
 FIGURES = (
-    "response",
-    "selection",
-    "triplet_loss",
-    "dynamics",
-    "probe_f1",
-    "probe_cross_entropy",
-    "few_shot",
-    "maps",
-    "confusion",
-    "dataset",
-    "tiles",
+    *("response", "selection", "triplet_loss", "dynamics", "probe_f1", "probe_cross_entropy", "few_shot"),
+    *("maps", "confusion", "spectra", "similarity", "moves", "run_map", "dataset", "tiles"),
 )
 
 
@@ -268,9 +250,7 @@ class Study:
     def about(self) -> dict[str, Any]:
         """What the report says of the study beside its tables; the only place to which the whole config goes."""
         logs = f"results/benchmarks/{self.name}"
-        stages = {
-            name: f"{logs}/{name}" for name in ("models", "embeddings", "probes", "geometry", "tables", "figures")
-        }
+        stages = {name: f"{logs}/{name}" for name in STAGES}
         return {
             "study": self.name,
             "config": self.config,

@@ -20,6 +20,8 @@ EPOCH_COLUMNS = ["run", "epoch", "split", "measure", "value"]
 LAYER_COLUMNS = ["run", "epoch", "group", "measure", "value"]
 SCORE_COLUMNS = ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"]
 GEOMETRY_COLUMNS = ["run", "split", "measure", "value"]
+SPECTRUM_COLUMNS = ["run", "direction", "variance", "share"]
+CENTROID_COLUMNS = ["run", "first", "second", "distance"]
 CONFUSION_COLUMNS = ["run", "probe", "unit", "label", "predicted", "count"]
 SHOT_COLUMNS = ["run", "shots", "sessions", "draw", "unit", "value"]
 UNUSED_COLUMNS = ["clip", "session", "reason"]
@@ -141,18 +143,32 @@ def _shots(scores: pd.DataFrame) -> pd.DataFrame:
     return found.assign(shots=found["probe"].str.removeprefix(FEW_SHOT))
 
 
-def collect_geometry(runs: Sequence[str], geometries: Paths, output: str | Path) -> None:
+def collect_geometry(
+    runs: Sequence[str],
+    geometries: Paths,
+    spectra: Paths,
+    centroids: Paths,
+    geometry_path: str | Path,
+    spectra_path: str | Path,
+    centroids_path: str | Path,
+) -> None:
     """Gather the geometry of all runs and reference spaces.
 
     Args:
         runs: names of the runs and reference spaces.
         geometries: for each its table split, measure, value.
-        output: table run, split, measure, value.
+        spectra: for each its table direction, variance, share.
+        centroids: for each its table first, second, distance.
+        geometry_path: table run, split, measure, value.
+        spectra_path: table run, direction, variance, share.
+        centroids_path: table run, first, second, distance.
     """
-    tables = [
-        read_table(path, text=("split", "measure")).assign(run=run) for run, path in zip(runs, geometries, strict=True)
-    ]
-    _write(tables, GEOMETRY_COLUMNS, output)
+    for paths, text, columns, output in (
+        (geometries, ("split", "measure"), GEOMETRY_COLUMNS, geometry_path),
+        (spectra, (), SPECTRUM_COLUMNS, spectra_path),
+        (centroids, ("first", "second"), CENTROID_COLUMNS, centroids_path),
+    ):
+        _write([read_table(path, text).assign(run=run) for run, path in zip(runs, paths, strict=True)], columns, output)
 
 
 def list_unused(features_path: str | Path, clips_path: str | Path, tile_s: float, output: str | Path) -> None:

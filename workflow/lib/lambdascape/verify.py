@@ -16,6 +16,7 @@ from lambdascape.files import content_digest, file_digest, read_text_table
 from lambdascape.locks import is_alive
 from lambdascape.provenance import fingerprints
 from lambdascape.receipts import DIGEST, FOLDER, LOGS, Receipt, read_listing, read_receipt
+from lambdascape.similarity.summary import check_summary
 
 MISSING, CHANGED = "missing", "damaged: not the bytes that were made"
 NO_PRODUCTS = (LOGS, "benchmarks", "checkpoints", FOLDER)
@@ -176,7 +177,12 @@ def _check_weights(path: Path) -> None:
         file.attrs["about"]
 
 
-FORMS = {"features": _check_features, "embeddings": _check_embeddings, "weights": _check_weights}
+FORMS = {
+    "features": _check_features,
+    "embeddings": _check_embeddings,
+    "similarity": check_summary,
+    "weights": _check_weights,
+}
 
 
 def _stale(results: Results) -> Iterator[Fault]:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from lambdascape.figures import style
 from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep
-from lambdascape.geometry import draw_tiles
+from lambdascape.measured import draw_tiles
 from lambdascape.splits import in_test_split
 from lambdascape.store import read_embeddings
 

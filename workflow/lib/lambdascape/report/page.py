@@ -16,6 +16,7 @@ from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
 from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import probe_tables
+from lambdascape.report import similarity as report_similarity
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, warnings_of
@@ -33,6 +34,7 @@ TEXT_COLUMNS = {
     "comparisons": ("unit", "measure", "first", "second"),
     "choice": ("arm",),
     "selection": ("criterion", "better", "picks", "labels_pick"),
+    "moves": ("measure",),
     "claims": TEXT,
 }
 TITLES = {
@@ -45,10 +47,14 @@ TITLES = {
     "few_shot": "What a probe scores when few sessions are labelled",
     "maps": "Maps of the spaces",
     "confusion": "Confusion matrices",
+    "spectra": "Share of the variance along each principal direction",
+    "similarity": "How much alike every two spaces are",
+    "moves": "What moves a space: what varies, or the seed",
+    "run_map": "A map of all runs",
     "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
     "tiles": "Log-mel frames of a few tiles of each class",
 }
-WIDE = ("selection", "dynamics", "maps", "confusion", "dataset", "tiles")
+WIDE = ("selection", "dynamics", "maps", "confusion", "similarity", "dataset", "tiles")
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,8 @@ def write_report(
         study: name of the study.
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
-        tables: paths of runs, training, scores, geometry, comparisons, choice, selection, claims, clips, rejected,
-            warnings, unused_clips; more may be.
+        tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, claims, clips,
+            rejected, warnings, unused_clips; more may be.
         figures: name to path of the SVG, its PNG beside it; names that the template does not know come last.
         captions: name to path of the caption in reStructuredText, for every figure.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
@@ -172,6 +178,9 @@ def _tables(
         "folds_summary": probe_tables.folds_summary(sweep, scores, test_fold),
         "training_summary": report_tables.training_summary(sweep, read["training"]),
         "geometry_summary": report_tables.geometry_summary(sweep, read["geometry"]),
+        "group_summaries": report_tables.group_summaries(sweep, read["geometry"]),
+        "moved": report_similarity.moved(sweep, read["moves"]),
+        "moves_summary": report_similarity.moves_summary(sweep, read["moves"]),
         "clip_facts": report_tables.clip_facts(clips),
         "clip_tables": report_tables.clip_tables(clips, test_fold),
         "rejected": report_tables.listing(

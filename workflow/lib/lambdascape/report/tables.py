@@ -17,10 +17,27 @@ MEASURES = {
     "participation_ratio": ("Participation ratio", "directions among which the variance is shared"),
     "alignment": ("Alignment", "mean squared distance of neighbouring tiles; lower is closer"),
     "uniformity": ("Uniformity", "evenness of the cover of the sphere; lower is more even"),
-    "silhouette": ("Silhouette of the classes", "-1 to 1; higher is better separated"),
-    "silhouette_session": ("Silhouette of the sessions", "-1 to 1; higher means that rooms show, a nuisance"),
+    "intrinsic_dimension": (
+        "Intrinsic dimension (TwoNN)",
+        "of the surface on which the tiles lie, on all measured tiles",
+    ),
+    "intrinsic_dimension_half": (
+        "– on half of the tiles",
+        "where it changes with them, no one number is the dimension",
+    ),
+    "intrinsic_dimension_quarter": ("– on a quarter", "mean over disjoint parts"),
+    "intrinsic_dimension_eighth": ("– on an eighth", "mean over disjoint parts"),
     "norm_mean": ("Mean length of an embedding", "1 for trained spaces"),
     "norm_std": ("Spread of that length", "standard deviation"),
+    "silhouette": ("Silhouette", "-1 to 1; higher is better separated"),
+    "intra_inter_ratio": ("Spread inside by spread between", "1 where the groups say nothing, 0 where each is a point"),
+    "centroid_distance": ("Distance of centroids", "mean over pairs of groups, tiles at length 1"),
+    "kmeans_ami": ("AMI of k-means", "agreement with clusters; 0 by chance, 1 equal"),
+    "kmeans_nmi": ("NMI of k-means", "not corrected for chance"),
+    "precision_at_1": ("Retrieval: P@1", "share of tiles whose nearest tile is of the group"),
+    "r_precision": ("Retrieval: R-precision", "share of the group among as many nearest tiles as it has"),
+    "map_at_r": ("Retrieval: MAP@R", "the same, earlier ones counting more"),
+    "retrieval_chance": ("Retrieval: chance", "P@1 and R-precision of a random order"),
     "triplet_loss": ("Triplet loss", "as minimised"),
     "triplet_loss_nonzero": ("Triplet loss, active triplets", "mean over triplets with a loss above 0"),
     "triplet_loss_all": ("Triplet loss, all triplets", "mean over all triplets"),
@@ -30,6 +47,20 @@ MEASURES = {
     "d_neighbour": ("Distance to the neighbour", "mean squared"),
     "d_distant": ("Distance to the distant tile", "mean squared"),
 }
+# What geometry asks of each kind of group, and the kinds: ending of the measure's name, words, what a reader must know.
+GROUPED = (
+    *("silhouette", "intra_inter_ratio", "centroid_distance", "kmeans_ami", "kmeans_nmi"),
+    *("precision_at_1", "r_precision", "map_at_r", "retrieval_chance"),
+)
+GROUPS = (
+    (
+        "",
+        "Classes",
+        "Retrieval ranks no tile of the same session: higher is better, within what the next tables allow.",
+    ),
+    ("_session", "Sessions", "A nuisance: the more these show, the more rooms and occasions are told, not classes."),
+    ("_node", "Nodes", "A nuisance: the more these show, the more the space tells which recorder heard a tile."),
+)
 
 
 @dataclass(frozen=True)
@@ -231,23 +262,38 @@ def class_scores(sweep: Sweep, scores: pd.DataFrame, clips: pd.DataFrame, test_f
 
 def geometry_summary(sweep: Sweep, geometry: pd.DataFrame) -> Table:
     """The shape of the spaces, a column for each arm and reference space."""
-    shown = spaces(sweep)
-    rows = []
-    for measure in dict.fromkeys(geometry["measure"]):
-        name, meaning = MEASURES.get(measure, (measure.replace("_", " "), ""))
-        rows.append(
-            [
-                name,
-                meaning,
-                *(number(pick(geometry, runs, measure=measure)["value"].mean()) for _, runs in shown),
-            ]
-        )
+    measures = [measure for measure in dict.fromkeys(geometry["measure"]) if measure not in _grouped(geometry)]
     return Table(
         "Geometry of the spaces on held-out tiles, means over seeds",
-        ["Measure", "Meaning", *(name for name, _ in shown)],
-        rows,
+        ["Measure", "Meaning", *(name for name, _ in spaces(sweep))],
+        [_row(measure, measure, sweep, geometry) for measure in measures],
         words=2,
+        note="The same tiles for every space, drawn once, each class with its share.",
     )
+
+
+def group_summaries(sweep: Sweep, geometry: pd.DataFrame) -> list[Table]:
+    """What the spaces keep together: classes, and as nuisances sessions and nodes; none for groups that are unknown."""
+    found = []
+    for ending, words, note in GROUPS:
+        here = geometry[geometry["measure"].isin([f"{measure}{ending}" for measure in GROUPED])]
+        if here["value"].isna().all():
+            continue
+        rows = [_row(f"{measure}{ending}", measure, sweep, here) for measure in GROUPED]
+        header = ["Measure", "Meaning", *(name for name, _ in spaces(sweep))]
+        found.append(Table(f"{words} in the spaces, means over seeds", header, rows, words=2, note=note))
+    return found
+
+
+def _grouped(geometry: pd.DataFrame) -> set[str]:
+    """The measures that ask for label, session or node."""
+    return {f"{measure}{ending}" for measure in GROUPED for ending, _, _ in GROUPS} & set(geometry["measure"])
+
+
+def _row(measure: str, words: str, sweep: Sweep, geometry: pd.DataFrame) -> list[str]:
+    name, meaning = MEASURES.get(words, (words.replace("_", " "), ""))
+    means = [number(pick(geometry, runs, measure=measure)["value"].mean()) for _, runs in spaces(sweep)]
+    return [name, meaning, *means]
 
 
 def clip_tables(clips: pd.DataFrame, test_fold: str) -> list[Table]:

@@ -1,0 +1,36 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lambdascape.measured import draw_tiles, is_one_point, unit_norm
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=1, max_size=80),
+    st.integers(2, 90),
+    st.integers(0, 9),
+)
+@settings(deadline=None)
+def test_drawn_tiles_keep_the_shares_of_the_labels(labels, limit, seed):
+    label = np.array(labels, object)
+    rows = draw_tiles(label, limit, seed)
+    assert len(set(rows)) == len(rows) == min(limit, len(label))
+    assert (np.diff(rows) > 0).all()
+    for name in set(labels):
+        share = (label == name).sum() * len(rows) / len(label)
+        # Each label is rounded, by half a tile at most, and the total must come out even.
+        assert abs((label[rows] == name).sum() - share) <= 0.5 + 0.5 * len(set(labels))
+
+
+def test_unit_norm_leaves_zeros():
+    assert unit_norm(np.array([[3.0, 4], [0, 0]])).tolist() == [[0.6, 0.8], [0, 0]]
+
+
+def test_rounding_is_no_spread():
+    point = np.float32([0.3, -0.1, 0.7])
+    rows = np.tile(point, (50, 1)).astype(np.float64)
+    noise = np.random.default_rng(0).normal(size=rows.shape)
+    assert is_one_point(rows)
+    assert is_one_point(rows + 1e-8 * noise)
+    assert not is_one_point(rows + 1e-4 * noise)
+    assert is_one_point(0 * rows)

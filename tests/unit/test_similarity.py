@@ -1,0 +1,339 @@
+"""Similarity of two spaces: known answers, slow plain versions, and every pair through the files."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist, pdist, squareform
+from scipy.stats import ortho_group, spearmanr
+
+from lambdascape.errors import InputError
+from lambdascape.files import read_table
+from lambdascape.similarity import pairs as similarity_pairs
+from lambdascape.similarity.layout import classical_scaling, comparable, map_spaces, matrix
+from lambdascape.similarity.measures import cka, crosses, jaccard_sums, prepare, procrustes, rsa
+from lambdascape.similarity.pairs import MEASURES, compare_spaces
+from lambdascape.similarity.summary import NEIGHBOURS, halves, summarise_space
+from lambdascape.store import open_checked
+
+from .spaces import make_space, write_space
+
+SETTINGS = {"max_tiles": 1000, "draw_seed": 3}
+LINEAR = {"cka": cka, "procrustes": procrustes}
+
+
+def half_of(n):
+    return np.random.default_rng(n).permutation(n) % 2 == 0
+
+
+def linear(measure, x, y):
+    first, second = prepare(x, half_of(len(x))), prepare(y, half_of(len(x)))
+    return LINEAR[measure](first, second, crosses(first, second))
+
+
+def normal(n, d, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, d)) * np.linspace(2, 0.5, d)
+
+
+# --- plain versions --------------------------------------------------------------------------------------------
+
+
+def plain_hsic(x, y):
+    """Song et al. 2012 with whole kernel matrices, not centred."""
+    n, K, L = len(x), x @ x.T, y @ y.T
+    np.fill_diagonal(K, 0)
+    np.fill_diagonal(L, 0)
+    one = np.ones(n)
+    total = (
+        np.trace(K @ L) + (one @ K @ one) * (one @ L @ one) / ((n - 1) * (n - 2)) - 2 / (n - 2) * (one @ K @ L @ one)
+    )
+    return total / (n * (n - 3))
+
+
+def plain_procrustes(x, y):
+    """The rotation found on one half, both spaces brought to mean 0 and length 1, what is left between them."""
+    half, left = half_of(len(x)), []
+    d = max(x.shape[1], y.shape[1])
+    x, y = (np.pad(z, ((0, 0), (0, d - z.shape[1]))) for z in (x, y))
+    for fit, score in ((half, ~half), (~half, half)):
+        u, _, vt = np.linalg.svd((x[fit] - x[fit].mean(axis=0)).T @ (y[fit] - y[fit].mean(axis=0)))
+        a, b = (z[score] - z[score].mean(axis=0) for z in (x, y))
+        left.append(np.sum((a @ u @ vt / np.linalg.norm(a) - b / np.linalg.norm(b)) ** 2) / 2)
+    return np.mean(left)
+
+
+def plain_jaccard(first, second):
+    return np.mean([len(set(a) & set(b)) / len(set(a) | set(b)) for a, b in zip(first, second, strict=True)])
+
+
+@pytest.mark.parametrize("dims", [(5, 5), (7, 3), (2, 6)])
+def test_cka_and_procrustes_agree_with_the_plain_versions(dims):
+    x, y = normal(41, dims[0], 1) + 3, normal(41, dims[1], 2) - 1
+    y[:, :2] += x[:, :2]
+    expected = plain_hsic(x, y) / np.sqrt(plain_hsic(x, x) * plain_hsic(y, y))
+    assert linear("cka", x, y) == pytest.approx(expected)
+    assert linear("procrustes", x, y) == pytest.approx(plain_procrustes(x, y))
+
+
+def test_procrustes_between_dimensions_is_that_of_the_space_with_zeros_added():
+    x, y = normal(60, 6, 1), normal(60, 4, 2)
+    y += x[:, :4]
+    wide = np.pad(y, ((0, 0), (0, 2)))
+    rotated = wide @ ortho_group.rvs(6, random_state=1)
+    assert linear("procrustes", x, y) == pytest.approx(linear("procrustes", y, x))
+    assert linear("procrustes", wide, y) == pytest.approx(0, abs=1e-9)
+    assert linear("procrustes", rotated, y) == pytest.approx(0, abs=1e-9)
+
+
+@given(st.integers(2, 8), st.integers(2, 9), st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_jaccard_and_rsa_agree_with_the_plain_versions(spaces, k, seed):
+    rng = np.random.default_rng(seed)
+    lists = np.array([[rng.permutation(30)[:k] for _ in range(12)] for _ in range(spaces)])
+    sums = jaccard_sums(lists, 30)
+    for i in range(spaces):
+        for j in range(spaces):
+            assert sums[i, j] / 12 == pytest.approx(plain_jaccard(lists[i], lists[j]))
+    a, b = rng.integers(0, 20, (2, 15)).astype(float)
+    assert rsa(a, b) == pytest.approx(spearmanr(a, b).statistic)
+
+
+# --- known answers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("measure", LINEAR)
+def test_rotation_shift_scale_and_order_of_dimensions_change_nothing(measure):
+    x, y = normal(200, 6), normal(200, 6, 1)
+    y[:, :3] += x[:, :3]
+    known, same = linear(measure, x, y), {"cka": 1, "procrustes": 0}[measure]
+    for changed in (
+        x @ ortho_group.rvs(6, random_state=0),
+        x * [1, 1, -1, 1, 1, 1],
+        40 * x + 7,
+        x[:, ::-1],
+    ):
+        assert linear(measure, x, changed) == pytest.approx(same, abs=1e-9)
+        assert linear(measure, changed, y) == pytest.approx(known)
+    assert linear(measure, y, x) == pytest.approx(known)
+
+
+def test_the_same_space_with_its_tiles_in_another_order_is_unrelated():
+    x = normal(2000, 8)
+    shuffled = x[np.random.default_rng(9).permutation(2000)]
+    assert linear("cka", x, shuffled) == pytest.approx(0, abs=0.02)
+    assert linear("procrustes", x, shuffled) == pytest.approx(1, abs=0.05)
+
+
+def test_independent_noise_is_unrelated_even_with_as_many_dimensions_as_tiles():
+    """The biased CKA would be about 0.5 here, and a Procrustes distance scored on its own fit about 0.2."""
+    values = [
+        [linear(m, np.random.default_rng(s).normal(size=(80, 80)), np.random.default_rng(s + 50).normal(size=(80, 80)))
+         for m in LINEAR]
+        for s in range(8)
+    ]  # fmt: skip
+    found = np.mean(values, axis=0)
+    assert found == pytest.approx([0, 1], abs=0.04)
+    x, y = np.random.default_rng(0).normal(size=(2, 80, 80))
+    fit = np.linalg.svd((x - x.mean(0)).T @ (y - y.mean(0)), compute_uv=False).sum()
+    assert 1 - fit / (np.linalg.norm(x - x.mean(0)) * np.linalg.norm(y - y.mean(0))) < 0.3
+
+
+@pytest.mark.parametrize("dropped", [1, 2, 3])
+def test_dropped_dimensions_cost_what_they_hold(dropped):
+    """Of 4 independent dimensions of equal variance, 4 - k are left: CKA √((4-k)/4), Procrustes 1 - √((4-k)/4)."""
+    x = np.random.default_rng(1).normal(size=(40_000, 4))
+    left = np.sqrt((4 - dropped) / 4)
+    assert linear("cka", x, x[:, dropped:]) == pytest.approx(left, abs=0.01)
+    assert linear("procrustes", x, x[:, dropped:]) == pytest.approx(1 - left, abs=0.01)
+
+
+def test_noise_added_to_both_moves_them_apart_by_its_share():
+    """With signal and noise of equal variance in every dimension the overlap is 1/2, and CKA (1/2)²."""
+    rng = np.random.default_rng(2)
+    signal = rng.normal(size=(20_000, 5))
+    x, y = signal + rng.normal(size=signal.shape), signal + rng.normal(size=signal.shape)
+    assert linear("procrustes", x, y) == pytest.approx(0.5, abs=0.02)
+    assert linear("cka", x, y) == pytest.approx(0.25, abs=0.02)
+
+
+@pytest.mark.parametrize("measure", LINEAR)
+def test_what_is_one_point_or_too_few_tiles_is_missing(measure):
+    x = normal(30, 3)
+    assert np.isnan(linear(measure, x, np.ones((30, 3))))
+    assert np.isnan(linear("cka", x[:3], x[:3]))
+    whole = prepare(x, np.ones(30, bool))
+    assert np.isnan(procrustes(whole, whole, crosses(whole, whole)))
+    assert np.isnan(rsa(np.ones(1), np.ones(1)))
+    assert np.isnan(rsa(np.ones(3), np.arange(3.0)))
+
+
+# --- through the files -----------------------------------------------------------------------------------------
+
+
+def write_spaces(folder, embeddings, tiles, settings=SETTINGS):
+    paths = []
+    for number, embedding in enumerate(embeddings):
+        space = write_space(folder / f"{number}.h5", np.asarray(embedding, np.float32), tiles)
+        paths.append(folder / f"{number}-summary.h5")
+        summarise_space(space, "fold1", settings, paths[-1])
+    return paths
+
+
+def pair_values(tmp_path, paths):
+    compare_spaces([str(i) for i in range(len(paths))], paths, tmp_path / "pairs.tsv")
+    table = read_table(tmp_path / "pairs.tsv", ("first", "second", "measure"))
+    return table.set_index(["first", "second", "measure"])["value"]
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    embedding, tiles = make_space(classes=3, sessions=6, clips=6, nodes=2, tiles=3, dim=5)
+    return embedding, tiles, (tiles["fold"] == "fold1").to_numpy()
+
+
+def test_every_pair_has_the_value_of_the_plain_version(tmp_path, drawn, monkeypatch):
+    monkeypatch.setattr(similarity_pairs, "COLUMNS", 9)  # blocks of one and of two spaces
+    monkeypatch.setattr(similarity_pairs, "CELLS", 4000)  # neighbours in several parts
+    embedding, tiles, test = drawn
+    rng = np.random.default_rng(1)
+    spaces = [embedding, embedding[:, :3] + rng.normal(size=(len(tiles), 3)), rng.normal(size=(len(tiles), 6))]
+    spaces = [space.astype(np.float32).astype(float) for space in [*spaces, embedding @ rng.normal(size=(5, 4))]]
+    values = pair_values(tmp_path, write_spaces(tmp_path, spaces, tiles))
+    assert len(values) == 6 * len(MEASURES)
+    here = tiles[test].reset_index(drop=True)
+    moment = here["moment"].to_numpy(object)
+    half = halves(here["session"].to_numpy(object), here["label"].to_numpy(object), 3)
+    near, means = [], []
+    for space in spaces:
+        unit = space[test] / np.linalg.norm(space[test], axis=1, keepdims=True)
+        distance = cdist(unit, unit)
+        distance[moment[:, None] == moment] = np.inf
+        near.append(np.argsort(distance, axis=1)[:, :NEIGHBOURS])
+        means.append(pdist(pd.DataFrame(unit).groupby([here["label"], here["session"]]).mean().to_numpy()))
+    for i in range(4):
+        for j in range(i + 1, 4):
+            x, y = (prepare(spaces[k][test], half) for k in (i, j))
+            first, second = str(i), str(j)
+            assert values[first, second, "cka"] == pytest.approx(cka(x, y, crosses(x, y)))
+            assert values[first, second, "procrustes"] == pytest.approx(procrustes(x, y, crosses(x, y)))
+            assert values[first, second, "rsa"] == pytest.approx(spearmanr(means[i], means[j]).statistic)
+            for k in (10, 100):
+                expected = plain_jaccard(near[i][:, :k], near[j][:, :k])
+                assert values[first, second, f"jaccard_{k}"] == pytest.approx(expected, abs=2e-3)  # rounding of ties
+
+
+def test_equal_spaces_are_equal_and_noise_is_not(tmp_path, drawn):
+    embedding, tiles, _ = drawn
+    rng = np.random.default_rng(2)
+    turned = 5 * embedding @ ortho_group.rvs(5, random_state=3)
+    values = pair_values(tmp_path, write_spaces(tmp_path, [embedding, turned, rng.normal(size=embedding.shape)], tiles))
+    same, noise = values["0", "1"], values["0", "2"]
+    assert same["procrustes"] == pytest.approx(0, abs=1e-6)
+    assert [same[m] for m in MEASURES[1:]] == pytest.approx([1, 1, 1, 1], abs=2e-3)
+    assert noise["procrustes"] == pytest.approx(1, abs=0.15)
+    assert abs(noise["cka"]) < 0.1
+    # Two drawn lists of k among n share k²/n: a Jaccard index of about (k/n) / (2 - k/n).
+    share = 10 / 318
+    assert noise["jaccard_10"] == pytest.approx(share / (2 - share), rel=0.5)
+    assert abs(noise["rsa"]) < 0.4
+
+
+def test_spaces_of_other_tiles_or_of_one_point_are_missing_and_spoil_nothing(tmp_path, drawn):
+    embedding, tiles, _ = drawn
+    paths = write_spaces(tmp_path, [embedding, embedding + 1, np.ones_like(embedding)], tiles)
+    (tmp_path / "other").mkdir()
+    paths += write_spaces(tmp_path / "other", [embedding], tiles.assign(start_s=tiles["start_s"] / 2))
+    values = pair_values(tmp_path, paths)
+    assert values["0", "1"].notna().all()
+    for pair in (("0", "2"), ("1", "2"), ("0", "3"), ("2", "3")):
+        assert values[pair].isna().all()
+
+
+def test_few_tiles_have_no_hundred_neighbours(tmp_path):
+    embedding, tiles = make_space()
+    values = pair_values(tmp_path, write_spaces(tmp_path, [embedding, embedding], tiles))
+    assert np.isnan(values["0", "1", "jaccard_100"])
+    assert values["0", "1", "jaccard_10"] == 1
+
+
+def test_the_draw_is_the_same_for_every_space_and_stays_within_its_limit(tmp_path, drawn):
+    embedding, tiles, _ = drawn
+    noise = np.random.default_rng(5).normal(size=(len(tiles), 7))
+    values = pair_values(tmp_path, write_spaces(tmp_path, [embedding, noise], tiles, SETTINGS | {"max_tiles": 200}))
+    assert values.notna().all()  # else their tiles would differ
+    with open_checked(tmp_path / "0-summary.h5", "similarity") as file:
+        assert len(file["embedding"]) == len(file["first_half"]) == len(file["neighbours"]) == 200
+
+
+def test_without_labels_sessions_are_the_groups(tmp_path, drawn):
+    embedding, tiles, _ = drawn
+    values = pair_values(tmp_path, write_spaces(tmp_path, [embedding, embedding], tiles.assign(label="")))
+    assert values["0", "1", "rsa"] == pytest.approx(1)
+
+
+def test_an_unfinished_summary_is_refused(tmp_path, drawn):
+    embedding, tiles, _ = drawn
+    space = write_space(tmp_path / "space.h5", embedding, tiles)
+    with pytest.raises(InputError, match="must be a complete file of kind 'similarity'"):
+        compare_spaces(["a"], [space], tmp_path / "pairs.tsv")
+
+
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 99))
+@settings(deadline=None, max_examples=50)
+def test_halves_share_no_session_and_deal_out_every_label(sessions, labels, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, sessions, 100)
+    session, label = (
+        np.array([f"{letter}{k}" for k in codes], object) for letter, codes in (("s", rows), ("c", rows % labels))
+    )
+    half = halves(session, label, seed)
+    assert not set(session[half]) & set(session[~half])
+    assert half.tolist() == halves(session, label, seed).tolist()
+    assert abs(len(set(session[half])) - len(set(session[~half]))) <= 1
+    for name in set(label):
+        here = label == name
+        assert abs(len(set(session[half & here])) - len(set(session[~half & here]))) <= 1
+
+
+# --- the map ---------------------------------------------------------------------------------------------------
+
+
+def test_points_of_a_plane_come_back_but_for_a_turn():
+    points = np.random.default_rng(1).normal(size=(9, 2))
+    place, share = classical_scaling(squareform(pdist(points, "sqeuclidean")))
+    assert pdist(place) == pytest.approx(pdist(points))
+    assert sum(share) == pytest.approx(1)
+    assert classical_scaling(np.zeros((1, 1)))[0].tolist() == [[0, 0]]
+
+
+def test_the_map_leaves_out_what_cannot_be_compared(tmp_path):
+    rows = [
+        ("a", "b", 0.1),
+        ("a", "c", 0.3),
+        ("b", "c", 0.2),
+        ("a", "x", np.nan),
+        ("b", "x", np.nan),
+        ("c", "x", np.nan),
+    ]
+    pairs = pd.DataFrame(rows, columns=["first", "second", "value"]).assign(measure="procrustes")
+    wide = matrix(pairs, "procrustes", ["c", "b", "a"])
+    assert wide[0, 1] == wide[1, 0] == 0.2
+    assert np.isnan(wide.diagonal()).all()
+    pairs.to_csv(tmp_path / "pairs.tsv", sep="\t", index=False)
+    kinds = ["trained", "trained", "mean_logmel", "trained"]
+    pd.DataFrame({"run": list("abcx"), "kind": kinds}).to_csv(tmp_path / "runs.tsv", sep="\t", index=False)
+    map_spaces(tmp_path / "runs.tsv", tmp_path / "pairs.tsv", tmp_path / "map.tsv")
+    table = read_table(tmp_path / "map.tsv", ("part", "run"))
+    whole = table[table["part"] == "all"].set_index("run")
+    assert whole["x"].isna().to_dict() == {"a": False, "b": False, "c": False, "x": True}
+    gap = np.linalg.norm(whole.loc["a", ["x", "y"]] - whole.loc["c", ["x", "y"]])
+    assert gap**2 == pytest.approx(2 * 0.3, rel=0.05)
+    assert table[table["part"] == "trained"]["run"].tolist() == ["a", "b", "x"]
+
+
+def test_spaces_go_one_by_one_until_all_that_are_left_can_be_compared():
+    distance = np.zeros((5, 5))
+    distance[2, :] = distance[:, 2] = np.nan
+    distance[4, 0] = distance[0, 4] = np.nan
+    assert comparable(distance) in ([1, 3, 4], [0, 1, 3])

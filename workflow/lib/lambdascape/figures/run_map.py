@@ -1,0 +1,104 @@
+"""A map of all runs: the nearer two points, the more alike their spaces but for a rotation."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lambdascape.figures import style
+from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
+from lambdascape.files import read_table
+
+PARTS = {"all": "with the spaces without training", "trained": "the trained spaces alone"}
+SEED_MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p", "h", "d")
+REFERENCE_MARKERS = {"untrained": "X", "mean_logmel": "P"}
+
+
+def draw_run_map(runs: str | Path, layout: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+    """Draw the map of all runs.
+
+    Args:
+        runs: runs.tsv.
+        layout: map.tsv: part, run, x, y, x_share, y_share.
+        svg: path of the SVG to write.
+        png: path of the PNG to write.
+        synthetic: mark the figure as showing synthetic data.
+    """
+    sweep = read_sweep(runs)
+    table = read_table(layout, text=("part", "run"))
+    style.write(lambda: run_map_figure(sweep, table), svg, png, synthetic)
+
+
+@style.styled
+def run_map_figure(sweep: Sweep, layout: pd.DataFrame) -> Figure:
+    """The figure that `draw_run_map` writes; points carry their run as label."""
+    drawn = layout[layout["x"].notna()]
+    parts = [part for part in PARTS if (drawn["part"] == part).sum() > 1]
+    if not parts:
+        return style.sentence("No two spaces can be compared: there is no map.")
+    keys = _keys(sweep)
+    rows = -(-len(keys) // 5)
+    margins = style.Margins(0.35, 0.2, 1.1, 0.75 + 0.24 * rows, 0.5, 0.6)
+    figure, panels = style.panels(len(parts), 3.9, 3.6, margins)
+    for axes, part in zip(panels, parts, strict=True):
+        _panel(axes, sweep, drawn[drawn["part"] == part])
+        axes.set_title(PARTS[part], loc="left", fontsize=10.5, fontweight="bold", pad=6)
+    figure.legend(
+        handles=keys, loc="lower left", bbox_to_anchor=(0.02, 0.03), ncols=min(len(keys), 5), handletextpad=0.2
+    )
+    detail = "laid out so that distances come close to the Procrustes distances of the spaces"
+    style.title(panels[0], "A map of all runs", detail, above=22)
+    return figure
+
+
+def _panel(axes: Axes, sweep: Sweep, places: pd.DataFrame) -> None:
+    colours, markers = style.colours(sweep.values), _markers(sweep)
+    at = places.set_index("run")
+    for _, row in sweep.references.iterrows():
+        if row["run"] in at.index:
+            look = {"marker": REFERENCE_MARKERS[row["kind"]], "color": style.REFERENCE_COLOURS[row["kind"]]}
+            _point(axes, at, str(row["run"]), look)
+    for _, row in sweep.trained.iterrows():
+        if row["run"] in at.index:
+            _point(axes, at, str(row["run"]), {"marker": markers[row["seed"]], "color": colours[row["setting"]]})
+    axes.set_xlabel(f"1st direction: {places['x_share'].iloc[0]:.0%} of the spread", fontsize=9, color=style.QUIET)
+    axes.set_ylabel(f"2nd: {places['y_share'].iloc[0]:.0%}", fontsize=9, color=style.QUIET)
+    axes.margins(0.12)
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.grid(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[["top", "right"]].set_visible(True)
+    axes.spines[:].set_color(style.FAINT)
+
+
+def _point(axes: Axes, at: pd.DataFrame, run: str, look: dict[str, Any]) -> None:
+    axes.plot(*at.loc[run, ["x", "y"]], ls="", ms=8, mec="white", mew=0.7, alpha=0.9, label=run, **look)
+
+
+def _markers(sweep: Sweep) -> dict[Any, str]:
+    """A marker for each seed; with more seeds than markers they come again."""
+    seeds = np.unique(sweep.trained["seed"].to_numpy())
+    return {seed: SEED_MARKERS[k % len(SEED_MARKERS)] for k, seed in enumerate(seeds)}
+
+
+def _keys(sweep: Sweep) -> list[Line2D]:
+    """The key: colours of values, markers of seeds while they differ, references."""
+
+    def key(words: str, colour: str, marker: str) -> Line2D:
+        return Line2D([], [], ls="", color=colour, marker=marker, ms=7, mew=0, label=words)
+
+    markers, colours = _markers(sweep), style.colours(sweep.values)
+    values = [key(sweep.label(value), colours[value], "o") for value in sweep.values]
+    seeds = [key(f"seed {text(seed)}", style.QUIET, marker) for seed, marker in markers.items()]
+    seeds = seeds if 1 < len(seeds) <= len(SEED_MARKERS) else []
+    kinds = [kind for kind in REFERENCES if (sweep.references["kind"] == kind).any()]
+    return (
+        values
+        + seeds
+        + [key(REFERENCES[kind], style.REFERENCE_COLOURS[kind], REFERENCE_MARKERS[kind]) for kind in kinds]
+    )

@@ -1,0 +1,91 @@
+"""The tiles on which spaces are measured: drawn once from the manifest, so the same for every run of a study."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lambdascape.splits import in_test_split
+from lambdascape.store import read_embeddings
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.intp]
+Texts = npt.NDArray[np.object_]
+
+# Embeddings are float32: spread below this share of their size is rounding.
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out tiles of one space.
+
+    Attributes:
+        embedding: shape (tile, dim), all tiles of the test split.
+        tiles: one row per tile, numbered from 0, with the columns of `store.TILE_COLUMNS` and `start_s`.
+        drawn: row numbers of the tiles to measure, ascending.
+    """
+
+    embedding: Floats
+    tiles: pd.DataFrame
+    drawn: Integers
+
+    def column(self, name: str) -> Texts:
+        """A text column of the drawn tiles."""
+        return self.tiles[name].to_numpy(object)[self.drawn]
+
+
+def read_held_out(embeddings_path: str | Path, test_fold: str, settings: dict[str, Any]) -> HeldOut:
+    """Read the held-out tiles of a space and draw those to measure.
+
+    The draw looks at the tiles' labels and at the seed of the config alone, never at a run: spaces over the same
+    tiles are measured on the same ones.
+
+    Args:
+        embeddings_path: a file of `store.write_embeddings`.
+        test_fold: the fold held out.
+        settings: `max_tiles` and `draw_seed`.
+
+    Raises:
+        InputError: no tile belongs to the fold.
+    """
+    embedding, tiles, _ = read_embeddings(embeddings_path)
+    test = in_test_split(tiles, test_fold)
+    tiles = tiles[test].reset_index(drop=True)
+    drawn = draw_tiles(tiles["label"].to_numpy(object), settings["max_tiles"], settings["draw_seed"])
+    return HeldOut(embedding[test].astype(np.float64), tiles, drawn)
+
+
+def draw_tiles(label: Texts, max_tiles: int, seed: int) -> Integers:
+    """Draw tiles so that each label keeps its share, but for rounding.
+
+    Args:
+        label: shape (tile,), text; the empty text counts as a label.
+        max_tiles: how many to draw; all are taken when there are no more.
+        seed: seed of the draw.
+
+    Returns:
+        Row numbers of the drawn tiles, ascending.
+    """
+    if len(label) <= max_tiles:
+        return np.arange(len(label))
+    order = np.random.default_rng([seed]).permutation(len(label))
+    shuffled = pd.Series(label[order])
+    groups = shuffled.groupby(shuffled)
+    place = (groups.cumcount() + 0.5) / groups.transform("size")  # each label's tiles, spread evenly over 0 to 1
+    return np.sort(order[np.argsort(place.to_numpy(), kind="stable")[:max_tiles]])
+
+
+def unit_norm(embedding: Floats) -> Floats:
+    """Scale each embedding, shape (tile, dim), to length 1; an embedding of zeros stays as it is."""
+    norms = np.linalg.norm(embedding, axis=1, keepdims=True)
+    return embedding / np.where(norms > 0, norms, 1)
+
+
+def is_one_point(embedding: Floats) -> bool:
+    """Whether tiles, shape (tile, dim), do not differ by more than the rounding of float32."""
+    centred = embedding - embedding.mean(axis=0)
+    return bool((centred**2).sum() <= ROUNDING**2 * (embedding**2).sum())

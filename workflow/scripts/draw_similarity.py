@@ -1,0 +1,13 @@
+"""Draw the figure `similarity`."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
+    from lambdascape.figures.similarity import draw_similarity
+
+    draw_similarity(
+        snakemake.input.runs,
+        snakemake.input.table,
+        *(snakemake.output.svg, snakemake.output.png),
+        snakemake.params.synthetic,
+    )
