@@ -25,6 +25,7 @@ TABLES = (
     "comparisons",
     "choice",
     "selection",
+    "mechanism",
     "claims",
 )
 FIGURES = (
@@ -32,6 +33,7 @@ FIGURES = (
     "selection",
     "triplet_loss",
     "dynamics",
+    "mechanism",
     "probe_f1",
     "probe_cross_entropy",
     "maps",
