@@ -10,6 +10,7 @@ import pandas as pd
 from lambdascape.claims.ledger import COLUMNS as LEDGER
 from lambdascape.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
 from lambdascape.files import write_table
+from lambdascape.mechanism.card import mechanisms
 from lambdascape.selection import COLUMNS as SELECTION_COLUMNS
 from lambdascape.store import write_embeddings
 from lambdascape.sweep import arm_and_seed
@@ -65,6 +66,8 @@ class FakeStudy:
         for name, table in self.judged().items():
             self.tables[name] = self._path(name, table)
         self.tables["runs"] = self._path("runs", pd.DataFrame(spaces).astype({"seed": "Int64"}))
+        judged = mechanisms(pd.DataFrame(spaces), self.frame("training"), self.frame("layers"))
+        self.tables["mechanism"] = self._path("mechanism", judged)
         self.tables["clips"] = self._path("clips", self._clips())
         rejected = [("audio/<bad>.wav", "frames as the header says", "80000", "160000")]
         columns = ["path", "rule", "found", "expected"]

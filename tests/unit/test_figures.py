@@ -18,9 +18,12 @@ from lambdascape.figures.curves import KINDS, curves_figure, draw_curves
 from lambdascape.figures.dynamics import KINDS as SIZES
 from lambdascape.figures.dynamics import draw_dynamics, dynamics_figure
 from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
+from lambdascape.figures.mechanism import draw_mechanism, mechanism_figure
 from lambdascape.figures.response import draw_response, response_figure
 from lambdascape.figures.selection import draw_selection, selection_figure
 from lambdascape.figures.sweep import read_sweep
+from lambdascape.files import read_table
+from lambdascape.mechanism.card import TEXT
 from lambdascape.selection import held_out_measures
 
 from .studies import EPOCHS, GROUPS, FakeStudy
@@ -58,12 +61,17 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
         response_figure(sweep, study.frame("scores"), study.judged()["choice"]),
         confusion_figure(sweep, study.frame("confusion")),
         dynamics_figure(sweep, study.frame("layers")),
+        mechanism_figure(sweep, study.frame("layers"), read_table(study.tables["mechanism"], text=TEXT)),
     ]
     for figure in figures:
         figure.set_dpi(30)
         figure.canvas.draw()
     panels = [len(figure.axes) for figure in figures]
-    assert panels == [*([1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0]), 9 * 6]
+    assert panels == [
+        *([1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0]),
+        9 * 6,
+        int(sweep.key == "l2"),
+    ]
 
 
 def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Path, monkeypatch: Any) -> None:
@@ -82,8 +90,9 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     draw_selection(runs, *judged, *out("selection"), True)
     draw_confusion(runs, table["confusion"], *out("confusion"), True)
     draw_dynamics(runs, table["layers"], *out("dynamics"), True)
+    draw_mechanism(runs, table["layers"], table["mechanism"], *out("mechanism"), True)
     draw_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
-    for name in ("loss", "cross_entropy", "response", "selection", "confusion", "dynamics", "maps"):
+    for name in ("loss", "cross_entropy", "response", "selection", "confusion", "dynamics", "mechanism", "maps"):
         assert "synthetic data" in (folder / f"{name}.svg").read_text(encoding="utf-8")
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")

@@ -28,8 +28,8 @@ from .studies import CLAIMS, EPOCHS, FakeStudy
 
 ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow" / "report"
-FIGURES = ("response", "selection", "triplet_loss", "dynamics", "probe_f1", "probe_cross_entropy", "maps", "confusion",
-    "dataset", "tiles")  # fmt: skip
+FIGURES = ("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "maps",
+    "confusion", "dataset", "tiles")  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
@@ -204,7 +204,9 @@ def test_without_labels_a_sentence_replaces_the_probes(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path, labelled=False)))
     assert "The data have no labels: the probes were left out" in page.text
     assert "Scores of the converged probe" not in page.text
-    assert sum(tag == "img" for tag, _ in page.tags) == 5  # triplet loss, dynamics, maps and those of the data
+    assert (
+        sum(tag == "img" for tag, _ in page.tags) == 6
+    )  # triplet loss, dynamics, mechanism, maps and those of the data
     assert "Effective rank" in page.text
 
 

@@ -69,9 +69,8 @@ def mechanism_figure(sweep: Sweep, layers: pd.DataFrame, judged: pd.DataFrame) -
     _limits(axes, known)
     _regions(axes)
     _points(axes, sweep, known)
-    style.title(
-        axes, "How did λ act in each run?", "each stage of each run, late in the training, beside its reference"
-    )
+    detail = "each stage of each run, late in the training, against its reference"
+    style.title(axes, "How did λ act in each run?", detail)
     _list(figure, cards, (LEFT + WIDTH + COLUMN) / width, (bottom + height) / total)
     _key(figure, sweep, bottom)
     return figure
@@ -173,13 +172,8 @@ def short(value: float) -> str:
 def _list(figure: Figure, cards: list[tuple[str, list[str], str, str]], left: float, top: float) -> None:
     """One entry for each setting: its name, a square for each run, and the verdicts in words."""
     width, height = figure.get_size_inches()
-    figure.text(
-        left,
-        top + 0.13 / height,
-        "verdicts, a square for each seed; medians over the seeds",
-        fontsize=9.5,
-        color=style.QUIET,
-    )
+    words = "verdicts, a square for each run; medians over the runs"
+    figure.text(left, top + 0.13 / height, words, fontsize=9.5, color=style.QUIET)
     for place, (name, verdicts, words, evidence) in enumerate(cards):
         y = top - (0.1 + ROW * place) / height
         figure.text(left, y, style.shorten(name, 26), fontsize=10, fontweight="bold", va="center")

@@ -12,7 +12,7 @@ ALL_RULES = [(rule.verdict, rule.name, rule.words) for rule in RULES]
 
 
 def mechanism_sentence(sweep: Sweep, judged: pd.DataFrame) -> str:
-    """How λ acted at each of its values, with the number of runs for which that is found; empty where it does not vary."""
+    """How λ acted at each of its values, with the number of runs; empty where it does not vary."""
     if (judged["verdict"] == NOT_APPLICABLE).all():
         return ""
     parts = []
@@ -21,12 +21,12 @@ def mechanism_sentence(sweep: Sweep, judged: pd.DataFrame) -> str:
         if len(rows):
             counts = rows["verdict"].value_counts(sort=False)
             found = ", ".join(f"{verdict} in {count} of {len(rows)}" for verdict, count in counts.items())
-            parts.append(f"{name}: {found}")
-    references = judged.loc[judged["verdict"] == REFERENCE, "run"]
+            parts.append(f"at {name}: {found}")
+    references = list(judged.loc[judged["verdict"] == REFERENCE, "run"])
     against = (
-        f" Held against {', '.join(_labels(sweep, list(references)))} of the same seed." if len(references) else ""
+        f", each run held against {' and '.join(_labels(sweep, references))} with the same seed" if references else ""
     )
-    return f"How λ acted, by the rules below: {'; '.join(parts)}.{against}"
+    return f"How did λ act{against}? By the rules below, {'; '.join(parts)}."
 
 
 def _labels(sweep: Sweep, runs: list[str]) -> list[str]:
@@ -57,11 +57,11 @@ def mechanism_table(judged: pd.DataFrame) -> Table | None:
         ],
         [_row({str(key): value for key, value in row.items()}) for row in judged.to_dict("records")],
         words=3,
-        note="Medians over the last quarter of the epochs, at least three, that the run and its reference have in common; "
-        "dead kernels after the last epoch. With ×: over the reference’s, in the stage in which shorter weights and a "
-        "further turn have gone furthest together. Losses are means over all triplets; gap: held-out loss less training "
-        "loss; changes are shares of the reference’s held-out loss. One run’s losses move by chance: what holds for one "
-        "seed alone is no finding.",
+        note="Medians over the last quarter of the epochs, at least three, that the run and its reference have in "
+        "common; dead kernels after the last epoch. ×: over the reference’s, in the stage in which shorter weights "
+        "and a further turn have gone furthest together. Losses are means over all triplets; gap: held-out loss less "
+        "training loss; changes are shares of the reference’s held-out loss. Losses of one run move by chance: what "
+        "holds for one seed alone is no finding.",
     )
 
 
