@@ -328,8 +328,8 @@ def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_p
     study = Runs(1.0, 0.0, seeds=(1, 2)).set(RUN, "stage4", weight_norm=2.0, angular_update=0.002)
     sweep, judged = written(study.lose(RUN, 0.4, 0.45), tmp_path)
     assert mechanism_sentence(sweep, judged) == (
-        "How did λ act, each run held against λ = 0 with the same seed? By the rules below, at λ = 1: learning-rate knob "
-        "in 1 of 2, little effect in 1 of 2."
+        "How did λ act, each run held against λ = 0 with the same seed? By the rules below, at λ = 1: learning-rate "
+        "knob in 1 of 2, little effect in 1 of 2."
     )
     table = mechanism_table(judged)
     assert table is not None
