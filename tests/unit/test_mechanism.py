@@ -338,6 +338,10 @@ def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_p
         "0.10 (stem)", "0.00", "0.450", "-10 %", "0.050", "-30 %",
     ]  # fmt: skip
     assert all(len(row) == len(table.header) for row in table.rows)
+    sweep, judged = written(Runs(1.0, 0.01), tmp_path)
+    assert mechanism_sentence(sweep, judged).endswith(
+        "at λ = 1: little effect in 1 of 1. What λ = 0.01 itself does is not seen: no run is without λ."
+    )
     sweep, judged = written(Runs(0.1), tmp_path)
     assert (mechanism_sentence(sweep, judged), mechanism_table(judged)) == ("", None)
 

@@ -20,7 +20,8 @@ from lambdascape.mechanism.stages import by_stage
 WIDTH, LEAST_HEIGHT = 5.0, 3.7  # of the panel, inches
 LEFT, TOP, BOTTOM, COLUMN, CARD = 0.8, 0.75, 1.2, 0.4, 4.7  # CARD: the list of verdicts beside it
 ROW = 0.62  # inches of the list per setting
-LINE = 0.2  # inches of a row of the key
+KEY, LINE = 0.58, 0.25  # inches from the panel to the key, and of a row of it
+SQUARES, SQUARE = 2.3, 0.16  # inches from the left of the list to the first square, and from one to the next
 MARKERS = {"stem": "P", "stage1": "o", "stage2": "s", "stage3": "D", "stage4": "^"}
 COLOURS = {
     rules.COLLAPSE: "#a4161a",
@@ -60,8 +61,7 @@ def mechanism_figure(sweep: Sweep, layers: pd.DataFrame, judged: pd.DataFrame) -
     stages = by_stage(dict(zip(judged["run"], judged["reference"], strict=True)), layers).merge(sweep.trained, on="run")
     known = stages.dropna(subset=["variance_over_epsilon", "angular_update_ratio"])
     cards = _cards(sweep, judged)
-    keys = len(sweep.values) + len(MARKERS)
-    bottom = BOTTOM + LINE * (keys > 2 * KEYS_IN_A_ROW)
+    bottom = BOTTOM + LINE * (_key_rows(sweep) - 1)
     height = max(LEAST_HEIGHT, ROW * len(cards))
     width, total = LEFT + WIDTH + COLUMN + CARD, TOP + height + bottom
     figure = style.figure(width, total)
@@ -179,8 +179,9 @@ def _list(figure: Figure, cards: list[tuple[str, list[str], str, str]], left: fl
         figure.text(left, y, style.shorten(name, 26), fontsize=10, fontweight="bold", va="center")
         figure.text(left, y - 0.17 / height, style.shorten(words, 70), fontsize=8.8, va="center", color=style.INK)
         figure.text(left, y - 0.34 / height, evidence, fontsize=8.2, va="center", color=style.QUIET)
+        step = min(SQUARE, (CARD - SQUARES - SQUARE) / len(verdicts))
         for number, verdict in enumerate(verdicts):
-            x = left + (2.3 + 0.16 * number) / width
+            x = left + (SQUARES + step * number) / width
             look: Any = {"mfc": COLOURS.get(verdict, "white"), "mec": COLOURS.get(verdict, style.QUIET), "mew": 0.9}
             mark = "_" if verdict == rules.REFERENCE else "s"
             figure.add_artist(Line2D([x], [y], ls="", marker=mark, ms=8, label=f"_{verdict}", **look))
@@ -195,6 +196,10 @@ def _key(figure: Figure, sweep: Sweep, bottom: float) -> None:
     shapes = [Line2D([], [], marker=m, color=style.QUIET, label=GROUPS[g], **look) for g, m in MARKERS.items()]
     hollow = {**look, "mec": style.QUIET, "mfc": "white", "mew": 1.1}
     shapes.append(Line2D([], [], marker="o", label="weights not shorter", **hollow))
-    for handles, below in ((values, 0.58), (shapes, 0.83)):
+    for handles, below in ((values, KEY), (shapes, KEY + LINE * _key_rows(sweep))):
         figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.15 / width, (bottom - below) / height),
             ncols=KEYS_IN_A_ROW, borderpad=0, borderaxespad=0, handletextpad=0.1, columnspacing=1.3)  # fmt: skip
+
+
+def _key_rows(sweep: Sweep) -> int:
+    return -(-len(sweep.values) // KEYS_IN_A_ROW)

@@ -26,7 +26,13 @@ def mechanism_sentence(sweep: Sweep, judged: pd.DataFrame) -> str:
     against = (
         f", each run held against {' and '.join(_labels(sweep, references))} with the same seed" if references else ""
     )
-    return f"How did λ act{against}? By the rules below, {'; '.join(parts)}."
+    return f"How did λ act{against}? By the rules below, {'; '.join(parts)}.{_unseen(sweep, references)}"
+
+
+def _unseen(sweep: Sweep, references: list[str]) -> str:
+    """What no run shows, where the smallest λ is not 0."""
+    least = [label for label in _labels(sweep, references) if label != sweep.label(0.0)]
+    return f" What {' and '.join(least)} itself does is not seen: no run is without λ." if least else ""
 
 
 def _labels(sweep: Sweep, runs: list[str]) -> list[str]:
