@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from lambdascape.figures.sweep import GROUPS, Sweep
-from lambdascape.mechanism.rules import NOT_APPLICABLE, REFERENCE, RULES
+from lambdascape.mechanism.rules import NOT_APPLICABLE, REFERENCE, RULES, UNDECIDED
 from lambdascape.report.tables import NOTHING, Table, number, spaces
 
 ALL_RULES = [(rule.verdict, rule.name, rule.words) for rule in RULES]
@@ -19,7 +19,8 @@ def mechanism_sentence(sweep: Sweep, judged: pd.DataFrame) -> str:
     for name, runs in spaces(sweep):
         rows = judged[judged["run"].isin(runs) & (judged["verdict"] != REFERENCE)]
         if len(rows):
-            counts = rows["verdict"].value_counts(sort=False)
+            why = " (" + rows["rule"] + ")"
+            counts = (rows["verdict"] + why.where(rows["verdict"] == UNDECIDED, "")).value_counts(sort=False)
             found = ", ".join(f"{verdict} in {count} of {len(rows)}" for verdict, count in counts.items())
             parts.append(f"at {name}: {found}")
     references = list(judged.loc[judged["verdict"] == REFERENCE, "run"])
