@@ -112,7 +112,8 @@ def test_tables_regenerate_to_the_bit_from_the_stored_embeddings(finished: Check
     embeddings = {path: path.stat().st_mtime_ns for path in (study / "embeddings").iterdir()}
     before = {path: (file_digest(path), path.stat().st_mtime_ns) for path in paths}
     rules = ["fit_by_epoch", "fit_converged", "measure_geometry", "collect_probes", "collect_geometry"]
-    rules += ["collect_training", "compare_arms", "choose_arm", "rank_criteria", "judge_claims", "list_unused"]
+    rules += ["collect_training", "compare_arms", "choose_arm", "rank_criteria", "judge_mechanisms"]
+    rules += ["judge_claims", "list_unused"]
     run = finished.snakemake("--cores", "2", "--forcerun", *rules)
     assert run.returncode == 0, run.stdout
     assert {path: path.stat().st_mtime_ns for path in (study / "embeddings").iterdir()} == embeddings

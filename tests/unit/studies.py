@@ -10,6 +10,7 @@ import pandas as pd
 from lambdascape.claims.ledger import COLUMNS as LEDGER
 from lambdascape.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
 from lambdascape.files import write_table
+from lambdascape.mechanism.card import mechanisms
 from lambdascape.selection import COLUMNS as SELECTION_COLUMNS
 from lambdascape.similarity.layout import map_spaces
 from lambdascape.similarity.moves import judge_moves
@@ -73,6 +74,8 @@ class FakeStudy:
         judge_moves(self.tables["runs"], self.tables["pairs"], folder / "moves.tsv")
         map_spaces(self.tables["runs"], self.tables["pairs"], folder / "map.tsv")
         self.tables |= {name: folder / f"{name}.tsv" for name in ("moves", "map")}
+        judged = mechanisms(pd.DataFrame(spaces), self.frame("training"), self.frame("layers"))
+        self.tables["mechanism"] = self._path("mechanism", judged)
         self.tables["clips"] = self._path("clips", self._clips())
         rejected = [("audio/<bad>.wav", "frames as the header says", "80000", "160000")]
         columns = ["path", "rule", "found", "expected"]

@@ -19,6 +19,7 @@ from lambdascape.figures.dynamics import KINDS as SIZES
 from lambdascape.figures.dynamics import draw_dynamics, dynamics_figure
 from lambdascape.figures.few_shot import draw_few_shot, few_shot_figure
 from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
+from lambdascape.figures.mechanism import draw_mechanism, mechanism_figure
 from lambdascape.figures.moves import draw_moves, moves_figure
 from lambdascape.figures.response import draw_response, response_figure
 from lambdascape.figures.run_map import draw_run_map, run_map_figure
@@ -26,6 +27,8 @@ from lambdascape.figures.selection import draw_selection, selection_figure
 from lambdascape.figures.similarity import draw_similarity, ordered, similarity_figure
 from lambdascape.figures.spectra import draw_spectra, spectra_figure
 from lambdascape.figures.sweep import read_sweep
+from lambdascape.files import read_table
+from lambdascape.mechanism.card import TEXT
 from lambdascape.selection import held_out_measures
 
 from .studies import EPOCHS, GROUPS, FakeStudy
@@ -64,6 +67,7 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
         few_shot_figure(sweep, study.frame("few_shot")),
         confusion_figure(sweep, study.frame("confusion")),
         dynamics_figure(sweep, study.frame("layers")),
+        mechanism_figure(sweep, study.frame("layers"), read_table(study.tables["mechanism"], text=TEXT)),
     ]
     for figure in figures:
         figure.set_dpi(30)
@@ -78,7 +82,8 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
         figure.canvas.draw()
         assert figure.axes
     panels = [len(figure.axes) for figure in figures]
-    assert panels == [*([1, 1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0, 0]), 9 * 6]
+    expected = [1, 1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0, 0]
+    assert panels == [*expected, 9 * 6, int(sweep.key == "l2")]
 
 
 def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Path, monkeypatch: Any) -> None:
@@ -98,13 +103,14 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     draw_confusion(runs, table["confusion"], *out("confusion"), True)
     draw_dynamics(runs, table["layers"], *out("dynamics"), True)
     draw_few_shot(runs, table["few_shot"], *out("few_shot"), True)
+    draw_mechanism(runs, table["layers"], table["mechanism"], *out("mechanism"), True)
     draw_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
     draw_spectra(runs, table["spectra"], *out("spectra"), True)
     draw_similarity(runs, table["pairs"], *out("similarity"), True)
     draw_moves(runs, table["pairs"], *out("moves"), True)
     draw_run_map(runs, table["map"], *out("run_map"), True)
-    spaces = ("maps", "spectra", "similarity", "moves", "run_map")
-    for name in ("loss", "cross_entropy", "response", "selection", "confusion", "dynamics", "few_shot", *spaces):
+    layers, spaces = ("dynamics", "mechanism"), ("maps", "spectra", "similarity", "moves", "run_map")
+    for name in ("loss", "cross_entropy", "response", "selection", "confusion", "few_shot", *layers, *spaces):
         assert "synthetic data" in (folder / f"{name}.svg").read_text(encoding="utf-8")
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ from .studies import CLAIMS, EPOCHS, FakeStudy
 ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow" / "report"
 SPACES = ("maps", "spectra", "similarity", "moves", "run_map")
-FIGURES = ("response", "selection", "triplet_loss", "dynamics", "probe_f1", "probe_cross_entropy", "few_shot",
+FIGURES = ("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot",
     "confusion", "dataset", "tiles", *SPACES)  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -207,7 +207,8 @@ def test_without_labels_a_sentence_replaces_the_probes(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path, labelled=False)))
     assert "The data have no labels: the probes were left out" in page.text
     assert "Scores of the converged probe" not in page.text
-    assert sum(tag == "img" for tag, _ in page.tags) == 4 + len(SPACES)  # triplet loss, dynamics, those of the data
+    # Triplet loss, dynamics, mechanism, those of the data.
+    assert sum(tag == "img" for tag, _ in page.tags) == 5 + len(SPACES)
     assert "Effective rank" in page.text
     assert "Sessions in the spaces" in page.text
     assert "Classes in the spaces" not in page.text

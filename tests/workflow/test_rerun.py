@@ -18,9 +18,11 @@ PROBES = ("fit_by_epoch", "fit_converged", "fit_knn", "fit_few_shot")
 SIMILARITY = {"compare_spaces": 1, "map_spaces": 1, "judge_moves": 1}
 SIMILARITY_FIGURES = {"draw_similarity": 1, "draw_moves": 1, "draw_run_map": 1}
 ALL_FIGURES = (
-    PROBE_FIGURES | SIMILARITY_FIGURES | {"draw_triplet_loss": 1, "draw_dynamics": 1, "draw_maps": 1, "draw_spectra": 1}
+    PROBE_FIGURES
+    | SIMILARITY_FIGURES
+    | {"draw_triplet_loss": 1, "draw_dynamics": 1, "draw_mechanism": 1, "draw_maps": 1, "draw_spectra": 1}
 )
-TABLES = SCORE_TABLES | ARM_TABLES | SIMILARITY | {"collect_training": 1, "collect_geometry": 1}
+TABLES = SCORE_TABLES | ARM_TABLES | SIMILARITY | {"collect_training": 1, "collect_geometry": 1, "judge_mechanisms": 1}
 
 
 def judged(spaces: int) -> dict[str, int]:
@@ -105,6 +107,8 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("figures/maps.py", "MAX_TILES = 1500", "MAX_TILES = 1000", {"draw_maps": 1} | REPORT),
         ("figures/dataset.py", "LINE = 0.235", "LINE = 0.25", {"draw_dataset": 1} | REPORT),
         ("figures/dynamics.py", "MOST_TICKS = 4", "MOST_TICKS = 3", {"draw_dynamics": 1} | REPORT),
+        ("mechanism/card.py", "def _own", "def _of_its_own", {"judge_mechanisms": 1, "draw_mechanism": 1} | REPORT),
+        ("figures/mechanism.py", "ROW = 0.62", "ROW = 0.7", {"draw_mechanism": 1} | REPORT),
         ("figures/response.py", "def response_figure", "def another_figure", {"draw_response": 1} | REPORT),
         ("report/verdict.py", "def answer", "def another_answer", REPORT),
         (

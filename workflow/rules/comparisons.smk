@@ -1,5 +1,5 @@
 # Arms against each other: every pair on the test sessions; the one that validation chooses; what would have chosen
-# without labels. Without labels the tables have only their headers.
+# without labels. Without labels these tables have only their headers. Then runs against each other: how λ acted in each.
 
 
 rule compare_arms:
@@ -99,3 +99,25 @@ rule draw_selection:
         code=fingerprint("draw_selection"),
     script:
         "../scripts/draw_selection.py"
+
+
+rule judge_mechanisms:
+    input:
+        runs="results/{study}/runs.tsv",
+        training="results/{study}/tables/training.tsv",
+        layers="results/{study}/tables/layers.tsv",
+    output:
+        mechanism="results/{study}/tables/mechanism.tsv",
+    log:
+        "results/logs/{study}/tables/mechanism.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/mechanism.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=fingerprint("judge_mechanisms"),
+    script:
+        "../scripts/judge_mechanisms.py"

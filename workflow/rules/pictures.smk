@@ -70,3 +70,27 @@ rule draw_dynamics:
         code=fingerprint("draw_dynamics"),
     script:
         "../scripts/draw_dynamics.py"
+
+
+rule draw_mechanism:
+    input:
+        runs="results/{study}/runs.tsv",
+        layers="results/{study}/tables/layers.tsv",
+        mechanism="results/{study}/tables/mechanism.tsv",
+    output:
+        svg=report("results/{study}/figures/mechanism.svg", caption="../report/mechanism.rst", category="Figures"),
+        png="results/{study}/figures/mechanism.png",
+    log:
+        "results/logs/{study}/figures/mechanism.log",
+    benchmark:
+        "results/benchmarks/{study}/figures/mechanism.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        synthetic=study.is_synthetic,
+        code=fingerprint("draw_mechanism"),
+    script:
+        "../scripts/draw_mechanism.py"

@@ -25,6 +25,7 @@ rule write_report:
         comparisons="results/{study}/tables/comparisons.tsv",
         choice="results/{study}/tables/choice.tsv",
         selection="results/{study}/tables/selection.tsv",
+        mechanism="results/{study}/tables/mechanism.tsv",
         claims="results/{study}/tables/claims.tsv",
         sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *claims],
     output:

@@ -17,10 +17,10 @@ MEAN_LOGMEL = "mean_logmel"
 STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures")
 TABLES = (
     *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
-    *("unused_clips", "comparisons", "choice", "selection", "claims"),
+    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "claims"),
 )
 FIGURES = (
-    *("response", "selection", "triplet_loss", "dynamics", "probe_f1", "probe_cross_entropy", "few_shot"),
+    *("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot"),
     *("maps", "confusion", "spectra", "similarity", "moves", "run_map", "dataset", "tiles"),
 )
 

@@ -15,10 +15,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import Sweep, read_sweep, text
+from lambdascape.figures.sweep import GROUPS, Sweep, read_sweep, text
 from lambdascape.files import read_table
 
-GROUPS = {"stem": "stem", **{f"stage{i}": f"stage {i}" for i in range(1, 5)}, "head": "embedding layer"}
 WIDTH, HEIGHT = 1.32, 0.98  # of a panel, inches
 MARGINS = style.Margins(left=2.35, right=0.25, top=0.95, bottom=0.72, column=0.12, row=0.16)
 KEY_LINE = 0.2  # inches

@@ -12,6 +12,8 @@ from lambdascape.hyperparameters import in_words, setting, symbol
 
 NOT_SWEPT = ("run", "kind", "seed")
 REFERENCES = {"untrained": "untrained network", "mean_logmel": "mean log-mel"}
+# Groups of layers, as layers.tsv names them.
+GROUPS = {"stem": "stem", **{f"stage{i}": f"stage {i}" for i in range(1, 5)}, "head": "embedding layer"}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from lambdascape.errors import InputError
 from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
+from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
 from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import probe_tables
 from lambdascape.report import similarity as report_similarity
@@ -23,6 +24,7 @@ from lambdascape.report.flagged import MARK, warnings_of
 from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.leakage import Facts, checklist
 from lambdascape.report.ledger import TEXT, ledger
+from lambdascape.report.mechanism import ALL_RULES, mechanism_sentence, mechanism_table
 from lambdascape.report.verdict import Answer, answer
 
 LARGEST_SVG = 1_500_000  # bytes; a larger drawing is shown as its PNG
@@ -35,6 +37,7 @@ TEXT_COLUMNS = {
     "choice": ("arm",),
     "selection": ("criterion", "better", "picks", "labels_pick"),
     "moves": ("measure",),
+    "mechanism": MECHANISM_TEXT,
     "claims": TEXT,
 }
 TITLES = {
@@ -42,6 +45,7 @@ TITLES = {
     "selection": "Measures that need no label against the score",
     "triplet_loss": "Triplet loss by epoch",
     "dynamics": "What one training step does to each stage of the network, by epoch",
+    "mechanism": "How λ acted in each run: turn of a step and variance of each stage, and a verdict",
     "probe_f1": "Macro-F1 of the published study's probe by epoch",
     "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
     "few_shot": "What a probe scores when few sessions are labelled",
@@ -54,7 +58,7 @@ TITLES = {
     "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
     "tiles": "Log-mel frames of a few tiles of each class",
 }
-WIDE = ("selection", "dynamics", "maps", "confusion", "similarity", "dataset", "tiles")
+WIDE = ("selection", "dynamics", "mechanism", "maps", "confusion", "similarity", "dataset", "tiles")
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,8 @@ def write_report(
         study: name of the study.
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
-        tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, claims, clips,
-            rejected, warnings, unused_clips; more may be.
+        tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, claims,
+            clips, rejected, warnings, unused_clips; more may be.
         figures: name to path of the SVG, its PNG beside it; names that the template does not know come last.
         captions: name to path of the caption in reStructuredText, for every figure.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
@@ -177,6 +181,9 @@ def _tables(
         "calibration_summary": probe_tables.calibration_summary(sweep, scores),
         "folds_summary": probe_tables.folds_summary(sweep, scores, test_fold),
         "training_summary": report_tables.training_summary(sweep, read["training"]),
+        "mechanism_sentence": mechanism_sentence(sweep, read["mechanism"]),
+        "mechanism_table": mechanism_table(read["mechanism"]),
+        "mechanism_rules": ALL_RULES,
         "geometry_summary": report_tables.geometry_summary(sweep, read["geometry"]),
         "group_summaries": report_tables.group_summaries(sweep, read["geometry"]),
         "moved": report_similarity.moved(sweep, read["moves"]),

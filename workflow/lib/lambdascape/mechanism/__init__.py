@@ -1,0 +1,1 @@
+"""How λ acted in each run: evidence, rules and the verdict that they lead to."""
