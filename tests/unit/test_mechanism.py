@@ -380,8 +380,8 @@ def test_a_sentence_stands_for_the_figure_where_l2_does_not_vary_and_gaps_are_no
     figure = mechanism_figure(sweep, alone.layers(), judged)
     assert "no run can be held against another" in [text.get_text() for text in figure.axes[0].texts]
     assert mechanism_sentence(sweep, judged) == (
-        "How did λ act? By the rules below, at λ = 0, margin 2: undecided (no reference) in 1 of 1; at λ = 1, margin 1: "
-        "undecided (no reference) in 1 of 1."
+        "How did λ act? By the rules below, at λ = 0, margin 2: undecided (no reference) in 1 of 1; "
+        "at λ = 1, margin 1: undecided (no reference) in 1 of 1."
     )
     figure.canvas.draw()
 

@@ -31,8 +31,8 @@ from .studies import CLAIMS, EPOCHS, FakeStudy
 ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow" / "report"
 SPACES = ("maps", "spectra", "similarity", "moves", "run_map")
-FIGURES = ("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot",
-    "confusion", "dataset", "tiles", *SPACES)  # fmt: skip
+FIGURES = ("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy",
+    "few_shot", "confusion", "dataset", "tiles", *SPACES)  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
