@@ -496,6 +496,18 @@ def test_table_1_leaves_no_setting_out_and_marks_what_differs(tmp_path: Path) ->
             assert in_words(key)[0] in shown
 
 
+def test_table_1_tells_the_epochs_of_training_from_those_of_the_probe(tmp_path: Path) -> None:
+    points = ({"l2": 1.0, "epochs": 50, "probe_epochs": 12}, {"l2": 0.01, "epochs": 30, "probe_epochs": 20})
+    study = FakeStudy(tmp_path, points=points)
+    rows = pd.read_csv(study.tables["runs"], sep="\t")
+    sweep = read_sweep(study.tables["runs"])
+    found = {row["name"]: row for group in table_1(CONFIG, rows, sweep).values() for row in group}
+    assert found["Epochs"]["value"] == "50, 30"
+    assert found["Epochs of the probe"]["value"] == "12, 20"
+    assert found["Batch size of the probe"]["value"] == "64 tiles"
+    assert sweep.others_in_words == "epochs and epochs of the probe"
+
+
 def test_times_are_summed_by_stage_and_missing_ones_are_a_dash(tmp_path: Path) -> None:
     for i, seconds in enumerate(("1.5", "2.5", "-")):
         path = tmp_path / "models" / str(i) / "job.tsv"

@@ -219,16 +219,31 @@ class Study:
         seeds = self.untrained | {name: run["seed"] for name, run in self.runs.items()}
         return int(seeds.get(wildcards.space, self.config["sweep"]["seeds"][0]))
 
+    def by_epoch_settings_of(self, wildcards: Any) -> dict[str, Any]:
+        """Settings of the published probe of one space: its arm's epochs, and its rule for triplets where they count."""
+        settings = dict(self.config["probes"]["by_epoch"])
+        run = self.runs.get(wildcards.space, self.config)
+        settings["epochs"] = run.get(sweep.PROBE_EPOCHS, settings["epochs"])
+        return settings | ({"triplets": run["triplets"]} if settings["tiles"] == "triplets" else {})
+
     @property
     def run_rows(self) -> list[dict[str, Any]]:
         """Rows of runs.tsv: every space with its kind, its seed and every hyperparameter that it has."""
+        usual = {sweep.PROBE_EPOCHS: self.config["probes"]["by_epoch"]["epochs"]}
+        judged = usual if any(sweep.PROBE_EPOCHS in run for run in self.runs.values()) else {}
         trained = [
-            {"run": name, "kind": "trained", "seed": run["seed"]} | _flat(run) for name, run in self.runs.items()
+            {"run": name, "kind": "trained", "seed": run["seed"]}
+            | _flat(run)
+            | {key: run.get(key, value) for key, value in judged.items()}
+            for name, run in self.runs.items()
         ]
         penalties = ("l2", "l2_scope", "embedding_norm_penalty")
         shaped = {key: value for key, value in _flat(self.reference_settings).items() if key not in penalties}
-        untrained = [{"run": name, "kind": "untrained", "seed": seed} | shaped for name, seed in self.untrained.items()]
-        return [*trained, *untrained, {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]}]
+        untrained = [
+            {"run": name, "kind": "untrained", "seed": seed} | shaped | judged for name, seed in self.untrained.items()
+        ]
+        mean_logmel = {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]} | judged
+        return [*trained, *untrained, mean_logmel]
 
     @property
     def curves_behind(self) -> list[str]:
