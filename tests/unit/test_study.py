@@ -55,6 +55,26 @@ def test_only_a_probe_that_draws_triplets_is_told_their_rule(config: dict[str, A
         assert found.by_epoch_settings_of(SimpleNamespace(space=name))["triplets"] == config["triplets"]
 
 
+def test_a_study_is_compared_with_one_that_has_been_run(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alone, compared = study(config), Study(config | {"compare_with": "other"}, ".", [])
+    assert alone.problems() == []
+    assert not {"protocols"} & {*alone.tables, *alone.figures, *alone.protocols}
+    assert compared.tables[-1] == compared.figures[-1] == "protocols"
+    assert compared.protocols == ["results/demo/tables/protocols.tsv"]
+    (found,) = compared.problems()
+    assert found.startswith(
+        "compare_with: must name a study that has been run here; of other there is no results/other/"
+    )
+    assert found.endswith("Run it first: make run STUDY=<its file>")
+    for path in map(Path, compared.other_tables.values()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert compared.problems() == []
+
+
 def test_references_do_not_depend_on_l2_or_training(config: dict[str, Any]) -> None:
     plain = study(config).reference_settings
     assert study(config, "network", l2=5.0).reference_settings == plain

@@ -145,8 +145,8 @@ COLUMNS = {"probe_epochs": "probes.by_epoch.epochs"}
 
 PROTOCOLS = {
     "free": "none: the runs may differ in what the study likes, and the number of seeds is its own",
-    "as_published": "as published: every arm has its own budget and schedule, and the published study’s probe is scored "
-    "per tile, on triplets that are drawn anew in every epoch",
+    "as_published": "as published: each arm has its own budget and schedule, and the published probe is scored per "
+    "tile, on triplets that are drawn anew in every epoch",
     "strict": "strict: one schedule and one budget for all runs, several seeds",
 }
 

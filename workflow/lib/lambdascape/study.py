@@ -220,7 +220,7 @@ class Study:
         return int(seeds.get(wildcards.space, self.config["sweep"]["seeds"][0]))
 
     def by_epoch_settings_of(self, wildcards: Any) -> dict[str, Any]:
-        """Settings of the published probe of one space: its arm's epochs, and its rule for triplets where they count."""
+        """Settings of the published probe of a space: its arm's epochs, and its rule for triplets where they count."""
         settings = dict(self.config["probes"]["by_epoch"])
         run = self.runs.get(wildcards.space, self.config)
         settings["epochs"] = run.get(sweep.PROBE_EPOCHS, settings["epochs"])
@@ -250,6 +250,36 @@ class Study:
         """The published curves where the data set is the published one, to stand behind the study's own."""
         published = os.path.normpath(f"{self.checkout}/workflow/report/published_curves.csv")
         return [published] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables of the study."""
+        return [*TABLES, *(["protocols"] if self.config["compare_with"] else [])]
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures of the study."""
+        return [*FIGURES, *(["protocols"] if self.config["compare_with"] else [])]
+
+    @property
+    def protocols(self) -> list[str]:
+        """The table of both protocols where the study is compared with another one."""
+        return [f"results/{self.name}/tables/protocols.tsv"] if "protocols" in self.tables else []
+
+    @property
+    def other_tables(self) -> dict[str, str]:
+        """The tables of the study that this one is compared with, by name; empty where there is none."""
+        other = self.config["compare_with"]
+        tables = {"runs": "runs", "training": "tables/training", "scores": "tables/scores"}
+        return {name: f"results/{other}/{table}.tsv" for name, table in tables.items()} if other else {}
+
+    def problems(self) -> list[str]:
+        """What is not there of the study that this one is compared with, one line; empty when all is there."""
+        missing = [path for path in self.other_tables.values() if not Path(path).is_file()]
+        if not missing:
+            return []
+        rule = f"must name a study that has been run here; of {self.config['compare_with']} there is no {missing[0]}"
+        return [f"compare_with: {rule}. Run it first: make run STUDY=<its file>"]
 
     @property
     def page(self) -> str:
