@@ -10,7 +10,7 @@ from scipy import stats
 
 from lambdascape.errors import InputError
 from lambdascape.figures.protocols import draw_protocols, protocols_figure
-from lambdascape.files import read_table
+from lambdascape.files import read_table, write_table
 from lambdascape.protocols import MEASURES, TEXT, compare_protocols, swaps
 
 from .studies import EPOCHS, FakeStudy
@@ -83,6 +83,28 @@ def test_without_labels_only_the_loss_is_ranked(tmp_path: Path) -> None:
     table = compared(tmp_path, labelled=False)
     assert set(table["measure"]) == {"triplet_loss"}
     assert len(protocols_figure(table).axes) == 1
+
+
+@pytest.mark.parametrize("grid", [({"width": 8}, {"width": 64}), ({"reduction": "all"}, {"reduction": "nonzero"})])
+def test_values_may_be_whole_numbers_or_words(tmp_path: Path, grid: tuple[dict[str, Any], ...]) -> None:
+    studies = [FakeStudy(tmp_path / name, points=grid, score=lambda point, seed: 0.5) for name in ("first", "second")]
+    compare_protocols(["one", "two"], studies[0].tables, studies[1].tables, 0.9, tmp_path / "protocols.tsv")
+    table = read_table(tmp_path / "protocols.tsv", text=TEXT)
+    assert table["rank"].eq(1).all()
+    figure = protocols_figure(table)
+    (value,) = grid[0].values()
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert any(f"{value} " in word and "(1 → 1)" in word for word in words)
+
+
+def test_a_value_that_was_not_measured_leaves_its_measure_out(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, points=GRID)
+    scores = study.frame("scores")
+    scores.loc[(scores["probe"] == "by_epoch") & scores["run"].str.startswith("l2~0.1"), "value"] = np.nan
+    write_table(scores, study.tables["scores"])
+    compare_protocols(["one", "two"], study.tables, study.tables, 0.9, tmp_path / "protocols.tsv")
+    table = read_table(tmp_path / "protocols.tsv", text=TEXT)
+    assert set(table["measure"]) == {"triplet_loss", "converged_clip"}
 
 
 def test_the_figure_has_a_line_for_each_shared_value(table: pd.DataFrame, tmp_path: Path) -> None:

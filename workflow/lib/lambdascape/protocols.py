@@ -79,7 +79,8 @@ def compare_protocols(
             shared settings); a measure that a study lacks, as without labels, is left out.
 
     Raises:
-        InputError: no first study is named, the studies vary different things, or they share fewer than two values.
+        InputError: no first study is named, the studies vary different things, or they share fewer than two values,
+            or no measure of them.
     """
     if not first:
         raise InputError("compare_with: must name the study to compare with; got null")
@@ -93,6 +94,8 @@ def compare_protocols(
         if all(len(side) == len(shared) for side in sides):
             for name, side in zip(names, sides, strict=True):
                 rows += _ranked(measure, sweeps[0].key, name, side, confidence)
+    if not rows:
+        raise InputError(f"compare_with: {names[0]} and {names[1]} must share a measure; they share none")
     write_table(pd.DataFrame(rows, columns=COLUMNS), output)
 
 
@@ -124,7 +127,7 @@ def _settings(
 ) -> dict[Any, "pd.Series[float]"]:
     """For each shared setting that was measured the values of its seeds."""
     table = read_table(tables[measure.table], text=("run", *measure.rows))
-    rows = table[(table[list(measure.rows)] == pd.Series(measure.rows)).all(axis=1)]
+    rows = table[(table[list(measure.rows)] == pd.Series(measure.rows)).all(axis=1)].dropna(subset=["value"])
     if measure.table == "training":
         rows = rows.sort_values("epoch").groupby("run").tail(1)
     found = rows.merge(sweep.trained, on="run")

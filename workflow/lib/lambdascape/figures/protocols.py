@@ -14,6 +14,7 @@ from lambdascape.hyperparameters import setting, symbol
 from lambdascape.protocols import MEASURES, TEXT, Measure, swaps
 
 MARGINS = style.Margins(left=0.75, right=1.75, top=1.15, bottom=0.75, column=2.2, row=1.0)
+WIDTH, ALONE = 2.3, 7.0  # of a panel in inches; one alone must carry the title
 SHIFT = 0.03  # between the marks of neighbouring values, so that their bars do not hide each other
 
 
@@ -34,7 +35,8 @@ def draw_protocols(table: str | Path, svg: str | Path, png: str | Path, syntheti
 def protocols_figure(table: pd.DataFrame) -> Figure:
     """The figure that `draw_protocols` writes; the line of a value has the label `<measure>:<value>`."""
     measures = [measure for measure in MEASURES if (table["measure"] == measure.name).any()]
-    figure, panels = style.panels(len(measures), 2.3, 3.3, MARGINS)
+    width = WIDTH if len(measures) > 1 else ALONE
+    figure, panels = style.panels(len(measures), width, 3.3, MARGINS)
     for axes, measure in zip(panels, measures, strict=True):
         _panel(axes, table[table["measure"] == measure.name], measure)
     key = str(table["key"].iloc[0])
@@ -48,7 +50,7 @@ def protocols_figure(table: pd.DataFrame) -> Figure:
 
 def _panel(axes: Axes, rows: pd.DataFrame, measure: Measure) -> None:
     studies = list(rows["study"].unique())
-    settings = list(rows["setting"].unique())
+    settings = list(dict.fromkeys(rows["setting"].tolist()))
     colours = style.colours(settings)
     ends = []
     for number, value in enumerate(settings):

@@ -35,7 +35,7 @@ def protocol_table(table: pd.DataFrame) -> Table:
     rows = []
     for measure in _measured(table):
         here = table[table["measure"] == measure.name]
-        for value in here["setting"].unique():
+        for value in dict.fromkeys(here["setting"].tolist()):
             sides = [here[(here["setting"] == value) & (here["study"] == study)].iloc[0] for study in (first, second)]
             cells = [cell for side in sides for cell in (_cell(side), str(side["rank"]))]
             rows.append([measure.words, setting(str(here["key"].iloc[0]), value), *cells])
