@@ -17,6 +17,7 @@
 # results/<study>/similarity/                             pairs.tsv, map.tsv, moves.tsv; spaces/<space>.h5, made from
 # results/<study>/tables/*.tsv                            tidy: one row per (run, split, measure)
 # results/<study>/tables/claims.tsv                       one row per claim of the study's claims file
+# results/<study>/tables/protocols.tsv                    the ranking here and in the study that compare_with names
 # results/<study>/figures/*.{svg,png}
 # results/<study>/report/index.html                       one file, opens offline
 # results/logs/… results/benchmarks/… results/receipts/…  the same paths again, one file per job
@@ -48,6 +49,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/comparisons.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/protocols.smk"
 include: "workflow/rules/probe_figures.smk"
 include: "workflow/rules/landscape.smk"
 include: "workflow/rules/pictures.smk"

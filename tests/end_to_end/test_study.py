@@ -236,3 +236,51 @@ def test_the_published_study_at_full_width_trains_over_the_demo_audio(finished: 
         assert 3500 < history["penalty"].iloc[0] < 4200
         assert np.isfinite(history["triplet_loss"]).all()
         assert (study / "report/index.html").stat().st_size > 10_000
+
+
+AS_PUBLISHED = """\
+study: second
+protocol: as_published
+compare_with: tiny
+dataset:
+  name: tiny
+  demo: {classes: [cooking, watching_tv], sessions_per_class: 3, nodes: 2, channels: 2, clip_s: 1.0,
+    shortest_session: 2, longest_session: 3, folds: 3}
+features: {n_mels: 16, n_shards: 2}
+triplets: {tile_s: 0.4, neighbourhood_s: 0.4}
+network: {width: 2, embedding_dim: 4}
+training: {batch_size: 16}
+sweep:
+  arms:
+    - {l2: 1.0, epochs: 2, lr_schedule: constant, probe_epochs: 2}
+    - {l2: 0.01, epochs: 1, lr_schedule: exponential, probe_epochs: 3}
+  seeds: [1]
+probes:
+  by_epoch: {epochs: 4, batch_size: 15, tiles: triplets}
+statistics: {resamples: 100}
+"""
+
+
+def test_a_study_as_published_runs_and_is_ranked_against_the_other(finished: Checkout) -> None:
+    with finished.left_as_found():
+        (finished.folder / "second.yaml").write_text(AS_PUBLISHED)
+        run = finished.snakemake("--cores", "2", config="second.yaml")
+        assert run.returncode == 0, run.stdout
+        study = finished.folder / "results/second"
+        epochs = read_table(study / "tables/probe_epochs.tsv", text=("run", "split", "measure"))
+        last = epochs.groupby("run")["epoch"].max()
+        assert last["l2~1_epochs~2_lr_schedule~constant_seed~1"] == 2
+        assert last["l2~0.01_epochs~1_lr_schedule~exponential_seed~1"] == 3
+        assert last["mean_logmel"] == last["untrained_seed~1"] == 4
+        ranks = read_table(study / "tables/protocols.tsv", text=("measure", "key", "study"))
+        assert set(ranks["study"]) == {"tiny", "second"}
+        assert sorted(ranks["setting"].unique()) == [0.01, 1.0]
+        assert len(ranks) == 3 * 2 * 2
+        page = (study / "report/index.html").read_text()
+        assert "Against another study" in page
+        assert 'id="figure-protocols"' in page
+        assert finished.planned(config="second.yaml") == {}
+        with finished.edited("second.yaml", "probe_epochs: 3", "probe_epochs: 5"):
+            planned = finished.planned(config="second.yaml")
+        assert planned["fit_by_epoch"] == 1
+        assert not {"train_model", "embed_trained", "fit_converged"} & set(planned)

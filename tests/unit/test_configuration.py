@@ -75,7 +75,7 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema:
     keys = sorted(key for block in blocks for key in block)
     sweep = schema["properties"]["sweep"]["properties"]
     assert sorted(sweep["axes"]["properties"]) == keys
-    assert sorted(sweep["arms"]["items"]["properties"]) == keys
+    assert sorted(sweep["arms"]["items"]["properties"]) == sorted([*keys, "probe_epochs"])
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,12 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema:
         ("probes.mlp", {"width": 8}, "probes.mlp: must have layers and learning_rates"),
         ("probes.by_epoch.double_softmax", "both",
          "probes.by_epoch.double_softmax: must be true or false or a list; got the text 'both'"),
+        ("probes.by_epoch.tiles", "triplets",
+         "probes.by_epoch.batch_size: must be a multiple of 3 where its tiles are those of triplets; got 64"),
+        ("protocol", "as_published",
+         "probes.by_epoch.tiles: must be triplets under protocol: as_published; got the text 'even'"),
+        ("protocol", "strict", "sweep.seeds: must be at least 5 (sweep.least_seeds) under protocol: strict; got 2"),
+        ("compare_with", "demo", "compare_with: must name another study than this one; got its own name, 'demo'"),
         ("network.widths", 8, "network.widths: must be a known key; did you mean width?"),
         ("networks", {}, "networks: must be a known key; did you mean network?"),
         ("training.learning_rate", "1e-5",
@@ -138,6 +144,44 @@ def test_refused_with_key_rule_and_what_arrived(
 ) -> None:
     found = problems(with_value(config, key, value), schema)
     assert any(line.startswith(message) for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("block", "changes", "message"),
+    [
+        ("sweep", {}, ""),
+        ("sweep", {"axes": {"l2": [1.0, 0.1], "margin": [0.5, 1.0]}}, ""),
+        ("sweep", {"seeds": [1, 2, 3], "least_seeds": 3}, ""),
+        ("sweep", {"seeds": [1, 2, 3, 4]},
+         "sweep.seeds: must be at least 5 (sweep.least_seeds) under protocol: strict; got 4"),
+        ("sweep", {"arms": [{"l2": 1.0, "epochs": 50}, {"l2": 0.1, "epochs": 30}]},
+         "sweep: epochs must be the same for all runs under protocol: strict (one schedule, one budget); got 50, 30"),
+        ("sweep", {"axes": {"l2": [1.0], "batch_size": [1, 2]}},
+         "sweep: batch_size must be the same for all runs under protocol: strict (one schedule, one budget); got 1, 2"),
+        ("sweep", {"arms": [{"l2": 1.0, "probe_epochs": 12}, {"l2": 0.1}]},
+         "sweep.arms: probe_epochs must be the same for all arms under protocol: strict"),
+        ("training", {"early_stopping": 3},
+         "training.early_stopping: must be null under protocol: strict, for it gives each run epochs of its own"),
+    ],
+)  # fmt: skip
+def test_strict_means_one_budget_and_several_seeds(
+    config: Config, schema: Config, block: str, changes: Config, message: str
+) -> None:
+    config["sweep"]["seeds"] = [1, 2, 3, 4, 5]
+    config[block] |= changes
+    assert problems(config | {"protocol": "strict"}, schema) == ([message] if message else [])
+    assert problems(config, schema) == []
+
+
+def test_as_published_asks_for_the_published_probe_and_lets_arms_differ(config: Config, schema: Config) -> None:
+    config |= {"protocol": "as_published"}
+    config["sweep"]["arms"] = [{"l2": 1.0, "epochs": 50, "probe_epochs": 12}, {"l2": 0.1, "lr_schedule": "exponential"}]
+    config["probes"]["by_epoch"] |= {"tiles": "triplets", "batch_size": 384, "double_softmax": False}
+    assert problems(config, schema) == [
+        "probes.by_epoch.double_softmax: must be true under protocol: as_published; got False"
+    ]
+    config["probes"]["by_epoch"]["double_softmax"] = True
+    assert problems(config, schema) == []
 
 
 def test_a_probe_that_can_be_left_out_is_left_out_by_null(config: Config, schema: Config) -> None:

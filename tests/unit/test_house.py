@@ -26,6 +26,7 @@ STAGES = [
     "comparisons",
     "claims",
     "figures",
+    "protocols",
     "probe_figures",
     "landscape",
     "pictures",

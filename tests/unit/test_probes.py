@@ -10,6 +10,7 @@ from lambdascape.files import read_table
 from lambdascape.probes import knn, standardised
 from lambdascape.probes.by_epoch import fit_by_epoch, loss_and_gradient, train_by_epoch
 from lambdascape.probes.converged import fit_converged
+from lambdascape.probes.drawing import three_passes, triplet_draws
 from lambdascape.probes.few_shot import draws, fit_few_shot
 from lambdascape.probes.folds import fit_folds
 from lambdascape.probes.knn import fit_knn
@@ -19,7 +20,7 @@ from lambdascape.splits import read_labelled
 
 from .spaces import make_space, write_space
 
-BY_EPOCH = {"epochs": 5, "batch_size": 16, "learning_rate": 0.02, "double_softmax": True}
+BY_EPOCH = {"epochs": 5, "batch_size": 16, "learning_rate": 0.02, "double_softmax": True, "tiles": "even"}
 CONVERGED = {"c_grid": [1.0, 0.01], "validation_fraction": 0.3}
 KNN = {"k_grid": [1, 3, 200], "max_tiles": 10_000, "validation_fraction": 0.3}
 MLP = {"layers": [1, 2], "width": 8, "learning_rates": [0.01, 0.001], "batch_size": 16, "max_epochs": 6, "patience": 2,
@@ -62,8 +63,8 @@ def fit(tmp_path):
 
 @pytest.fixture
 def by_epoch(tmp_path):
-    def call(embedding, tiles, seed=3, **changes):
-        path = write_space(tmp_path / "space.h5", embedding, tiles)
+    def call(embedding, table, seed=3, **changes):
+        path = write_space(tmp_path / "space.h5", embedding, table)
         fit_by_epoch(path, "fold1", BY_EPOCH | changes, seed, tmp_path / "by_epoch.tsv")
         return read_table(tmp_path / "by_epoch.tsv", ("split",))
 
@@ -116,7 +117,7 @@ def test_training_agrees_with_a_plain_loop_over_weights():
     rows = np.arange(1, 11)
     inputs, kept = np.column_stack([embedding, np.ones(12)])[rows], label[rows]
     settings_ = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05, "double_softmax": False}
-    got = list(train_by_epoch(embedding, label, rows, 2, settings_, 11))
+    got = list(train_by_epoch(embedding, label, lambda epoch: three_passes(rows, 11, epoch), 2, settings_, 11))
     limit = (6 / (3 + 2)) ** 0.5
     weight = np.random.default_rng([11, 0]).uniform(-limit, limit, (4, 2))
     weight[3] = 0
@@ -163,6 +164,92 @@ def test_test_tiles_do_not_reach_the_by_epoch_training(by_epoch):
     train = one["split"] == "train"
     assert one[train].equals(two[train])
     assert not one[~train].equals(two[~train])
+
+
+TRIPLETS = {"tile_s": 1.0, "neighbourhood_s": 2.0, "distant": "other_clip"}
+
+
+@pytest.fixture
+def long_clips(tmp_path):
+    """Clips of five tiles, in another order than that of time, of which one has no label; with the file."""
+    embedding, tiles = make_space(classes=2, tiles=5, separation=0.7)
+    tiles.loc[tiles["clip"] == "s0_1-0-n0", "label"] = ""
+    order = np.random.default_rng(5).permutation(len(tiles))
+    embedding, tiles = embedding[order], tiles.iloc[order].reset_index(drop=True)
+    path = write_space(tmp_path / "long.h5", embedding, tiles)
+    return embedding, tiles, path, read_labelled(path, "fold1")
+
+
+@pytest.mark.parametrize("distant", ["other_clip", "other_session"])
+def test_drawn_triplets_keep_their_rule_tile_by_tile(long_clips, distant):
+    """Held against what the table of tiles says of every tile drawn."""
+    _, tiles, path, space = long_clips
+    trained, scored = triplet_draws(path, space, TRIPLETS | {"distant": distant}, 3)
+    table = tiles.iloc[space.row].reset_index(drop=True)
+    gaps = set()
+    for split, fold in (("train", "fold2"), ("test", "fold1")):
+        inside = table[table["fold"] == fold]
+        for epoch in (1, 2, 3):
+            drawn = scored[split](epoch).reshape(-1, 3)
+            assert sorted(drawn[:, 0]) == sorted(inside.index)  # every labelled tile of the split is an anchor once
+            for anchor, neighbour, far in ([table.iloc[place] for place in three] for three in drawn):
+                assert neighbour["clip"] == anchor["clip"]
+                gaps.add(abs(neighbour["start_s"] - anchor["start_s"]))
+                own = "clip" if distant == "other_clip" else "session"
+                assert far[own] != anchor[own]
+                assert far["fold"] == neighbour["fold"] == fold
+    assert gaps == {1.0, 2.0}
+    assert np.array_equal(trained(2), scored["train"](2))
+    assert not np.array_equal(trained(1), trained(2))
+    assert np.array_equal(trained(2), triplet_draws(path, space, TRIPLETS | {"distant": distant}, 3)[0](2))
+    assert not np.array_equal(trained(2), triplet_draws(path, space, TRIPLETS | {"distant": distant}, 4)[0](2))
+
+
+def test_every_neighbour_and_every_distant_clip_is_as_likely_as_the_others(long_clips):
+    _, tiles, path, space = long_clips
+    trained, _ = triplet_draws(path, space, TRIPLETS, 3)
+    table = tiles.iloc[space.row].reset_index(drop=True)
+    drawn = np.concatenate([trained(epoch) for epoch in range(1, 401)]).reshape(-1, 3)
+    middle = table.index[(table["clip"] == "s1_1-0-n0") & (table["start_s"] == 2.0)][0]
+    here = drawn[drawn[:, 0] == middle]
+    assert len(here) == 400
+    # Four neighbours of probability 1/4 in 400 draws: 100 each with a standard deviation of 8.7.
+    counts = table["start_s"][here[:, 1]].value_counts()
+    assert set(counts.index) == {0.0, 1.0, 3.0, 4.0}
+    assert counts.between(100 - 5 * 8.7, 100 + 5 * 8.7).all()
+    clips = table["clip"][here[:, 2]].value_counts()
+    others = set(table.loc[table["fold"] == "fold2", "clip"]) - {"s1_1-0-n0"}
+    mean = 400 / len(others)
+    assert set(clips.index) == others
+    assert clips.between(mean - 5 * mean**0.5, mean + 5 * mean**0.5).all()
+
+
+def test_redrawn_tiles_are_what_is_trained_on_and_scored(long_clips, tmp_path):
+    """Every number of the table against a slow plain version that goes through the tiles one by one."""
+    _, _, path, space = long_clips
+    settings_ = BY_EPOCH | {"batch_size": 15, "epochs": 2, "tiles": "triplets", "triplets": TRIPLETS}
+    fit_by_epoch(path, "fold1", settings_, 3, tmp_path / "redrawn.tsv")
+    table = read_table(tmp_path / "redrawn.tsv", ("softmax", "split"))
+    trained, scored = triplet_draws(path, space, TRIPLETS, 3)
+    weights = list(train_by_epoch(space.embedding, space.label, trained, 2, settings_, 3))
+    for epoch, weight in enumerate(weights, start=1):
+        for split in ("train", "test"):
+            counts, losses = np.zeros((2, 2)), []
+            for tile in scored[split](epoch):
+                logits = np.append(space.embedding[tile], 1.0) @ weight
+                counts[space.label[tile], logits.argmax()] += 1
+                losses.append(loss_and_gradient(logits[None], space.label[[tile]], True)[0][0])
+            f1 = [2 * counts[k, k] / (counts[k].sum() + counts[:, k].sum()) for k in (0, 1)]
+            (row,) = table[(table["epoch"] == epoch) & (table["split"] == split)].to_dict("records")
+            assert row["macro_f1"] == pytest.approx(np.mean(f1))
+            assert row["cross_entropy"] == pytest.approx(np.mean(losses))
+    fit_by_epoch(path, "fold1", settings_ | {"tiles": "even"}, 3, tmp_path / "even.tsv")
+    assert not table.equals(read_table(tmp_path / "even.tsv", ("softmax", "split")))
+
+
+def test_a_split_of_single_tiles_has_no_triplets(by_epoch):
+    with pytest.raises(InputError, match="triplets needs a labelled clip of two tiles in the train split; its 36"):
+        by_epoch(*make_space(tiles=1), tiles="triplets", triplets=TRIPLETS)
 
 
 def test_no_labels_leave_headers_only(by_epoch, fit):

@@ -15,6 +15,7 @@ from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import file_digest, write_table
 from lambdascape.flags import FLAGS
 from lambdascape.hyperparameters import in_words
+from lambdascape.protocols import compare_protocols
 from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, flagged
@@ -288,7 +289,7 @@ def test_a_large_drawing_is_shown_as_its_png(tmp_path: Path, monkeypatch: Any) -
     assert write(FakeStudy(tmp_path)).count("data:image/png;base64,") == len(FIGURES)
 
 
-@pytest.mark.parametrize("name", [*FIGURES, "workflow"])
+@pytest.mark.parametrize("name", [*FIGURES, "protocols", "workflow"])
 def test_captions_are_plain_text_for_both_reports(name: str) -> None:
     path = CAPTIONS / f"{name}.rst"
     assert caption_html(path).startswith("<p><strong>")
@@ -495,6 +496,33 @@ def test_table_1_leaves_no_setting_out_and_marks_what_differs(tmp_path: Path) ->
     for block in ("features", "split", "triplets", "network", "training", "geometry", "statistics"):
         for key in set(CONFIG[block]) - {"n_shards", "tensorboard"}:
             assert in_words(key)[0] in shown
+
+
+def test_table_1_tells_the_epochs_of_training_from_those_of_the_probe(tmp_path: Path) -> None:
+    points = ({"l2": 1.0, "epochs": 50, "probe_epochs": 12}, {"l2": 0.01, "epochs": 30, "probe_epochs": 20})
+    study = FakeStudy(tmp_path, points=points)
+    rows = pd.read_csv(study.tables["runs"], sep="\t")
+    sweep = read_sweep(study.tables["runs"])
+    found = {row["name"]: row for group in table_1(CONFIG, rows, sweep).values() for row in group}
+    assert found["Epochs"]["value"] == "50, 30"
+    assert found["Epochs of the probe"]["value"] == "12, 20"
+    assert found["Batch size of the probe"]["value"] == "64 tiles"
+    assert sweep.others_in_words == "epochs and epochs of the probe"
+
+
+def test_a_study_that_is_compared_with_none_has_no_section_on_it_and_one_that_is_has(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path / "own", points=({"l2": 1.0}, {"l2": 0.1}, {"l2": 0.01}))
+    assert "Against another study" not in write(study)
+    other = FakeStudy(tmp_path / "other", seeds=(1,), score=lambda point, seed: 0.5 + 0.1 * np.log10(point["l2"]))
+    path = tmp_path / "protocols.tsv"
+    compare_protocols(["as-published", "strict"], other.tables, study.tables, 0.95, path)
+    study.tables["protocols"] = [path]
+    page = Page(write(study, config=CONFIG | {"protocol": "strict"}))
+    assert "Against another study" in page.text
+    words = "From as-published to strict, by macro-F1 per clip, converged probe: "
+    assert f"{words}3 of 3 pairs of λ stand in the other order." in page.text
+    assert "as-published rests on one seed: a changed order may be chance." in page.text
+    assert "Protocol strict: one schedule and one budget for all runs, several seeds." in page.text
 
 
 def test_times_are_summed_by_stage_and_missing_ones_are_a_dash(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def labelled(session_labels):
     classes = [f"class{k}" for k in range(label.max() + 1)]
     embedding, test = np.zeros((len(rows), 2), np.float32), sessions[session] == "test"
     return LabelledSpace(
-        embedding, label, classes, len(classes), session, sessions.tolist(), session, np.arange(len(rows)), test
+        *(embedding, label, classes, len(classes), session, sessions.tolist(), session, np.arange(len(rows)), test),
+        row=np.arange(len(rows)),
     )
 
 
@@ -37,6 +38,7 @@ def test_the_test_split_is_the_test_fold_and_keeps_only_labelled_tiles(tmp_path)
     kept = (tiles["label"] != "").to_numpy()
     assert len(space.label) == kept.sum() < len(tiles)
     assert np.array_equal(space.embedding, embedding[kept])
+    assert np.array_equal(space.row, np.flatnonzero(kept))
     assert [space.classes[k] for k in space.label] == tiles["label"][kept].tolist()
     assert np.array_equal(space.test, (tiles["fold"] == "fold2").to_numpy()[kept])
 

@@ -36,6 +36,45 @@ def test_a_job_is_told_its_own_run_and_no_other(config: dict[str, Any]) -> None:
     assert few.seed_of(one) == more.seed_of(one) == few.space_seed_of(one) == 2
 
 
+def test_an_arm_may_set_the_epochs_of_its_own_probe(config: dict[str, Any]) -> None:
+    arms = [{"l2": 1.0, "probe_epochs": 12}, {"l2": 0.1}]
+    found = study(config, "sweep", arms=arms)
+    epochs = {name: found.by_epoch_settings_of(SimpleNamespace(space=name))["epochs"] for name in found.spaces}
+    assert epochs == {name: 12 if name.startswith("l2~1_") else 20 for name in found.spaces}
+    assert {row["run"]: row["probe_epochs"] for row in found.run_rows} == epochs
+    assert all("probe_epochs" not in found.settings_of(SimpleNamespace(run=name)) for name in found.runs)
+    assert not any("probe_epochs" in row for row in study(config).run_rows)
+
+
+def test_only_a_probe_that_draws_triplets_is_told_their_rule(config: dict[str, Any]) -> None:
+    space = SimpleNamespace(space="l2~0.1_seed~2")
+    assert study(config).by_epoch_settings_of(space) == config["probes"]["by_epoch"]
+    probes = config["probes"] | {"by_epoch": config["probes"]["by_epoch"] | {"tiles": "triplets"}}
+    found = Study(config | {"probes": probes}, ".", [])
+    for name in (space.space, "mean_logmel", "untrained_seed~1"):
+        assert found.by_epoch_settings_of(SimpleNamespace(space=name))["triplets"] == config["triplets"]
+
+
+def test_a_study_is_compared_with_one_that_has_been_run(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alone, compared = study(config), Study(config | {"compare_with": "other"}, ".", [])
+    assert alone.problems() == []
+    assert not {"protocols"} & {*alone.tables, *alone.figures, *alone.protocols}
+    assert compared.tables[-1] == compared.figures[-1] == "protocols"
+    assert compared.protocols == ["results/demo/tables/protocols.tsv"]
+    (found,) = compared.problems()
+    assert found.startswith(
+        "compare_with: must name a study that has been run here; of other there is no results/other/"
+    )
+    assert found.endswith("Run it first: make run STUDY=<its file>")
+    for path in map(Path, compared.other_tables.values()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert compared.problems() == []
+
+
 def test_references_do_not_depend_on_l2_or_training(config: dict[str, Any]) -> None:
     plain = study(config).reference_settings
     assert study(config, "network", l2=5.0).reference_settings == plain

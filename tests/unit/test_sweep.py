@@ -57,6 +57,24 @@ def test_values_that_share_a_name_are_refused() -> None:
         expand({"axes": {"l2": [0.1, 0.1 + 1e-13]}, "seeds": [1]}, BASE)
 
 
+def test_the_epochs_of_an_arms_probe_are_no_part_of_its_run() -> None:
+    arms = [{"l2": 1.0, "epochs": 50, "probe_epochs": 12}, {"l2": 0.1, "epochs": 30}]
+    runs = expand({"axes": {}, "arms": arms, "seeds": [1]}, BASE)
+    assert list(runs) == ["l2~1_epochs~50_seed~1", "l2~0.1_epochs~30_seed~1"]
+    assert [run.get("probe_epochs") for run in runs.values()] == [12, None]
+    bare = expand({"axes": {}, "arms": [{"l2": 1.0, "epochs": 50}, arms[1]], "seeds": [1]}, BASE)
+    for name, run in bare.items():
+        assert {block: runs[name][block] for block in BASE} == {block: run[block] for block in BASE}
+
+
+def test_arms_that_differ_in_their_probes_epochs_alone_are_refused() -> None:
+    arms = [{"l2": 1.0, "probe_epochs": 12}, {"l2": 1.0, "probe_epochs": 20}]
+    with pytest.raises(InputError, match="each run must differ from the others; two are l2~1_seed~1"):
+        expand({"axes": {}, "arms": arms, "seeds": [1]}, BASE)
+    with pytest.raises(InputError, match="an arm must set a key of triplets, network or training beside probe_epochs"):
+        expand({"axes": {}, "arms": [{"probe_epochs": 12}], "seeds": [1]}, BASE)
+
+
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(InputError, match="must be one of triplets, network or training; got 'sr'"):
         expand({"axes": {"sr": [1]}, "seeds": [1]}, BASE)

@@ -33,7 +33,7 @@ def outputs(folder, probe):
 def probe_files(folder, embedding, tiles):
     folder.mkdir()
     space = write_space(folder / "space.h5", embedding, tiles)
-    settings = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "double_softmax": [False, True]}
+    settings = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "double_softmax": [False, True], "tiles": "even"}
     fit_by_epoch(space, "fold1", settings, 1, folder / "by_epoch.tsv")
     settings = {"c_grid": [0.1, 1.0], "validation_fraction": 0.3}
     fit_converged(space, "fold1", settings, 1, *outputs(folder, "converged"))

@@ -28,6 +28,25 @@ def test_the_published_study_plans_its_three_arms_without_the_data(checkout: Che
     assert "workflow/report/published_curves.csv" in run.stdout
 
 
+def test_both_protocols_plan_their_arms_without_the_data(checkout: Checkout, repo: Path) -> None:
+    planned = checkout.planned(config=str(repo / "studies/regularisation_as_published.yaml"))
+    assert (planned["train_model"], planned["fit_by_epoch"]) == (3, 5)
+    planned = checkout.planned(config=str(repo / "studies/regularisation_strict.yaml"))
+    assert (planned["train_model"], planned["fit_by_epoch"]) == (30, 36)
+    assert "draw_protocols" not in planned
+
+
+def test_a_study_to_compare_with_must_have_been_run(checkout: Checkout) -> None:
+    (checkout.folder / "second.yaml").write_text("study: second\ncompare_with: first\n")
+    run = checkout.snakemake("--dry-run", config="second.yaml")
+    assert run.returncode != 0
+    assert (
+        "compare_with: must name a study that has been run here; of first there is no results/first/runs.tsv"
+        in run.stdout
+    )
+    assert "Traceback" not in run.stdout
+
+
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [

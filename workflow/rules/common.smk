@@ -16,7 +16,7 @@ from lambdascape.claims.check import find
 from lambdascape.claims.check import problems as problems_of_claims
 from lambdascape.configuration import problems
 from lambdascape.provenance import fingerprint
-from lambdascape.study import FIGURES, TABLES, Study
+from lambdascape.study import Study
 
 schema = workflow.source_path("../schemas/config.schema.yaml")
 with open(schema, encoding="utf-8") as stream:
@@ -33,6 +33,9 @@ if found:
     raise WorkflowError("The claims cannot be judged:\n  " + "\n  ".join(found))
 overlays = [os.path.relpath(file, workflow.basedir) for file in workflow.overwrite_configfiles]
 study = Study(config, checkout, overlays)
+found = study.problems()
+if found:
+    raise WorkflowError("The config cannot be used:\n  " + "\n  ".join(found))
 report_folder = os.path.relpath(os.path.join(workflow.basedir, "workflow", "report"))
 
 

@@ -3,7 +3,9 @@
 
 rule figures:
     input:
-        figures=expand("results/{study}/figures/{figure}.{kind}", study=study.name, figure=FIGURES, kind=["svg", "png"]),
+        figures=expand(
+            "results/{study}/figures/{figure}.{kind}", study=study.name, figure=study.figures, kind=["svg", "png"]
+        ),
     localrule: True
 
 

@@ -26,7 +26,7 @@ rule fit_by_epoch:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=config["probes"]["by_epoch"],
+        settings=study.by_epoch_settings_of,
         seed=study.space_seed_of,
         test_fold=config["split"]["test_fold"],
         code=fingerprint("fit_by_epoch"),

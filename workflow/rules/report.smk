@@ -10,9 +10,9 @@ rule report:
 rule write_report:
     input:
         template=f"{report_folder}/index.html.j2",
-        captions=expand("{folder}/{figure}.rst", folder=report_folder, figure=FIGURES),
-        figures=expand("results/{{study}}/figures/{figure}.svg", figure=FIGURES),
-        pictures=expand("results/{{study}}/figures/{figure}.png", figure=FIGURES),
+        captions=expand("{folder}/{figure}.rst", folder=report_folder, figure=study.figures),
+        figures=expand("results/{{study}}/figures/{figure}.svg", figure=study.figures),
+        pictures=expand("results/{{study}}/figures/{figure}.png", figure=study.figures),
         clips=study.clips,
         rejected=study.rejected,
         warnings=study.warnings,
@@ -27,6 +27,7 @@ rule write_report:
         selection="results/{study}/tables/selection.tsv",
         mechanism="results/{study}/tables/mechanism.tsv",
         claims="results/{study}/tables/claims.tsv",
+        protocols=study.protocols,
         sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *claims],
     output:
         page="results/{study}/report/index.html",
@@ -40,7 +41,7 @@ rule write_report:
         mem_mb=1000,
         runtime=10,
     params:
-        figures=list(FIGURES),
+        figures=study.figures,
         about=study.about,
         code=fingerprint("write_report"),
     script:

@@ -4,7 +4,7 @@
 rule tables:
     input:
         runs=f"results/{study.name}/runs.tsv",
-        tables=expand("results/{study}/tables/{table}.tsv", study=study.name, table=TABLES),
+        tables=expand("results/{study}/tables/{table}.tsv", study=study.name, table=study.tables),
     localrule: True
 
 

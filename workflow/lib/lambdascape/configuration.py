@@ -20,6 +20,8 @@ DEMO_NAMES = (
     "Synthetic rooms in the layout of DCASE 2018 Task 5",
     "made by this workflow, free to use",
 )
+# Settings that decide how long and by which schedule a network is trained.
+BUDGET = ("epochs", "batch_size", "learning_rate", "lr_schedule", "lr_decay_steps", "lr_decay_rate")
 KINDS = {
     "number": "a number",
     "integer": "a whole number",
@@ -181,15 +183,52 @@ def _contradictions(config: dict[str, Any]) -> Iterator[str]:
         )
     yield from _contradictions_of_source(dataset)
     yield from _borrowed_names(config)
+    if config["compare_with"] == config["study"]:
+        yield f"compare_with: must name another study than this one; got its own name, {config['study']!r}"
     if config["sweep"]["arms"] is None and not any(config["sweep"]["axes"].values()):
         yield "sweep.axes: must have at least one axis with values; got none"
         return
     try:
         runs = sweep.expand(config["sweep"], config)
+        yield from _contradictions_of_protocol(config, runs)
         for slug, run in runs.items():
             yield from (f"{line} (run {slug})" for line in _contradictions_of(run, features))
     except InputError as error:
         yield str(error)
+
+
+def _contradictions_of_protocol(config: dict[str, Any], runs: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Rules of the two protocols, and of the published probe's tiles."""
+    probe, protocol = config["probes"]["by_epoch"], config["protocol"]
+    if probe["tiles"] == "triplets" and probe["batch_size"] % 3:
+        yield (
+            "probes.by_epoch.batch_size: must be a multiple of 3 where its tiles are those of triplets; got "
+            f"{probe['batch_size']}"
+        )
+    if protocol == "as_published":
+        for key, value in (("tiles", "triplets"), ("double_softmax", True)):
+            if probe[key] != value:
+                rule = f"must be {str(value).lower()} under protocol: as_published"
+                yield f"probes.by_epoch.{key}: {rule}; got {shown(probe[key])}"
+    if protocol == "strict":
+        yield from _several_budgets(runs)
+        seeds, least = len(config["sweep"]["seeds"]), config["sweep"]["least_seeds"]
+        if seeds < least:
+            yield f"sweep.seeds: must be at least {least} (sweep.least_seeds) under protocol: strict; got {seeds}"
+
+
+def _several_budgets(runs: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What gives the runs of a strict study more than one schedule or budget."""
+    if any(run["training"]["early_stopping"] is not None for run in runs.values()):
+        yield "training.early_stopping: must be null under protocol: strict, for it gives each run epochs of its own"
+    for key in BUDGET:
+        found = list(dict.fromkeys(run["training"][key] for run in runs.values()))
+        if len(found) > 1:
+            values = ", ".join(map(str, found))
+            rule = "must be the same for all runs under protocol: strict (one schedule, one budget)"
+            yield f"sweep: {key} {rule}; got {values}"
+    if len({run.get(sweep.PROBE_EPOCHS) for run in runs.values()}) > 1:
+        yield f"sweep.arms: {sweep.PROBE_EPOCHS} must be the same for all arms under protocol: strict"
 
 
 def _contradictions_of_source(dataset: dict[str, Any]) -> Iterator[str]:

@@ -96,6 +96,7 @@ TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
         Hyperparameter("probes.by_epoch.batch_size", "Batch size of the probe", "tiles", 384),
         Hyperparameter("probes.by_epoch.learning_rate", "Learning rate of the probe", published=1e-5),
         Hyperparameter("probes.by_epoch.double_softmax", "Softmax applied twice", published=True),
+        Hyperparameter("probes.by_epoch.tiles", "Tiles of an epoch of the probe", published="triplets"),
         Hyperparameter("probes.converged.c_grid", "Converged probe: inverse penalty C among"),
         Hyperparameter("probes.converged.validation_fraction", "Share of training sessions that choose C"),
         Hyperparameter("split.probe_folds", "Folds on which the converged probe is scored"),
@@ -130,6 +131,7 @@ TOLD_ELSEWHERE = (
     "dataset.licence",
     "sweep.axes",
     "sweep.arms",
+    "sweep.least_seeds",
     "training.tensorboard",
     "features.n_shards",
     "probes.knn",
@@ -138,11 +140,23 @@ TOLD_ELSEWHERE = (
 )
 
 
+# Columns of runs.tsv that are called otherwise in the config.
+COLUMNS = {"probe_epochs": "probes.by_epoch.epochs"}
+
+PROTOCOLS = {
+    "free": "none: the runs may differ in what the study likes, and the number of seeds is its own",
+    "as_published": "as published: each arm has its own budget and schedule, and the published probe is scored per "
+    "tile, on triplets that are drawn anew in every epoch",
+    "strict": "strict: one schedule and one budget for all runs, several seeds",
+}
+
+
 def in_words(column: str) -> tuple[str, str]:
     """Name and unit of a column of runs.tsv, such as `margin`; unknown ones keep their name."""
+    key = COLUMNS.get(column, column)
     for rows in TABLE_1.values():
         for row in rows:
-            if row.key.rsplit(".", 1)[-1] == column:
+            if key in (row.key, row.key.rsplit(".", 1)[-1]):
                 return row.name, row.unit
     return column.replace("_", " "), ""
 

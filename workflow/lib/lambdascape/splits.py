@@ -31,6 +31,7 @@ class LabelledSpace:
         moment: shape (tile,), a number; the tiles of one moment, whatever their node, form one clip to be scored.
         segment: shape (tile,), a number; the tiles that one node heard in one moment, in whatever channel.
         test: shape (tile,); True in the test split, False in the training split.
+        row: shape (tile,), the tile's row in the file of embeddings, which has unlabelled tiles too.
     """
 
     embedding: npt.NDArray[np.float32]
@@ -42,6 +43,7 @@ class LabelledSpace:
     moment: Integers
     segment: Integers
     test: Mask
+    row: Integers
 
 
 def in_test_split(tiles: pd.DataFrame, test_fold: str) -> Mask:
@@ -110,10 +112,13 @@ def read_folds(embeddings_path: str | Path, folds: list[str] | None = None) -> d
         embedding, fold = embedding[labelled], fold[labelled]
         columns = {column: (codes[labelled], texts) for column, (codes, texts) in columns.items()}
     _check_moments(columns)
-    return {name: _split(embedding, columns, fold == names.index(name), name) for name in folds or names}
+    row = np.flatnonzero(labelled)
+    return {name: _split(embedding, columns, fold == names.index(name), row, name) for name in folds or names}
 
 
-def _split(embedding: npt.NDArray[np.float32], columns: dict[str, Coded], test: Mask, test_fold: str) -> LabelledSpace:
+def _split(
+    embedding: npt.NDArray[np.float32], columns: dict[str, Coded], test: Mask, row: Integers, test_fold: str
+) -> LabelledSpace:
     label, labels = columns["label"]
     session, sessions = columns["session"]
     known, tested = np.unique(label[~test]), np.unique(label[test])
@@ -134,6 +139,7 @@ def _split(embedding: npt.NDArray[np.float32], columns: dict[str, Coded], test: 
         moment=moment,
         segment=moment * len(nodes) + node,
         test=test,
+        row=row,
     )
 
 

@@ -277,6 +277,16 @@ def read_coded_embeddings(
         return file["embedding"][:], {column: _coded(file[column]) for column in columns}
 
 
+def read_places(path: str | Path) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Read where the tiles of one space lie: a number for each tile's clip, and its start in the clip in seconds.
+
+    Raises:
+        InputError: see `open_checked`.
+    """
+    with open_checked(path, "embeddings") as file:
+        return _coded(file["clip"])[0], file["start_s"][:]
+
+
 def _coded(texts: h5py.Dataset) -> tuple[npt.NDArray[np.intp], list[str]]:
     seen: dict[str, int] = {}
     codes = np.empty(len(texts), np.intp)

@@ -219,22 +219,67 @@ class Study:
         seeds = self.untrained | {name: run["seed"] for name, run in self.runs.items()}
         return int(seeds.get(wildcards.space, self.config["sweep"]["seeds"][0]))
 
+    def by_epoch_settings_of(self, wildcards: Any) -> dict[str, Any]:
+        """Settings of the published probe of a space: its arm's epochs, and its rule for triplets where they count."""
+        settings = dict(self.config["probes"]["by_epoch"])
+        run = self.runs.get(wildcards.space, self.config)
+        settings["epochs"] = run.get(sweep.PROBE_EPOCHS, settings["epochs"])
+        return settings | ({"triplets": run["triplets"]} if settings["tiles"] == "triplets" else {})
+
     @property
     def run_rows(self) -> list[dict[str, Any]]:
         """Rows of runs.tsv: every space with its kind, its seed and every hyperparameter that it has."""
+        usual = {sweep.PROBE_EPOCHS: self.config["probes"]["by_epoch"]["epochs"]}
+        judged = usual if any(sweep.PROBE_EPOCHS in run for run in self.runs.values()) else {}
         trained = [
-            {"run": name, "kind": "trained", "seed": run["seed"]} | _flat(run) for name, run in self.runs.items()
+            {"run": name, "kind": "trained", "seed": run["seed"]}
+            | _flat(run)
+            | {key: run.get(key, value) for key, value in judged.items()}
+            for name, run in self.runs.items()
         ]
         penalties = ("l2", "l2_scope", "embedding_norm_penalty")
         shaped = {key: value for key, value in _flat(self.reference_settings).items() if key not in penalties}
-        untrained = [{"run": name, "kind": "untrained", "seed": seed} | shaped for name, seed in self.untrained.items()]
-        return [*trained, *untrained, {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]}]
+        untrained = [
+            {"run": name, "kind": "untrained", "seed": seed} | shaped | judged for name, seed in self.untrained.items()
+        ]
+        mean_logmel = {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]} | judged
+        return [*trained, *untrained, mean_logmel]
 
     @property
     def curves_behind(self) -> list[str]:
         """The published curves where the data set is the published one, to stand behind the study's own."""
         published = os.path.normpath(f"{self.checkout}/workflow/report/published_curves.csv")
         return [published] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables of the study."""
+        return [*TABLES, *(["protocols"] if self.config["compare_with"] else [])]
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures of the study."""
+        return [*FIGURES, *(["protocols"] if self.config["compare_with"] else [])]
+
+    @property
+    def protocols(self) -> list[str]:
+        """The table of both protocols where the study is compared with another one."""
+        return [f"results/{self.name}/tables/protocols.tsv"] if "protocols" in self.tables else []
+
+    @property
+    def other_tables(self) -> dict[str, str]:
+        """The tables of the study that this one is compared with, by name; empty where there is none."""
+        other = self.config["compare_with"]
+        tables = {"runs": "runs", "training": "tables/training", "scores": "tables/scores"}
+        return {name: f"results/{other}/{table}.tsv" for name, table in tables.items()} if other else {}
+
+    def problems(self) -> list[str]:
+        """What is not there of the study that this one is compared with, one line; empty when all is there."""
+        missing = [path for path in self.other_tables.values() if not Path(path).is_file()]
+        if not missing:
+            return []
+        rule = f"must name a study that has been run here; of {self.config['compare_with']} there is no {missing[0]}"
+        return [f"compare_with: {rule}. Run it first: make run STUDY=<its file>"]
 
     @property
     def page(self) -> str:

@@ -8,6 +8,8 @@ from lambdascape.errors import InputError
 Blocks = dict[str, dict[str, Any]]
 # A sweep may vary every key of these blocks of the config; a key stands in one of them only.
 SWEPT_BLOCKS = ("triplets", "network", "training")
+# An arm may set this too. It judges a run and is no part of it: not of its name, and not of what its training is told.
+PROBE_EPOCHS = "probe_epochs"
 
 
 def expand(sweep: dict[str, Any], base: Blocks) -> dict[str, dict[str, Any]]:
@@ -15,24 +17,29 @@ def expand(sweep: dict[str, Any], base: Blocks) -> dict[str, dict[str, Any]]:
 
     Args:
         sweep: `axes` (key to list of values, taken as a product; a key without values is left out) or `arms` (a list of
-            explicit settings, which then replaces `axes`), and `seeds`.
+            explicit settings, which then replaces `axes`), and `seeds`. An arm may also set `probe_epochs`.
         base: the config's blocks `triplets`, `network` and `training`, which hold for what a point does not set.
 
     Returns:
-        Slug to run, in the order of the config; a run is its three blocks and its `seed`.
+        Slug to run, in the order of the config; a run is its three blocks, its `seed`, and `probe_epochs` where its arm
+        sets them.
 
     Raises:
-        InputError: a key stands in none of the blocks, or two runs would have the same slug.
+        InputError: a key stands in none of the blocks, an arm sets none of theirs, or two runs would share a slug.
     """
-    points = sweep.get("arms") or _points(sweep["axes"])
+    arms = sweep.get("arms") or _points(sweep["axes"])
+    points = [{key: value for key, value in arm.items() if key != PROBE_EPOCHS} for arm in arms]
+    if not all(points):
+        raise InputError(f"sweep.arms: an arm must set a key of triplets, network or training beside {PROBE_EPOCHS}")
     named = [key for key in _keys(points) if len({repr(point.get(key)) for point in points}) > 1]
     named = named or _keys(points)[:1]
     runs: dict[str, dict[str, Any]] = {}
-    for point, seed in product(points, sweep["seeds"]):
+    for (arm, point), seed in product(zip(arms, points, strict=True), sweep["seeds"]):
         slug = run_slug({key: point.get(key, _block_of(key, base)[key]) for key in named}, seed)
         if slug in runs:
             raise InputError(f"sweep: each run must differ from the others; two are {slug}")
-        runs[slug] = _with_point(base, point) | {"seed": seed}
+        judged = {PROBE_EPOCHS: arm[PROBE_EPOCHS]} if PROBE_EPOCHS in arm else {}
+        runs[slug] = _with_point(base, point) | judged | {"seed": seed}
     return runs
 
 

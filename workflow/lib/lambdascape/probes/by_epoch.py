@@ -1,6 +1,6 @@
 """The published study's probe: a logistic layer trained by Adam, watched epoch by epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 
 from lambdascape.files import write_table
+from lambdascape.probes.drawing import Draw, even_draws, triplet_draws
 from lambdascape.probes.scoring import Posterior, all_classes, units_of
 from lambdascape.probes.standardised import chunks
 from lambdascape.scores import confusion_matrix, macro_f1
@@ -19,7 +20,6 @@ Floats = npt.NDArray[np.float64]
 
 EPOCH_COLUMNS = ["softmax", "epoch", "split", "macro_f1", "macro_f1_clip", "cross_entropy"]
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults of Adam
-PASSES = 3  # over the tiles in an epoch
 
 
 def fit_by_epoch(
@@ -37,51 +37,64 @@ def fit_by_epoch(
         embeddings_path: a file of `store.write_embeddings`.
         test_fold: fold whose tiles are the test split; all others train.
         settings: `epochs`, `batch_size` (tiles), `learning_rate`, and `double_softmax`: True applies a second
-            softmax in the loss, as the published code did, False does not; a list fits one probe for each.
-        seed: seed of the weights and, with the epoch, of the order of the tiles.
+            softmax in the loss, as the published code did, False does not; a list fits one probe for each; `tiles`:
+            `even` trains on every tile three times an epoch and scores each once, `triplets` trains on and scores the
+            tiles of triplets drawn anew in every epoch, as the published code did, see `drawing.triplet_draws`, for
+            which it also needs the block `triplets`. macro_f1_clip takes every tile once in both cases.
+        seed: seed of the weights and, with the epoch, of the tiles and their order.
         output: table softmax (double | single), epoch (1, 2, …), split (train | test), macro_f1, macro_f1_clip,
             cross_entropy; header only without labels.
 
     Raises:
-        InputError: see `splits.read_labelled`.
+        InputError: see `splits.read_labelled` and `drawing.triplet_draws`.
     """
     space = read_labelled(embeddings_path, test_fold)
     chosen = settings["double_softmax"]
     forms = chosen if isinstance(chosen, list) else [chosen]
     rows: list[tuple[Any, ...]] = []
     if space is not None:
+        redrawn = settings["tiles"] == "triplets"
+        draws = (
+            triplet_draws(embeddings_path, space, settings["triplets"], seed) if redrawn else even_draws(space, seed)
+        )
         for double in forms:
-            rows += _epoch_rows(space, settings | {"double_softmax": double}, seed)
+            rows += _epoch_rows(space, settings | {"double_softmax": double}, seed, *draws)
     write_table(pd.DataFrame(rows, columns=EPOCH_COLUMNS), output)
 
 
-def _epoch_rows(space: LabelledSpace, settings: dict[str, Any], seed: int) -> Iterator[tuple[Any, ...]]:
-    training = np.flatnonzero(~space.test)
+def _epoch_rows(
+    space: LabelledSpace, settings: dict[str, Any], seed: int, trained: Draw, scored: Mapping[str, Draw]
+) -> Iterator[tuple[Any, ...]]:
     softmax = "double" if settings["double_softmax"] else "single"
-    weights = train_by_epoch(space.embedding, space.label, training, space.n_known, settings, seed)
+    weights = train_by_epoch(space.embedding, space.label, trained, space.n_known, settings, seed)
     for epoch, weight in enumerate(weights, start=1):
         for split, rows in (("train", ~space.test), ("test", space.test)):
             posterior, loss = _judged(space, rows, weight, settings["double_softmax"])
-            scores = [_macro_f1(space, unit[1], unit[2]) for unit in units_of(space, rows, posterior)]
-            yield softmax, epoch, split, *scores, loss
+            scores = {name: (found.argmax(axis=1), label) for name, found, label, _ in units_of(space, rows, posterior)}
+            drawn = (np.cumsum(rows) - 1)[scored[split](epoch)]  # positions among the tiles of `rows`
+            predicted, label = scores["tile"]
+            f1 = _macro_f1(space, predicted[drawn], label[drawn])
+            yield softmax, epoch, split, f1, _macro_f1(space, *scores["clip"]), float(np.nanmean(loss[drawn]))
 
 
-def _judged(space: LabelledSpace, rows: Mask, weight: Floats, double_softmax: bool) -> tuple[Posterior, float]:
-    """Probabilities of the tiles of `rows`, shape (tile of `rows`, class), and the mean loss.
+def _judged(space: LabelledSpace, rows: Mask, weight: Floats, double_softmax: bool) -> tuple[Posterior, Floats]:
+    """Probabilities of the tiles of `rows`, shape (tile of `rows`, class), and their losses, shape (tile of `rows`,).
 
-    A class that the training split lacks has no output: it is never predicted, and its tiles have no loss.
+    A class that the training split lacks has no output: it is never predicted, and the loss of its tiles is missing.
     """
     posteriors, losses = [], []
     for chunk in chunks(rows):
         logits = with_bias(space.embedding[chunk]) @ weight  # (tile, known class)
         posteriors.append(all_classes(space, np.arange(space.n_known), softmax(logits, axis=1)))
         known = space.label[chunk] < space.n_known
-        losses.append(loss_and_gradient(logits[known], space.label[chunk][known], double_softmax)[0])
-    return np.concatenate(posteriors), float(np.concatenate(losses).mean())
+        loss = np.full(len(logits), np.nan)
+        loss[known] = loss_and_gradient(logits[known], space.label[chunk][known], double_softmax)[0]
+        losses.append(loss)
+    return np.concatenate(posteriors), np.concatenate(losses)
 
 
-def _macro_f1(space: LabelledSpace, posterior: Posterior, label: Integers) -> float:
-    return float(macro_f1(confusion_matrix(label, posterior.argmax(axis=1), len(space.classes))))
+def _macro_f1(space: LabelledSpace, predicted: Integers, label: Integers) -> float:
+    return float(macro_f1(confusion_matrix(label, predicted, len(space.classes))))
 
 
 def with_bias(embedding: npt.NDArray[Any]) -> Floats:
@@ -92,7 +105,7 @@ def with_bias(embedding: npt.NDArray[Any]) -> Floats:
 def train_by_epoch(
     embedding: npt.NDArray[Any],
     label: Integers,
-    rows: Integers,
+    drawn: Draw,
     n_classes: int,
     settings: dict[str, Any],
     seed: int,
@@ -102,7 +115,7 @@ def train_by_epoch(
     Args:
         embedding: shape (tile, dim).
         label: shape (tile,), index of the class.
-        rows: numbers of the tiles to train on; the others are not looked at.
+        drawn: the tiles to train on in an epoch, in their order; the others are not looked at.
         n_classes: number of classes.
         settings: see `fit_by_epoch`.
         seed: see `fit_by_epoch`.
@@ -110,9 +123,7 @@ def train_by_epoch(
     Yields:
         Weights of shape (dim + 1, class).
 
-    An epoch takes every tile three times, in three random orders: the published probe sees each tile as anchor, as
-    neighbour and, on average, once as distant tile. The update is
-    Adam's (Kingma & Ba 1412.6980, section 2, last paragraph), as Keras computes it.
+    The update is Adam's (Kingma & Ba 1412.6980, section 2, last paragraph), as Keras computes it.
     """
     dim = embedding.shape[1]
     limit = np.sqrt(6 / (dim + n_classes))  # Glorot & Bengio 2010, eq. 16
@@ -121,8 +132,7 @@ def train_by_epoch(
     first, second = np.zeros_like(weight), np.zeros_like(weight)
     step, size = 0, settings["batch_size"]
     for epoch in range(1, settings["epochs"] + 1):
-        rng = np.random.default_rng([seed, epoch])
-        order = rows[np.concatenate([rng.permutation(len(rows)) for _ in range(PASSES)])]
+        order = drawn(epoch)
         for start in range(0, len(order), size):
             batch, step = order[start : start + size], step + 1
             inputs = with_bias(embedding[batch])

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from lambdascape.figures.sweep import Sweep
-from lambdascape.hyperparameters import TABLE_1, TOLD_ELSEWHERE, Hyperparameter
+from lambdascape.hyperparameters import COLUMNS, TABLE_1, TOLD_ELSEWHERE, Hyperparameter
 from lambdascape.report.tables import NOTHING, shown
+from lambdascape.sweep import SWEPT_BLOCKS
 
 SAME, DIFFERENT = "same", "different"
 # The blocks of the config that decide numbers.
@@ -39,12 +40,12 @@ def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[st
         know stand in a last group, so that none is left out.
     """
     values = dict(_leaves({block: config[block] for block in BLOCKS if block in config}))
-    swept = {key: _values(runs, key) for key in (sweep.key, *sweep.others) if key}
+    swept = {_place(key, config): _values(runs, key) for key in (sweep.key, *sweep.others) if key}
     groups: dict[str, list[Row]] = {}
     for group, hyperparameters in TABLE_1.items():
         groups[group] = []
         for one in hyperparameters:
-            value = swept.get(one.key.rsplit(".", 1)[-1], values.pop(one.key, None))
+            value = swept.get(one.key, values.pop(one.key, None))
             values.pop(one.key, None)
             groups[group].append(_row(one, value))
     hidden = TOLD_ELSEWHERE if config["dataset"]["adapter"] == "demo" else (*TOLD_ELSEWHERE, "dataset.demo")
@@ -52,6 +53,12 @@ def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[st
     if rest:
         groups["Further settings"] = [_row(Hyperparameter(key, key), value) for key, value in rest.items()]
     return groups
+
+
+def _place(column: str, config: dict[str, Any]) -> str:
+    """Where in the config a column of runs.tsv has its value: `training.epochs` for `epochs`, not the probe's."""
+    blocks = [block for block in SWEPT_BLOCKS if column in config.get(block, {})]
+    return f"{blocks[0]}.{column}" if blocks else COLUMNS.get(column, column)
 
 
 def _leaves(block: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -14,9 +14,12 @@ from markupsafe import Markup
 from lambdascape.errors import InputError
 from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
+from lambdascape.hyperparameters import PROTOCOLS
 from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
+from lambdascape.protocols import TEXT as PROTOCOL_TEXT
 from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import probe_tables
+from lambdascape.report import protocols as report_protocols
 from lambdascape.report import similarity as report_similarity
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
@@ -55,10 +58,11 @@ TITLES = {
     "similarity": "How much alike every two spaces are",
     "moves": "What moves a space: what varies, or the seed",
     "run_map": "A map of all runs",
+    "protocols": "The ranking in this study and in the one that it is compared with",
     "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
     "tiles": "Log-mel frames of a few tiles of each class",
 }
-WIDE = ("selection", "dynamics", "mechanism", "maps", "confusion", "similarity", "dataset", "tiles")
+WIDE = ("protocols", "selection", "dynamics", "mechanism", "maps", "confusion", "similarity", "dataset", "tiles")
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def write_report(
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
         tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, claims,
-            clips, rejected, warnings, unused_clips; more may be.
+            clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none; more may be.
         figures: name to path of the SVG, its PNG beside it; names that the template does not know come last.
         captions: name to path of the caption in reStructuredText, for every figure.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
@@ -137,6 +141,8 @@ def write_report(
             )
         ),
         hyperparameters=table_1(config, read["runs"], sweep),
+        protocol=PROTOCOLS[config["protocol"]],
+        **_protocols(tables.get("protocols", [])),
         dataset=config["dataset"],
         test_fold=config["split"]["test_fold"],
         sources=report_sources.facts(config, checkout),
@@ -160,6 +166,17 @@ def _comparisons(sweep: Sweep, read: Mapping[str, pd.DataFrame], level: float) -
         "comparison_table": report_comparisons.comparison_table(sweep, comparisons, level),
         "selection_sentence": report_comparisons.selection_sentence(sweep, selection),
         "selection_table": report_comparisons.selection_table(sweep, selection),
+    }
+
+
+def _protocols(paths: Any) -> dict[str, Any]:
+    """Sentences and table of the comparison with another study, by the name that the template uses."""
+    if not paths:
+        return {"protocol_sentences": [], "protocol_table": None}
+    table = read_table(paths[0], text=PROTOCOL_TEXT)
+    return {
+        "protocol_sentences": report_protocols.protocol_sentences(table),
+        "protocol_table": report_protocols.protocol_table(table),
     }
 
 
