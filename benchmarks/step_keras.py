@@ -1,10 +1,11 @@
 """One training step of this project, for `training.py`: a worker that answers each word on its input with seconds.
 
-step: a step on one resident batch; gemm: a square product of matrices; peak: most memory held, in MB
+step: a step on one resident batch; gemm: a square product of matrices; save: a checkpoint; peak: most memory, in MB
 """
 
 import argparse
 import resource
+import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -59,7 +60,8 @@ def main() -> None:
         import keras
         import numpy as np
 
-        from lambdascape.training import compiled_model
+        from lambdascape import checkpoints
+        from lambdascape.training import _arrays, compiled_model
 
         device = start("auto", deterministic=False)
         model = compiled_model(options.frames, options.mels, settings, 1, 1)
@@ -69,7 +71,13 @@ def main() -> None:
         )
         kind = "bfloat16" if options.precision == "bfloat16" else "float32"
         matrix = keras.ops.convert_to_tensor(rng.normal(size=(options.gemm, options.gemm)), kind)
+        folder = tempfile.mkdtemp()
+
+        def save() -> None:
+            checkpoints.save(f"{folder}/checkpoint.h5", "key", checkpoints.State(1, [], [], _arrays(model)))
+
         work = {
+            "save": save,
             "step": lambda: model.train_on_batch(tiles),
             "gemm": lambda: float(keras.ops.matmul(matrix, matrix)[0, 0]),
         }

@@ -86,6 +86,7 @@ def measure(frames: int, mels: int, batch: int, options: argparse.Namespace, tor
     ]
     seconds = {key: statistics.median(values[key] for values in rounds) for key in rounds[0]}
     gemm = max(2 * GEMM**3 / seconds[name, "gemm"] / 1e9 for name in workers)
+    save = statistics.median(own.ask("save") for _ in range(3))
     achieved = float(own.said[1]) / seconds["own", "step"]
     return {
         "tile": f"{frames} x {mels}",
@@ -102,6 +103,7 @@ def measure(frames: int, mels: int, batch: int, options: argparse.Namespace, tor
         "share_of_gemm": achieved / gemm,
         "peak_mb": {name: worker.ask("peak") for name, worker in workers.items()},
         "epoch_hours": EPOCH / (batch / seconds["own", "step"]) / 3600,
+        "checkpoint_s": save,
     }
 
 
@@ -114,8 +116,9 @@ def shown(row: dict[str, Any]) -> str:
         f"  times as fast as PyTorch: {row['ratio']['separate']:.2f} (separate), {row['ratio']['joint']:.2f} (joint)\n"
         f"  {row['gflops']:.0f} GFLOP/s, {row['share_of_gemm']:.2f} of a matrix product's {row['gemm_gflops']:.0f}\n"
         f"  {row['triplets_per_s']:.1f} triplets/s;"
-        f" an epoch of DCASE 2018 Task 5, fold 1, extrapolated: {row['epoch_hours']:.1f} h; "
-        f"peak memory {row['peak_mb']['own']:.0f} MB, PyTorch {row['peak_mb']['separate']:.0f} MB"
+        f" an epoch of DCASE 2018 Task 5, fold 1, extrapolated: {row['epoch_hours']:.1f} h, its checkpoint "
+        f"{row['checkpoint_s']:.2f} s\n"
+        f"  peak memory {row['peak_mb']['own']:.0f} MB, PyTorch {row['peak_mb']['separate']:.0f} MB"
     )
 
 
