@@ -4,14 +4,15 @@ TensorFlow writes the weights, JAX reads them: the same seed gives different one
 """
 
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 
-from lambdascape.batches import TileSource
+from lambdascape.batches import Batches, TileSource
 from lambdascape.dynamics import WatchLayers
 from lambdascape.network import build_embedder
-from lambdascape.training import make_optimiser
+from lambdascape.training import compiled_model, make_optimiser
 from lambdascape.triplet_model import TripletModel
 from networks import NETWORK, TRAINING, shallow
 
@@ -55,7 +56,19 @@ with shallow(1, 1):
         for _ in range(2):
             watched.fit(np.tile(tiles, (4, 1, 1, 1)), batch_size=16, shuffle=False, verbose=0, callbacks=callbacks)
         ends.append(flat([*watched.embedder.variables, *watched.optimizer.variables]))
+store = SimpleNamespace(frames=frames, tiles=lambda starts, length: frames[starts[..., None] + np.arange(length)])
+batches, ways = Batches(store, rng.integers(0, 461, size=(31, 3)), 39, 4), []
+with shallow(1):
+    for by_hand in (False, True):
+        ordered = compiled_model(39, 16, {"network": SETTINGS, "training": TRAINING}, 1, 8)
+        if by_hand:
+            for number in range(len(batches)):
+                ordered.train_on_batch(*batches[number])
+        else:
+            ordered.fit(batches.stream(), shuffle=False, verbose=0)
+        ways.append(flat(ordered.embedder.variables))
 found = {
+    "ways": ways,
     "losses": losses,
     "gradient": gradient,
     "weights": flat(five.embedder.variables),

@@ -49,3 +49,9 @@ def test_reading_changes_no_bit_on_either_backend(steps: list[dict[str, np.ndarr
     for step in steps:
         watched, alone = step["ends"]
         np.testing.assert_array_equal(watched, alone)
+
+
+def test_a_pass_learns_every_batch_once_and_in_order(steps: list[dict[str, np.ndarray]]) -> None:
+    for step in steps:
+        streamed, by_hand = step["ways"]
+        np.testing.assert_allclose(streamed, by_hand, atol=1e-6)

@@ -165,6 +165,15 @@ def test_damaged_frames_do_not_reach_the_accelerator(
         trained((tmp_path / "features.h5", audio[1]), tmp_path, SETTINGS)
 
 
+def test_damaged_frames_end_a_training_by_name(audio: tuple[Path, Path], tmp_path: Path) -> None:
+    data = bytearray(audio[0].read_bytes())
+    with store.h5py.File(audio[0]) as file:
+        data[file["frames"].id.get_offset() + 5000] ^= 1
+    (tmp_path / "features.h5").write_bytes(data)
+    with pytest.raises(InputError, match=r"those of clip 'clip\d' are damaged"):
+        trained((tmp_path / "features.h5", audio[1]), tmp_path, SETTINGS)
+
+
 def test_more_epochs_go_on_from_the_last_one_and_end_where_one_run_does(
     run: Path, audio: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

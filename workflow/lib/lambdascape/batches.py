@@ -1,6 +1,7 @@
 """The tiles of a batch of triplets: gathered by the host while a step runs, or on the accelerator inside the step."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from lambdascape.errors import InputError
 from lambdascape.store import Features
 from lambdascape.triplets import Ints
 
@@ -57,6 +59,7 @@ class Batches(keras.utils.PyDataset):
         self.length = length
         self.size = size
         self.resident = resident
+        self.failed: InputError | None = None
 
     def __len__(self) -> int:
         return -(-len(self.starts) // self.size)
@@ -80,5 +83,20 @@ class Batches(keras.utils.PyDataset):
     def _bands(self) -> int:
         return int(self.features.frames.shape[1])
 
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Let an `InputError` of a batch come out of the block as itself: TensorFlow wraps what a generator raises."""
+        try:
+            yield
+        except Exception:
+            if self.failed:
+                raise self.failed from None
+            raise
+
     def _each(self) -> Iterator[tuple[npt.NDArray[Any]]]:
-        return (self[number] for number in range(len(self)))
+        try:
+            for number in range(len(self)):
+                yield self[number]
+        except InputError as error:
+            self.failed = error
+            raise

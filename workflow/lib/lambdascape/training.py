@@ -134,18 +134,21 @@ class Run:
         started = time.monotonic()
         _seed_dropout(self.model.embedder, self.seed, number)
         triplets = _draw(self.features, self.tiles, self.settings, self.seed, number, "train")
-        learned = self._stream(triplets)
+        learned = self._batches(triplets)
         watch = StopWhenNotFinite(number)
         layers = WatchLayers(number, sampled_step(len(triplets), self.settings["training"]["batch_size"]))
-        self.model.fit(
-            learned,
-            epochs=number,
-            initial_epoch=number - 1,
-            shuffle=False,
-            verbose=0,
-            callbacks=[watch, layers, Progress(number)],
-        )
-        scored = self.model.evaluate(self._stream(self.held_out), verbose=0, return_dict=True, callbacks=[watch])
+        with learned.told():
+            self.model.fit(
+                learned.stream(),
+                epochs=number,
+                initial_epoch=number - 1,
+                shuffle=False,
+                verbose=0,
+                callbacks=[watch, layers, Progress(number)],
+            )
+        held_out = self._batches(self.held_out)
+        with held_out.told():
+            scored = self.model.evaluate(held_out.stream(), verbose=0, return_dict=True, callbacks=[watch])
         rate, seconds = float(ops.convert_to_numpy(self.model.optimizer.learning_rate)), time.monotonic() - started
         rows = [
             {"epoch": number, "split": split} | {name: float(means[name]) for name in MEASURES}
@@ -155,9 +158,9 @@ class Run:
         known = {"learning_rate": rate, "device": self.device, "seconds": seconds}
         return [row | flags_of(row) | known for row in rows], layers.rows
 
-    def _stream(self, starts: Ints) -> Any:
+    def _batches(self, starts: Ints) -> Batches:
         size, resident = self.settings["training"]["batch_size"], self.model.source.frames is not None
-        return Batches(self.features, starts, self.tiles["train"].frames, size, resident).stream()
+        return Batches(self.features, starts, self.tiles["train"].frames, size, resident)
 
     def _report(self, rows: Rows, seconds: float) -> None:
         """One line for the log."""
@@ -310,9 +313,16 @@ def compiled_model(
     )
     model = TripletModel(embedder, options["margin"], options["reduction"], source)
     model.compile(optimizer=make_optimiser(options, steps), jit_compile=devices.compiles(options["deterministic"]))
-    # With its variables made first, TensorFlow traces the step once instead of twice.
+    # With its variables made first, TensorFlow traces the step once instead of twice. A model that has seen no batch
+    # takes one from the first epoch on JAX, to see its shape, and puts those that wait behind it out of order.
     model.optimizer.build(embedder.trainable_variables)
+    model(keras.KerasTensor(*_batch_of(model.source, frames, mels)))
     return model
+
+
+def _batch_of(source: TileSource, frames: int, mels: int) -> tuple[tuple[int, ...], str]:
+    """Shape and kind of a batch of one triplet, see `batches.Batches`."""
+    return ((1, 3, frames, mels), "float16") if source.frames is None else ((1, 3), "int32")
 
 
 def _seed_dropout(embedder: keras.Model, seed: int, epoch: int) -> None:

@@ -234,7 +234,9 @@ def _parts(listing: Path) -> list[Path]:
 def _is_product(results: Results, path: Path) -> bool:
     place = path.relative_to(results.root).parts
     downloaded = place[0] == "datasets" and place[2:3] == (DOWNLOAD,)
-    return path.is_file() and len(place) > 1 and not (place[0] in NO_PRODUCTS or downloaded or path.name in MARKS)
+    watched = "tensorboard" in place  # event files, which grow while a training goes on
+    no_product = place[0] in NO_PRODUCTS or downloaded or watched or path.name in MARKS
+    return path.is_file() and len(place) > 1 and not no_product
 
 
 def left_overs(root: Path) -> Iterator[Path]:

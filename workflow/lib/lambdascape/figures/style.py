@@ -22,7 +22,6 @@ REFERENCE_COLOURS = {"untrained": "#8c6d46", "mean_logmel": "#4f6d7a"}
 NO_LABELS = "No labels: the probes were left out."
 PNG_DPI = 160
 COLUMNS = 3  # panels beside each other
-REFERENCE_COLOURS = {"untrained": "#8c6d46", "mean_logmel": "#4f6d7a"}
 # Brightness changes steadily along the map, so the order survives colour blindness and grey print.
 COLOUR_MAP, LIGHTEST, DARKEST = "plasma", 0.76, 0.0
 

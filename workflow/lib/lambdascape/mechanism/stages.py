@@ -16,7 +16,7 @@ AGAINST = {  # column of `by_stage`, the measure of which it is the ratio to tha
     "effective_learning_rate_ratio": "effective_learning_rate",
 }
 # What may differ between a run and its reference: it decides how long a training goes on, or nothing.
-FREE = ("run", "kind", "seed", "l2", "early_stopping", "device", "deterministic", "tensorboard")
+FREE = ("run", "kind", "seed", "l2", "early_stopping", "device", "deterministic", "tensorboard", "probe_epochs")
 
 
 def references_of(trained: pd.DataFrame) -> dict[str, str]:

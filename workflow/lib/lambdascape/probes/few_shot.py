@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lambdascape.errors import InputError
 from lambdascape.probes.logistic import fit
 from lambdascape.probes.scoring import Sheet
 from lambdascape.scores import FEW_SHOT
@@ -67,8 +68,13 @@ def draws(space: LabelledSpace, settings: dict[str, Any]) -> Iterator[tuple[int,
                 np.random.default_rng([settings["seed"], draw, one]).permutation(session[main == one])
                 for one in np.unique(main)
             ]
-            drawn = np.concatenate([order[:k] for order in orders])
-            yield k, draw, np.isin(space.session, drawn) & ~space.test
+            drawn = np.isin(space.session, np.concatenate([order[:k] for order in orders])) & ~space.test
+            if len(np.unique(space.label[drawn])) < 2:
+                raise InputError(
+                    f"the few-shot probe needs sessions of at least two classes; {k} of each main class hold one. "
+                    "Set probes.few_shot: null, or label more sessions"
+                )
+            yield k, draw, drawn
 
 
 def _main_classes(space: LabelledSpace) -> tuple[Any, Any]:

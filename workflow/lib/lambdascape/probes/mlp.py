@@ -89,7 +89,7 @@ def _models(settings: dict[str, Any], seed: int) -> Iterator[Any]:
             alpha=0.0,
             batch_size=settings["batch_size"],
             learning_rate_init=rate,
-            random_state=seed,
+            random_state=np.random.RandomState(seed),  # a number would give every epoch the same order
         )
 
 

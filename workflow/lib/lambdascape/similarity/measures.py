@@ -38,8 +38,11 @@ class Space:
 
     @cached_property
     def sizes(self) -> tuple[float, float]:
-        """Frobenius norm of each half around its own mean."""
-        first, second = (float(np.linalg.norm(half - mean)) for half, mean in zip(self.halves, self.means, strict=True))
+        """Frobenius norm of each half around its own mean; 0 where that is rounding."""
+        first, second = (
+            float(np.linalg.norm(half - mean)) * (not is_one_point(half))
+            for half, mean in zip(self.halves, self.means, strict=True)
+        )
         return first, second
 
     @cached_property
