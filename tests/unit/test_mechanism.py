@@ -210,6 +210,11 @@ def test_the_number_of_epochs_may_differ_but_not_under_a_cosine() -> None:
     assert references_of(pd.DataFrame([*Runs(1.0, epochs=12).runs, *longer]))[RUN] == "zero10"
 
 
+def test_the_epochs_of_the_probe_may_differ() -> None:
+    rows = [*Runs(1.0, probe_epochs=12).runs, *Runs(0.0, probe_epochs=20).runs]
+    assert list(references_of(pd.DataFrame(rows)).values()) == [REFERENCE, REFERENCE]
+
+
 def test_runs_of_unlike_length_are_compared_over_the_epochs_of_both() -> None:
     """After epoch 8, which the reference does not have, all of the run's numbers turn bad."""
     study = Runs(1.0, 0.0)

@@ -489,6 +489,15 @@ def test_the_settings_of_the_mlp_come_from_the_grid_and_it_learns_what_no_line_p
     assert value(line, "test", "tile", "accuracy") < 0.7
 
 
+def test_few_sessions_that_hold_one_class_are_refused(fit):
+    embedding, tiles = make_space(classes=2)
+    tiles["label"] = "class0"
+    last = tiles.index[tiles["fold"] == "fold2"][-1]  # one clip of one session is of the other class
+    tiles.loc[last, ["moment", "label"]] = ["other", "class1"]
+    with pytest.raises(InputError, match="the few-shot probe needs sessions of at least two classes; 1 of each"):
+        fit(embedding, tiles, probe="few_shot", sessions=[1], draws=5)
+
+
 def test_few_shots_are_whole_training_sessions_the_same_in_every_space(tmp_path):
     embedding, tiles = make_space(sessions=10)
     spaces = [

@@ -76,6 +76,13 @@ def test_cka_and_procrustes_agree_with_the_plain_versions(dims):
     assert linear("procrustes", x, y) == pytest.approx(plain_procrustes(x, y))
 
 
+@pytest.mark.parametrize("n", [9, 20, 101])
+def test_procrustes_is_missing_where_a_half_is_one_point(n):
+    x = normal(n, 4)
+    x[half_of(n) == half_of(n)[0]] = [0.1, 0.7, -0.3, 0.2]
+    assert np.isnan(linear("procrustes", x, normal(n, 4, 1)))
+
+
 def test_procrustes_between_dimensions_is_that_of_the_space_with_zeros_added():
     x, y = normal(60, 6, 1), normal(60, 4, 2)
     y += x[:, :4]

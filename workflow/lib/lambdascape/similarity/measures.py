@@ -40,7 +40,7 @@ class Space:
     def sizes(self) -> tuple[float, float]:
         """Frobenius norm of each half around its own mean; 0 where that is rounding."""
         first, second = (
-            float(np.linalg.norm(half - mean)) * (not is_one_point(half))
+            float(np.linalg.norm(half - mean)) * (len(half) > 0 and not is_one_point(half))
             for half, mean in zip(self.halves, self.means, strict=True)
         )
         return first, second
