@@ -106,13 +106,24 @@ def test_training_reads_no_clip_of_the_held_out_fold_and_stops_before_it_would(
 ) -> None:
     """M2: the tiles that are learned from, batch by batch, in every epoch."""
     learned: set[int] = set()
+    fitting: list[bool] = []
     fit = TripletModel.fit
 
-    def recorded(model: TripletModel, batches: Batches, **options: Any) -> Any:
-        learned.update(int(frame) // 119 for frame in batches.starts.flat)
-        return fit(model, batches, **options)
+    def watched(model: TripletModel, batches: Any, **options: Any) -> Any:
+        fitting.append(True)
+        result = fit(model, batches, **options)
+        fitting.pop()
+        return result
 
-    monkeypatch.setattr(TripletModel, "fit", recorded)
+    class Recorded(Batches):
+        def __getitem__(self, number: int) -> tuple[np.ndarray]:
+            if fitting:
+                frames = self.starts[number * self.size : (number + 1) * self.size]
+                learned.update(int(frame) // 119 for frame in frames.flat)
+            return super().__getitem__(number)
+
+    monkeypatch.setattr(TripletModel, "fit", watched)
+    monkeypatch.setattr("lambdascape.training.Batches", Recorded)
     trained(audio, tmp_path / "right", SETTINGS)
     assert learned == set(range(8))  # of the fold that is not held out: all of its clips and no other
     draw = training.sample_triplets
