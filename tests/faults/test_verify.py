@@ -76,6 +76,11 @@ def wrong(study: str | None = None) -> dict[str, str]:
     return {fault.path: fault.what for fault in verify("results", study)[0]}
 
 
+def remedies() -> dict[str, str]:
+    """Path to what to do."""
+    return {fault.path: fault.remedy for fault in verify("results")[0]}
+
+
 def test_whole_results_are_whole_wherever_they_lie(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify"]) == 0
     assert capsys.readouterr().out == "8 products checked: all are whole and fit together.\n"
@@ -154,6 +159,7 @@ def test_what_a_killed_writer_left_over_is_named_and_what_is_being_written_is_to
 def test_a_missing_product_and_a_damaged_receipt_are_named(results: Path) -> None:
     Path(SCORES).unlink()
     assert wrong() == {SCORES: "missing"}
+    assert remedies()[SCORES].startswith(f"`make run STUDY=<its file> TARGET={SCORES}`; if it is to be gone, delete ")
     receipt = results / "receipts/tiny/tables/scores.json"
     receipt.write_text(receipt.read_text()[:40])
     assert wrong() == {str(receipt): "damaged: no receipt that can be read"}
@@ -182,6 +188,9 @@ def test_products_of_other_code_are_stale(results: Path) -> None:
     """Row P1."""
     write_receipt("results/receipts/tiny/tables/scores.json", [SCORES], [EMBEDDINGS], {"code": "0123456789abcdef"})
     assert wrong() == {SCORES: "stale: made by other code than this checkout's"}
+    assert remedies() == {
+        SCORES: "`make run STUDY=<its file>` makes it anew; if it is still named then, delete it first"
+    }
 
 
 def test_a_changed_audio_file_with_an_old_date_makes_its_manifest_stale(results: Path) -> None:
@@ -221,7 +230,7 @@ def test_one_study_is_checked_with_what_it_rests_on(results: Path, capsys: pytes
     assert main(["verify", "--study", "study.yaml"]) == 1
     path, what, remedy = capsys.readouterr().out.splitlines()[1].split("  ")
     assert (path, what) == (FEATURES, "damaged: not the bytes that were made")
-    assert remedy == f"delete it, then `make run TARGET={FEATURES}`"
+    assert remedy == f"delete it, then `make run STUDY=<its file> TARGET={FEATURES}`"
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_damaged_product_comes_back_by_what_verify_says(finished: Checkout) ->
     run = verify(finished)
     assert run.returncode == 1
     target = "results/tiny/geometry/mean_logmel.tsv"
-    assert f"delete it, then `make run TARGET={target}`" in run.stdout
+    assert f"delete it, then `make run STUDY=<its file> TARGET={target}`" in run.stdout
     product.unlink()
     assert finished.snakemake("--cores", "1", target).returncode == 0
     assert product.read_text() == good

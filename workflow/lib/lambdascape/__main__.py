@@ -17,8 +17,9 @@ there now, by the code that is there now. Nothing is written. Exit code 0: all i
 table of path, what is wrong, what to do; 2: the command itself cannot be used."""
 DOCTOR = """\
 Say what this machine has, what the workflow would use of it, and why not more: Python and packages, cores, memory,
-cards, what each backend sees, disk, clock, locks, left-over files. Nothing is changed. Exit code 0: a run can start;
-1: something would stop it, with the remedy; 2: the command itself cannot be used."""
+cards, what each backend sees, disk, clock, locks, left-over files. Nothing is changed. Exit code 0: nothing on this
+machine stops a run (the study itself is checked by `make dryrun`); 1: something does, with the remedy; 2: the command
+itself cannot be used."""
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from jsonschema.exceptions import ValidationError
 
 from lambdascape import sweep
 from lambdascape.datasets.archives import archives_of, downloadable
+from lambdascape.datasets.index import LAYOUTS
 from lambdascape.errors import InputError
 from lambdascape.triplets import seconds_to_frames, tile_frames
 
@@ -96,7 +97,8 @@ def explain(error: ValidationError) -> Iterator[str]:
         case "enum":
             yield f"{key}: must be one of {', '.join(rule)}; got {found}"
         case "uniqueItems":
-            yield f"{key}: must name each value once (0.1 and 1.0e-1 are one value); got {found}"
+            alike = any(isinstance(value, float) for value in instance)
+            yield f"{key}: must name each value once{' (0.1 and 1.0e-1 are one value)' if alike else ''}; got {found}"
         case "minItems" | "minProperties" | "minLength":
             yield f"{key}: must not be empty; got {found}"
         case "pattern":
@@ -235,9 +237,10 @@ def _contradictions_of_source(dataset: dict[str, Any]) -> Iterator[str]:
     """Rules about where the audio comes from: made here, downloaded, or there already."""
     adapter, path = dataset["adapter"], dataset["path"]
     if dataset["download"] and not archives_of(adapter):
+        listed = [name for name in downloadable() if name in LAYOUTS]
         yield (
             f"dataset.download: must be false for the adapter {adapter}, of which no archives with a known digest are "
-            f"listed (they are for {', '.join(downloadable())}); got true. Name the folder of the audio in dataset.path"
+            f"listed (they are for {', '.join(listed)}); got true. Name the folder of the audio in dataset.path"
         )
     elif dataset["download"] and path is not None:
         yield f"dataset.path: must be null where dataset.download is true, which unpacks under results/; got {path!r}"

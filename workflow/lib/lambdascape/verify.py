@@ -18,6 +18,8 @@ from lambdascape.provenance import fingerprints
 from lambdascape.receipts import DIGEST, FOLDER, LOGS, Receipt, read_listing, read_receipt
 from lambdascape.similarity.summary import check_summary
 
+STUDY = "<its file>"  # the study of a product is known, but not under which name its file lies
+ANEW = f"`make run STUDY={STUDY}` makes it anew; if it is still named then, delete it first"
 MISSING, CHANGED = "missing", "damaged: not the bytes that were made"
 NO_PRODUCTS = (LOGS, "benchmarks", "checkpoints", FOLDER)
 DOWNLOAD = "download"  # of a data set: the md5 of its archive vouches for what lies there
@@ -118,8 +120,13 @@ def _reached(results: Results, study: str) -> dict[Path, Receipt]:
     return reached
 
 
+def _command(target: Path) -> str:
+    """What makes one product: a plain `make run` leaves out what only finished products were made from."""
+    return f"`make run STUDY={STUDY} TARGET={target}`"
+
+
 def _again(path: Path) -> str:
-    return f"delete it, then `make run TARGET={path}`"
+    return f"delete it, then {_command(path)}"
 
 
 def _damaged(results: Results) -> Iterator[Fault]:
@@ -127,7 +134,7 @@ def _damaged(results: Results) -> Iterator[Fault]:
     for path, digest in results.digests.items():
         if not path.exists():
             receipt = results.made_by[path]
-            yield Fault(str(path), MISSING, f"`make run TARGET={path}`; if it is to be gone, delete {receipt} too")
+            yield Fault(str(path), MISSING, f"{_command(path)}; if it is to be gone, delete {receipt} too")
         elif file_digest(path) != digest:
             yield Fault(str(path), CHANGED, _again(path))
         elif path.suffix == ".h5" and not _well_formed(path):
@@ -142,7 +149,7 @@ def _damaged_parts(listing: Path, known: Container[Path]) -> Iterator[Fault]:
     for path, digest in read_listing(listing).items():
         if path not in known and not (path.is_file() and file_digest(path) == digest):
             what = CHANGED if path.exists() else MISSING
-            yield Fault(str(path), what, f"delete {folder}, then `make run TARGET={folder}`")
+            yield Fault(str(path), what, f"delete {folder}, then {_command(folder)}")
 
 
 def _well_formed(path: Path) -> bool:
@@ -198,7 +205,7 @@ def _stale(results: Results) -> Iterator[Fault]:
         else:
             continue
         products = [results.place(path) for path in receipt.outputs if not path.endswith(DIGEST)]
-        yield from (Fault(str(product), what, _again(product)) for product in products)
+        yield from (Fault(str(product), what, ANEW) for product in products)
 
 
 def _now(results: Results, path: str, default: str) -> str:
@@ -220,7 +227,11 @@ def _strangers(results: Results, study: str | None) -> Iterator[Fault]:
         if written:
             temporary.add(written)
         elif _is_product(results, path) and path not in vouched and (study is None or path.parent in folders):
-            yield Fault(str(path), "unfinished: no receipt of a finished job names it", "delete it, then `make run`")
+            yield Fault(
+                str(path),
+                "unfinished: no receipt of a finished job names it",
+                f"delete it, then `make run STUDY={STUDY}`",
+            )
     yield from map(_left_over, temporary)
 
 

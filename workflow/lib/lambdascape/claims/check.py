@@ -11,18 +11,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from lambdascape.claims.form import GROUPS, ON_CURVES, ON_THE_ORDER, PLACES, load, places_in
+from lambdascape.claims.known import BY_EPOCH, unknown
 from lambdascape.configuration import explain, hint, not_finite, shown
 from lambdascape.errors import InputError
 from lambdascape.sweep import SWEPT_BLOCKS
-
-# Columns of each table by which rows can be chosen.
-COLUMNS = {
-    "training": ("split",),
-    "probe_epochs": ("split",),
-    "scores": ("probe", "split", "unit", "class"),
-    "geometry": ("split",),
-}
-BY_EPOCH = ("training", "probe_epochs")
 
 
 def find(name: str | None, places: Iterable[str | Path]) -> list[str]:
@@ -86,9 +78,7 @@ def _contradictions(content: dict[str, Any], config: dict[str, Any]) -> Iterator
 
 def _measure(key: str, measure: dict[str, Any]) -> Iterator[str]:
     table = measure["table"]
-    for column in measure.get("where", {}):
-        if column not in COLUMNS[table]:
-            yield f"{key}.where: must name columns of {table} ({', '.join(COLUMNS[table])}); got {column}"
+    yield from unknown(key, measure)
     if table in BY_EPOCH and "at" not in measure:
         yield f"{key}.at: must be one of last, mean, convergence, every, curve, because {table} goes by epoch; got none"
     if table not in BY_EPOCH and "at" in measure:
