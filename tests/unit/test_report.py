@@ -341,11 +341,13 @@ def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Pat
     said = " ".join(answer_of(tmp_path, {1.0: (0.22, 0.24), 0.1: (0.27, 0.29)}).sentences)
     assert "(mean of 2 seeds): 0.280 at λ = 0.1, 0.230 at λ = 1." in said
     assert "it scores 0.280 on held-out sessions (0.240 to 0.340)" in said
-    assert "λ = 0.1 less the second on validation, λ = 1: 0.050 (0.020 to 0.080 over sessions; p 0.004" in said
+    assert "λ = 0.1 less the second on validation, λ = 1: 0.050 (-0.020 to 0.100 for new runs on new sessions; p 0.004" in said
     assert "0.080 above the untrained network (0.200); their intervals overlap" in said
     assert "0.020 below the mean log-mel (0.300); their intervals overlap" in said
     assert "choose λ = 0.1, with a probability of 1.00 of being the best" in said
     assert "With 2 seeds luck is not ruled out" in said
+    said = " ".join(answer_of(tmp_path / "one", {1.0: (0.2,), 0.1: (0.3,)}).sentences)
+    assert "0.100 (0.070 to 0.130 for these runs on new sessions; no p with one seed)" in said
 
 
 def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessions_say(tmp_path: Path) -> None:
@@ -357,7 +359,7 @@ def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessio
     said = " ".join(found.sentences)
     assert "choose λ = 1, with a probability of 0.00 of being the best; it scores 0.400 on held-out sessions" in said
     assert "λ = 0.1 has a higher held-out mean, 0.500, which is flattered" in said
-    assert "λ = 1 less the second on validation, λ = 0.1: -0.100 (-0.130 to -0.070 over sessions" in said
+    assert "λ = 1 less the second on validation, λ = 0.1: -0.100 (-0.150 to -0.030 for new runs on new sessions" in said
 
 
 def test_without_intervals_none_are_compared(tmp_path: Path) -> None:

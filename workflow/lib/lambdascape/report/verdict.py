@@ -1,6 +1,7 @@
 """The answer of a study in a few sentences, each computed from the scores."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -146,15 +147,21 @@ def _primary(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> s
     second = max(rest, key=lambda one: float(one["validation_mean"]))["arm"]
     pair = next(one for one in records(main_pairs(comparisons)) if {one["first"], one["second"]} == {chosen, second})
     sign = 1 if pair["first"] == chosen else -1
-    low, high = sorted((sign * pair["low"], sign * pair["high"]))
     words = (
         f"The comparison fixed beforehand, {labels[chosen]} less the second on validation, {labels[second]}: "
         f"{number(sign * pair['difference'])}"
     )
-    if np.isnan(low):
+    if np.isnan(pair["low"]):
         return f"{words}, without an interval, which needs two held-out sessions."
-    p = "no p with one seed" if np.isnan(pair["p"]) else f"p {p_value(pair['p'])}, after Holm {p_value(pair['p_holm'])}"
-    return f"{words} ({span(low, high)} over sessions; {p})."
+    if np.isnan(pair["p"]):
+        return f"{words} ({_turned(pair, sign, 'low', 'high')} for these runs on new sessions; no p with one seed)."
+    p = f"p {p_value(pair['p'])}, after Holm {p_value(pair['p_holm'])}"
+    return f"{words} ({_turned(pair, sign, 'wide_low', 'wide_high')} for new runs on new sessions; {p})."
+
+
+def _turned(pair: dict[str, Any], sign: int, low: str, high: str) -> str:
+    """An interval of a pair, turned with the sign of its difference."""
+    return span(*sorted((sign * pair[low], sign * pair[high])))
 
 
 def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame) -> list[str]:
