@@ -350,6 +350,12 @@ def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Pat
     assert "0.100 (0.070 to 0.130 for these runs on new sessions; no p with one seed)" in said
 
 
+def test_references_are_held_against_the_interval_of_the_mean_not_those_of_the_seeds(tmp_path: Path) -> None:
+    # The mean's begins at 0.27, that of its lower seed at 0.22; that of the untrained network ends at 0.26.
+    said = " ".join(answer_of(tmp_path, {1.0: (0.1, 0.1), 0.1: (0.26, 0.36)}).sentences)
+    assert "0.110 above the untrained network (0.200); their intervals do not overlap" in said
+
+
 def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessions_say(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, points=({"l2": 1.0}, {"l2": 0.1}), score=lambda p, _: 0.4 if p["l2"] == 1.0 else 0.5)
     choice = study.judged()["choice"]

@@ -59,7 +59,7 @@ def answer(
     count = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
     numbers = f"Macro-F1 per clip on held-out sessions ({count}): {parts}."
     best = rows[rows["run"].map(lambda run: arm_and_seed(run)[0]) == chosen_arm(choice)]
-    references = _references(sweep, scores, best)
+    references = _references(sweep, scores, best, choice)
     sentences = [
         numbers,
         _choice(sweep, choice),
@@ -164,8 +164,9 @@ def _turned(pair: dict[str, Any], sign: int, low: str, high: str) -> str:
     return span(*sorted((sign * pair[low], sign * pair[high])))
 
 
-def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame) -> list[str]:
-    """The runs of the best value against each reference space that was scored."""
+def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame, choice: pd.DataFrame) -> list[str]:
+    """The runs of the best value against each reference space that was scored, by the interval of their mean."""
+    low, high = choice.loc[choice["chosen"] == 1, ["test_low", "test_high"]].iloc[0]
     sentences = []
     for kind, words in REFERENCES.items():
         runs = sweep.references.loc[sweep.references["kind"] == kind, "run"]
@@ -175,8 +176,8 @@ def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame) -> list[
         gap = best["value"].mean() - reference["value"].mean()
         side = "above" if gap > 0 else "below"
         mean = f"The mean{_at(sweep, best['setting'].iloc[0])} is {number(abs(gap))} {side} the {words}"
-        apart = best["low"].min() > reference["high"].max() or best["high"].max() < reference["low"].min()
-        known = best["low"].notna().all() and reference["low"].notna().all()
+        apart = low > reference["high"].max() or high < reference["low"].min()
+        known = pd.notna(low) and reference["low"].notna().all()
         intervals = f"; their intervals {'do not overlap' if apart else 'overlap'}" if known else ""
         sentences.append(f"{mean} ({number(reference['value'].mean())}){intervals}.")
     return sentences
