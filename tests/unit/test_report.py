@@ -409,6 +409,23 @@ def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(tmp_path:
     assert table.strong == [2]
 
 
+def test_criteria_that_pick_what_the_labels_pick_are_listed_and_the_others_have_a_signed_difference(
+    tmp_path: Path,
+) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, selection = read_sweep(study.tables["runs"]), study.judged()["selection"]
+    best = selection["labels_pick"].iloc[0]
+    more = selection.assign(picks=[selection["picks"].iloc[0], best, best], agrees=[0, 1, 1])
+    said = report_comparisons.selection_sentence(sweep, more.assign(difference=0.014))
+    assert said == (
+        "Without labels, effective rank and uniformity would have picked λ = 0.01, as the labels do; held-out triplet "
+        "loss picks λ = 1 (+0.014 held-out macro-F1 against the labels’ pick)."
+    )
+    assert "(-0.200 held-out macro-F1" in report_comparisons.selection_sentence(sweep, more)
+    all_of_them = report_comparisons.selection_sentence(sweep, more.assign(picks=best, agrees=1))
+    assert "held-out triplet loss, effective rank and uniformity would" in all_of_them
+
+
 def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
     sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.figures.sweep import REFERENCES, Sweep
-from lambdascape.report.comparisons import arm_labels, chosen_arm, main_pairs, p_value, records
+from lambdascape.report.comparisons import arm_labels, chosen_arm, listed, main_pairs, p_value, records
 from lambdascape.report.tables import NOTHING, converged, number, span
 from lambdascape.sweep import arm_and_seed
 
@@ -90,7 +90,7 @@ def _headline(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame, lev
         return f"{_capital(name)} is chosen on validation sessions, but with one seed that may be chance."
     below, above, level_with = _told_from(labels, comparisons, chosen, level)
     if above:
-        rest = " and ".join(above)
+        rest = listed(above)
         return f"{_capital(name)} is chosen on validation sessions, but scores below {rest} on held-out ones."
     if not below:
         return (
@@ -100,7 +100,7 @@ def _headline(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame, lev
     words = f"{_capital(name)}, chosen on validation sessions, scores above"
     if not level_with:
         return f"{words} every other {sweep.symbol} on held-out ones."
-    return f"{words} {' and '.join(below)} on held-out ones, but {' and '.join(level_with)} cannot be told from it."
+    return f"{words} {listed(below)} on held-out ones, but {listed(level_with)} cannot be told from it."
 
 
 def _told_from(
