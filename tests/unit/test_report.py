@@ -341,7 +341,10 @@ def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Pat
     said = " ".join(answer_of(tmp_path, {1.0: (0.22, 0.24), 0.1: (0.27, 0.29)}).sentences)
     assert "(mean of 2 seeds): 0.280 at λ = 0.1, 0.230 at λ = 1." in said
     assert "it scores 0.280 on held-out sessions (0.240 to 0.340)" in said
-    assert "λ = 0.1 less the second on validation, λ = 1: 0.050 (-0.020 to 0.100 for new runs on new sessions; p 0.004" in said
+    assert (
+        "λ = 0.1 less the second on validation, λ = 1: 0.050 (-0.020 to 0.100 for new runs on new sessions; p 0.004"
+        in said
+    )
     assert "0.080 above the untrained network (0.200); their intervals overlap" in said
     assert "0.020 below the mean log-mel (0.300); their intervals overlap" in said
     assert "choose λ = 0.1, with a probability of 1.00 of being the best" in said

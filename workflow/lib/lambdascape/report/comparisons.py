@@ -160,14 +160,23 @@ def selection_table(sweep: Sweep, selection: pd.DataFrame) -> Table | None:
     ]
     return Table(
         f"What would have chosen without labels; the labels choose {labels[selection['labels_pick'].iloc[0]]}",
-        ["Measure", "", "Picks", "Rank correlation", "Interval", "Score of the pick less that of the labels’ pick", "Interval"],
+        [
+            "Measure",
+            "",
+            "Picks",
+            "Rank correlation",
+            "Interval",
+            "Score of the pick less that of the labels’ pick",
+            "Interval",
+        ],
         rows,
         words=3,
         strong=[place for place, agrees in enumerate(selection["agrees"]) if agrees == 1],
         note="Measured on held-out triplets after the last epoch and on held-out tiles. Rank correlation: Spearman’s, "
         f"across the {sweep.symbol}, of the measure, turned so that more is better, with macro-F1 per clip; at 1 it "
         "ranks as the labels do. Its interval comes from resampled sessions and seeds; with few values it is coarse. "
-        "Scores: held-out macro-F1, with the interval of the difference for these runs. Bold: it picks what the labels pick.",
+        "Scores: held-out macro-F1, with the interval of the difference for these runs. Bold: it picks what the labels "
+        "pick.",
     )
 
 
@@ -180,8 +189,8 @@ def selection_sentence(sweep: Sweep, selection: pd.DataFrame) -> str:
     chosen = labels[known["labels_pick"].iloc[0]]
     right = [NAMES[name] for name in known["criterion"][known["agrees"] == 1]]
     parts = [
-        f"{NAMES[row['criterion']]} picks {labels[row['picks']]} ({_signed(row['difference'])} held-out macro-F1 against "
-        "the labels’ pick)"
+        f"{NAMES[row['criterion']]} picks {labels[row['picks']]} "
+        f"({_signed(row['difference'])} held-out macro-F1 against the labels’ pick)"
         for row in records(known[known["agrees"] == 0])
     ]
     if not right:

@@ -159,8 +159,8 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
         rows,
         strong=[place for place, (name, _) in enumerate(spaces(sweep)) if name == chosen],
         note="Seeds: lowest to highest. Ends: lowest to highest end of the seeds’ own bootstrap intervals over "
-        "sessions; the interval of a mean stands under Comparisons. Validation: per clip, on training sessions kept apart to choose the probe's "
-        "penalty. Bold: chosen on the validation sessions of all seeds.",
+        "sessions; the interval of a mean stands under Comparisons. Validation: per clip, on training sessions kept "
+        "apart to choose the probe's penalty. Bold: chosen on the validation sessions of all seeds.",
     )
 
 
