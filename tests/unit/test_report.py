@@ -21,7 +21,7 @@ from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, flagged
 from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.ledger import ledger
-from lambdascape.report.page import caption_html, write_report
+from lambdascape.report.page import TITLES, WIDE, caption_html, write_report
 from lambdascape.report.probe_tables import calibration_summary, folds_summary, probe_summary
 from lambdascape.report.similarity import moved
 from lambdascape.report.sources import digests, duration, processor, times
@@ -278,6 +278,16 @@ def test_other_axes_are_reported_too(points: tuple[dict[str, Any], ...], tmp_pat
     assert asked in text
     assert "nan" not in text.split()
     assert ("Not λ alone differs between the runs, but also margin" in text) == ("margin" in points[0])
+
+
+def test_every_figure_with_a_title_has_one_place_and_others_are_shown_too(tmp_path: Path) -> None:
+    template = (CAPTIONS / "index.html.j2").read_text(encoding="utf-8")
+    assert sorted(re.findall(r'figure\("(\w+)"\)', template)) == sorted(TITLES)
+    assert set(WIDE) <= set(TITLES)
+    figures = {"mine": tmp_path / "mine.svg"}
+    figures["mine"].write_text(SVG.format("mine"), encoding="utf-8")
+    page = Page(write(FakeStudy(tmp_path), figures=figures, captions={"mine": CAPTIONS / "maps.rst"}))
+    assert [attributes["alt"] for tag, attributes in page.tags if tag == "img"] == ["mine."]
 
 
 def test_a_figure_without_a_caption_is_refused(tmp_path: Path) -> None:
