@@ -270,6 +270,11 @@ def test_an_undecided_claim_shows_the_least_favourable_of_the_comparisons_that_f
     finding = ask(ends(arms), "lowest", "smallest")
     assert (finding.verdict, finding.estimated) == ("undecided", "λ = 0.1 less λ = 0.01")
     assert finding.estimate == pytest.approx(-0.025)
+    # Below 0 by its own interval, but not by that of one of two comparisons.
+    finding = ask(ends(arms | {0.1: [0.94, 1.0, 1.02, 0.91]}), "lowest", "smallest")
+    assert (finding.verdict, finding.estimated) == ("undecided", "λ = 0.1 less λ = 0.01")
+    assert finding.high < 0
+    assert finding.power.endswith("One of 2 comparisons refutes only where it is surer than this (Bonferroni).")
     # A small difference that is sure does not hide a large one that is not.
     finding = ask(ends(arms | {0.1: [1.1, 1.2, 1.151, 1.05]}), "lowest", "smallest")
     assert (finding.verdict, finding.estimated) == ("undecided", "λ = 1 less λ = 0.01")

@@ -174,7 +174,13 @@ def _all_above_zero(question: Question, contrasts: list[Contrast], told: Told) -
         return _finding(question, "refuted", min(against, key=lambda one: one.interval(strict)[1]), told)
     if _all_pass(contrasts, question.confidence):
         return _finding(question, "confirmed", _weakest(contrasts, question.confidence), told)
-    return _finding(question, "undecided", _most_open(contrasts, question.confidence), told)
+    finding = _finding(question, "undecided", _most_open(contrasts, question.confidence), told)
+    if finding.high < 0:
+        # The interval that is shown is that of one comparison, and lies where it seems to refute.
+        count = len(contrasts) * len(question.claim.measured)
+        surer = f"One of {count} comparisons refutes only where it is surer than this (Bonferroni)."
+        return replace(finding, power=f"{finding.power} {surer}")
+    return finding
 
 
 def _all_pass(contrasts: list[Contrast], confidence: float) -> bool:
