@@ -120,7 +120,7 @@ class FakeStudy:
             a, b = np.array(arms[first]), np.array(arms[second])
             p = (0.004 if min(a) > max(b) or min(b) > max(a) else 0.4) if seeds > 1 else np.nan
             gap = np.mean(a) - np.mean(b)
-            ends = (gap - 0.03, gap + 0.03, 0.01, gap - 0.05, gap + 0.05)
+            ends = (gap - 0.03, gap + 0.03, 0.01, gap - 0.05, gap + 0.07)
             pairs.append(("clip", "macro_f1", first, second, gap, *ends, p, p, seeds, 12))
         choice = []
         for arm, scores in arms.items():

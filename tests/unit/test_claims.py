@@ -238,6 +238,48 @@ def test_interval_of_a_difference_is_that_of_the_paired_t_test() -> None:
     assert finding.estimated == "λ = 1 less λ = 0.1"
 
 
+SHARE = Measure("share", "training", "active_fraction", {"split": "train"}, "last")
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "ends_at", "power"),
+    [
+        ("highest", "largest", (-1, 1), "With so few seeds no possible difference would have been seen with 80 %"),
+        ("at_least", {"place": "largest", "value": 0.4}, (-0.4, 0.6), "With so few seeds no possible difference"),
+        ("at_most", {"place": "largest", "value": 0.4}, (-0.6, 0.4), "With so few seeds no possible difference"),
+        ("differs_at_most", {"places": ["smallest", "largest"], "margin": 0.1}, (-1, 1), "none that is possible"),
+    ],
+)
+def test_of_a_share_no_difference_beyond_what_is_possible_is_told(
+    kind: str, given: Any, ends_at: tuple[float, float], power: str
+) -> None:
+    evidence = ends({0.1: [0.5, 0.6], 1.0: [0.7, 0.4]})
+    evidence.tables["training"]["measure"] = "active_fraction"
+    finding = ask(evidence, kind, given, SHARE)
+    assert finding.verdict == "undecided"
+    assert (finding.low, finding.high) == pytest.approx(ends_at)
+    assert power in finding.power
+    sure = ends({0.1: [0.5, 0.51], 1.0: [0.7, 0.72]})
+    sure.tables["training"]["measure"] = "active_fraction"
+    assert "difference of 0.0" in ask(sure, "highest", "largest", SHARE).power
+
+
+def test_an_undecided_claim_shows_the_least_favourable_of_the_comparisons_that_fail() -> None:
+    # The loss with 0.1 is lower than with 0.01, but what lies between 1 and 0.01 is known worse.
+    arms = {0.01: [1.0, 1.1, 1.05, 0.95], 0.1: [0.95, 1.1, 1.0, 0.95], 1.0: [1.0, 3.5, 2.0, 0.5]}
+    finding = ask(ends(arms), "lowest", "smallest")
+    assert (finding.verdict, finding.estimated) == ("undecided", "λ = 0.1 less λ = 0.01")
+    assert finding.estimate == pytest.approx(-0.025)
+    # Below 0 by its own interval, but not by that of one of two comparisons.
+    finding = ask(ends(arms | {0.1: [0.94, 1.0, 1.02, 0.91]}), "lowest", "smallest")
+    assert (finding.verdict, finding.estimated) == ("undecided", "λ = 0.1 less λ = 0.01")
+    assert finding.high < 0
+    assert finding.power.endswith("One of 2 comparisons refutes only where it is surer than this (Bonferroni).")
+    # A small difference that is sure does not hide a large one that is not.
+    finding = ask(ends(arms | {0.1: [1.1, 1.2, 1.151, 1.05]}), "lowest", "smallest")
+    assert (finding.verdict, finding.estimated) == ("undecided", "λ = 1 less λ = 0.01")
+
+
 def test_where_nothing_differs_verdicts_are_rare() -> None:
     """Arms and seeds of pure noise: a claim is confirmed or refuted by chance in at most 5 % of the studies."""
     rng = np.random.default_rng(7)
@@ -323,6 +365,10 @@ def test_convergence_epochs_are_compared_no_finer_than_an_epoch() -> None:
     finding = ask(curves(shapes), "lowest", "largest", at)
     assert finding.verdict == "undecided"  # a difference of one epoch at most
     assert finding.high - finding.low == pytest.approx(2.0)
+    shapes[0.1] = RISING
+    assert ask(curves(shapes), "lowest", "largest", at).power == (
+        "A curve ends unclear or rising and so has no epoch of convergence; nothing can be compared."
+    )
 
 
 SCORE = Measure("score", "geometry", "rank", {"split": "test"})

@@ -21,7 +21,7 @@ from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, flagged
 from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.ledger import ledger
-from lambdascape.report.page import caption_html, write_report
+from lambdascape.report.page import TITLES, WIDE, caption_html, write_report
 from lambdascape.report.probe_tables import calibration_summary, folds_summary, probe_summary
 from lambdascape.report.similarity import moved
 from lambdascape.report.sources import digests, duration, processor, times
@@ -137,7 +137,10 @@ def test_the_ledger_stands_right_behind_the_one_sentence_answer(tmp_path: Path) 
     ("numbers", "shown"),
     [
         ((0.1234, 0.1, 0.15), ("0.123", "0.100 to 0.150")),
-        ((-0.00002, -0.41, 0.41), ("0.00", "-0.41 to 0.41")),
+        ((-0.00002, -0.41, 0.41), ("-0.000020", "-0.41 to 0.41")),
+        ((0.0287, -0.5435, 0.6009), ("0.029", "-0.54 to 0.60")),
+        ((0.2469, -0.0067, 0.5004), ("0.25", "-0.0067 to 0.50")),
+        ((-1e-12, -0.41, 0.41), ("0.000000", "-0.41 to 0.41")),
         ((16.0, 15.0, 17.0), ("16.0", "15.0 to 17.0")),
         ((1234.5, 1100.0, 1400.0), ("1234", "1100 to 1400")),
         ((0.05, 0.05, 0.05), ("0.05000", "0.05000 to 0.05000")),
@@ -277,6 +280,16 @@ def test_other_axes_are_reported_too(points: tuple[dict[str, Any], ...], tmp_pat
     assert ("Not λ alone differs between the runs, but also margin" in text) == ("margin" in points[0])
 
 
+def test_every_figure_with_a_title_has_one_place_and_others_are_shown_too(tmp_path: Path) -> None:
+    template = (CAPTIONS / "index.html.j2").read_text(encoding="utf-8")
+    assert sorted(re.findall(r'figure\("(\w+)"\)', template)) == sorted(TITLES)
+    assert set(WIDE) <= set(TITLES)
+    figures = {"mine": tmp_path / "mine.svg"}
+    figures["mine"].write_text(SVG.format("mine"), encoding="utf-8")
+    page = Page(write(FakeStudy(tmp_path), figures=figures, captions={"mine": CAPTIONS / "maps.rst"}))
+    assert [attributes["alt"] for tag, attributes in page.tags if tag == "img"] == ["mine."]
+
+
 def test_a_figure_without_a_caption_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="every figure needs a caption; confusion"):
         write(FakeStudy(tmp_path), captions={n: CAPTIONS / f"{n}.rst" for n in FIGURES if n != "confusion"})
@@ -338,11 +351,22 @@ def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Pat
     said = " ".join(answer_of(tmp_path, {1.0: (0.22, 0.24), 0.1: (0.27, 0.29)}).sentences)
     assert "(mean of 2 seeds): 0.280 at λ = 0.1, 0.230 at λ = 1." in said
     assert "it scores 0.280 on held-out sessions (0.240 to 0.340)" in said
-    assert "λ = 0.1 less the second on validation, λ = 1: 0.050 (0.020 to 0.080 over sessions; p 0.004" in said
+    assert (
+        "λ = 0.1 less the second on validation, λ = 1: 0.050 (-0.020 to 0.100 for new runs on new sessions; p 0.004"
+        in said
+    )
     assert "0.080 above the untrained network (0.200); their intervals overlap" in said
     assert "0.020 below the mean log-mel (0.300); their intervals overlap" in said
     assert "choose λ = 0.1, with a probability of 1.00 of being the best" in said
     assert "With 2 seeds luck is not ruled out" in said
+    said = " ".join(answer_of(tmp_path / "one", {1.0: (0.2,), 0.1: (0.3,)}).sentences)
+    assert "0.100 (0.070 to 0.130 for these runs on new sessions; no p with one seed)" in said
+
+
+def test_references_are_held_against_the_interval_of_the_mean_not_those_of_the_seeds(tmp_path: Path) -> None:
+    # The mean's begins at 0.27, that of its lower seed at 0.22; that of the untrained network ends at 0.26.
+    said = " ".join(answer_of(tmp_path, {1.0: (0.1, 0.1), 0.1: (0.26, 0.36)}).sentences)
+    assert "0.110 above the untrained network (0.200); their intervals do not overlap" in said
 
 
 def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessions_say(tmp_path: Path) -> None:
@@ -354,7 +378,7 @@ def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessio
     said = " ".join(found.sentences)
     assert "choose λ = 1, with a probability of 0.00 of being the best; it scores 0.400 on held-out sessions" in said
     assert "λ = 0.1 has a higher held-out mean, 0.500, which is flattered" in said
-    assert "λ = 1 less the second on validation, λ = 0.1: -0.100 (-0.130 to -0.070 over sessions" in said
+    assert "λ = 1 less the second on validation, λ = 0.1: -0.100 (-0.150 to -0.030 for new runs on new sessions" in said
 
 
 def test_without_intervals_none_are_compared(tmp_path: Path) -> None:
@@ -396,6 +420,23 @@ def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(tmp_path:
     assert table is not None
     assert [row[0] for row in table.rows] == ["λ = 1", "λ = 0.1", "λ = 0.01"]
     assert table.strong == [2]
+
+
+def test_criteria_that_pick_what_the_labels_pick_are_listed_and_the_others_have_a_signed_difference(
+    tmp_path: Path,
+) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, selection = read_sweep(study.tables["runs"]), study.judged()["selection"]
+    best = selection["labels_pick"].iloc[0]
+    more = selection.assign(picks=[selection["picks"].iloc[0], best, best], agrees=[0, 1, 1])
+    said = report_comparisons.selection_sentence(sweep, more.assign(difference=0.014))
+    assert said == (
+        "Without labels, effective rank and uniformity would have picked λ = 0.01, as the labels do; held-out triplet "
+        "loss picks λ = 1 (+0.014 held-out macro-F1 against the labels’ pick)."
+    )
+    assert "(-0.200 held-out macro-F1" in report_comparisons.selection_sentence(sweep, more)
+    all_of_them = report_comparisons.selection_sentence(sweep, more.assign(picks=best, agrees=1))
+    assert "held-out triplet loss, effective rank and uniformity would" in all_of_them
 
 
 def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:

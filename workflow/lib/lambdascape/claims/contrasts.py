@@ -22,6 +22,8 @@ class Contrast:
         error: its standard error; NaN where the data do not give it, as with one seed.
         freedom: degrees of freedom of the error.
         resolution: smallest half-width of an interval, for numbers that are counted.
+        least: lowest value that it can have.
+        most: highest value that it can have.
     """
 
     words: str
@@ -29,20 +31,28 @@ class Contrast:
     error: float
     freedom: float
     resolution: float = 0.0
+    least: float = -np.inf
+    most: float = np.inf
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Student's interval of the estimate: low and high end, NaN where the error is.
+        """Student's interval of the estimate, inside what is possible: low and high end, NaN where the error is.
 
         Args:
             confidence: above 0 and below 1.
         """
         width = max(self.resolution, float(t.ppf((1 + confidence) / 2, self.freedom) * self.error))
-        return (self.estimate - width, self.estimate + width) if self.known else (float("nan"), float("nan"))
+        if not self.known:
+            return float("nan"), float("nan")
+        return max(self.estimate - width, self.least), min(self.estimate + width, self.most)
 
     @property
     def known(self) -> bool:
         """Whether there is an interval."""
         return bool(np.isfinite([self.estimate, self.error]).all())
+
+    def possible(self, effect: float) -> bool:
+        """Whether there can be an effect of this size, of one sign or the other."""
+        return effect < max(self.most, -self.least)
 
     def detectable(self, confidence: float, power: float = POWER) -> float:
         """The smallest true effect whose interval leaves 0 out with probability `power`, given this error.

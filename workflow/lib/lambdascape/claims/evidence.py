@@ -20,6 +20,7 @@ from lambdascape.statistics import PairedScores, difference, paired_session_boot
 Floats = npt.NDArray[np.float64]
 Curves = dict[Any, list[Floats]]  # for each value one curve over the epochs per seed
 
+SHARES = {"macro_f1", "accuracy", "f1", "ece", "active_fraction"}  # measures from 0 to 1
 NO_LABELS = "there are no probe scores, because the data have no labels."
 
 
@@ -37,6 +38,7 @@ class Arms:
         table: shape (value, seed).
         scores: the same on resampled sessions, with a last arm of zeros; None for what no session bears on.
         resolution: see `Contrast`.
+        share: whether the measure lies between 0 and 1.
     """
 
     about: str
@@ -44,21 +46,26 @@ class Arms:
     table: Floats
     scores: PairedScores | None = None
     resolution: float = 0.0
+    share: bool = False
 
     def contrast(self, first: Any, second: Any) -> Contrast:
         """One value less another, paired by seed and session."""
         words = f"{setting(self.about, first)} less {setting(self.about, second)}"
         one, other = self.grid.index(first), self.grid.index(second)
         if self.scores is None:
-            return over_seeds(words, self.table[one] - self.table[other], self.resolution)
-        return _over_sessions(words, self.scores, one, other)
+            found = over_seeds(words, self.table[one] - self.table[other], self.resolution)
+        else:
+            found = _over_sessions(words, self.scores, one, other)
+        return replace(found, least=-1.0, most=1.0) if self.share else found
 
     def alone(self, value: Any) -> Contrast:
         """The measure at one value."""
         words, place = setting(self.about, value), self.grid.index(value)
         if self.scores is None:
-            return over_seeds(words, self.table[place], self.resolution)
-        return _over_sessions(words, self.scores, place, -1)
+            found = over_seeds(words, self.table[place], self.resolution)
+        else:
+            found = _over_sessions(words, self.scores, place, -1)
+        return replace(found, least=0.0, most=1.0) if self.share else found
 
     def mean(self, *values: Any) -> float:
         """Mean over seeds and the given values."""
@@ -203,10 +210,13 @@ class Evidence:
             shared = _shared_epochs(curves)
             table = [[take(curve, shared) for curve in curves[value]] for value in self.grid]
             # An epoch is known to within one half; a difference of two to within one.
-            return Arms(self.about, self.grid, np.array(table), resolution=float(measure.at == "convergence"))
+            counted = measure.at == "convergence"
+            share = not counted and measure.measure in SHARES
+            return Arms(self.about, self.grid, np.array(table), resolution=float(counted), share=share)
         by_run: dict[str, float] = dict(self.rows(measure)[["run", "value"]].itertuples(index=False))
         table = [[self._of(by_run, run) for run in self._runs_at(value)] for value in self.grid]
-        return Arms(self.about, self.grid, np.array(table, dtype=float), self._scores(measure))
+        share = measure.measure in SHARES
+        return Arms(self.about, self.grid, np.array(table, dtype=float), self._scores(measure), share=share)
 
     def points(self, measure: Measure) -> pd.DataFrame:
         """A number for every run, whatever its seed, or for every epoch of it that is kept: run, epoch, value.

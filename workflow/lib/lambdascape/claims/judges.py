@@ -38,9 +38,21 @@ def level(question: Question) -> Finding:
     arms, bound = question.evidence.arms(question.measure), float(question.claim.given["value"])
     alone = arms.alone(question.evidence.value_at(question.claim.given["place"]))
     if question.claim.kind == "at_least":
-        beyond = replace(alone, words=f"{alone.words}, less {bound:g}", estimate=alone.estimate - bound)
+        beyond = replace(
+            alone,
+            words=f"{alone.words}, less {bound:g}",
+            estimate=alone.estimate - bound,
+            least=alone.least - bound,
+            most=alone.most - bound,
+        )
     else:
-        beyond = replace(alone, words=f"{bound:g} less the value with {alone.words}", estimate=bound - alone.estimate)
+        beyond = replace(
+            alone,
+            words=f"{bound:g} less the value with {alone.words}",
+            estimate=bound - alone.estimate,
+            least=bound - alone.most,
+            most=bound - alone.least,
+        )
     return _all_above_zero(question, [beyond], _means(question))
 
 
@@ -60,7 +72,7 @@ def best_inside(question: Question) -> Finding:
 
     pairs = {one: [better(one, end) for end in ends] for one in inner}
     best = max(inner, key=lambda one: min(found.estimate for found in pairs[one]))
-    shown = _weakest(pairs[best], question.confidence)
+    shown = _most_open(pairs[best], question.confidence)
     verdict: Verdict = "undecided"
     if any(_all_pass(found, question.stricter(len(inner))) for found in pairs.values()):
         verdict = "confirmed"
@@ -92,6 +104,8 @@ def differs_at_most(question: Question) -> Finding:
     # Both ends have to lie inside, so that each may be missed in half of the other cases only.
     least = found.detectable(question.confidence, (1 + POWER) / 2)
     power = f"Were there no difference, one of at most {least:.2g} would have been shown {ODDS}."
+    if not found.possible(least):
+        power = f"Were there no difference, none that is possible would have been ruled out {ODDS}."
     return replace(finding, power=power) if found.known else finding
 
 
@@ -158,8 +172,15 @@ def _all_above_zero(question: Question, contrasts: list[Contrast], told: Told) -
     against = [one for one in contrasts if one.known and one.interval(strict)[1] < 0]
     if against:
         return _finding(question, "refuted", min(against, key=lambda one: one.interval(strict)[1]), told)
-    verdict: Verdict = "confirmed" if _all_pass(contrasts, question.confidence) else "undecided"
-    return _finding(question, verdict, _weakest(contrasts, question.confidence), told)
+    if _all_pass(contrasts, question.confidence):
+        return _finding(question, "confirmed", _weakest(contrasts, question.confidence), told)
+    finding = _finding(question, "undecided", _most_open(contrasts, question.confidence), told)
+    if finding.high < 0:
+        # The interval that is shown is that of one comparison, and lies where it seems to refute.
+        count = len(contrasts) * len(question.claim.measured)
+        surer = f"One of {count} comparisons refutes only where it is surer than this (Bonferroni)."
+        return replace(finding, power=f"{finding.power} {surer}")
+    return finding
 
 
 def _all_pass(contrasts: list[Contrast], confidence: float) -> bool:
@@ -167,23 +188,32 @@ def _all_pass(contrasts: list[Contrast], confidence: float) -> bool:
 
 
 def _weakest(contrasts: list[Contrast], confidence: float) -> Contrast:
-    """The contrast nearest to failing: one without an interval, else the one with the lowest low end."""
-    unknown = [one for one in contrasts if not one.known]
-    if unknown:
-        return min(unknown, key=lambda one: np.inf if np.isnan(one.estimate) else one.estimate)
+    """Of contrasts that all pass, the one nearest to failing."""
     return min(contrasts, key=lambda one: one.interval(confidence)[0])
+
+
+def _most_open(contrasts: list[Contrast], confidence: float) -> Contrast:
+    """Why all cannot be said to be above 0: one without an interval, else of those not above it the lowest estimate."""
+    unknown = [one for one in contrasts if not one.known]
+    failing = [one for one in contrasts if one.interval(confidence)[0] <= 0]
+    return min(unknown or failing or contrasts, key=lambda one: np.inf if np.isnan(one.estimate) else one.estimate)
 
 
 def _finding(question: Question, verdict: Verdict, shown: Contrast, told: Told) -> Finding:
     low, high = shown.interval(question.confidence)
-    power = f"Would have seen a difference of {shown.detectable(question.confidence):.2g} {ODDS}."
+    effect = shown.detectable(question.confidence)
+    power = f"Would have seen a difference of {effect:.2g} {ODDS}."
     if not shown.known:
         power = _why_unknown(question, shown)
+    elif not shown.possible(effect):
+        power = f"With so few seeds no possible difference would have been seen {ODDS}."
     return Finding(verdict, shown.words, shown.estimate, low, high, power, *told)
 
 
 def _why_unknown(question: Question, shown: Contrast) -> str:
     """Why a contrast has no interval."""
+    if np.isnan(shown.estimate) and question.measure.at == "convergence":
+        return "A curve ends unclear or rising and so has no epoch of convergence; nothing can be compared."
     if np.isnan(shown.estimate):
         return "A run has no such value, so that nothing can be compared."
     if len(question.evidence.seeds) < 2:

@@ -132,7 +132,7 @@ RULES = (
     Rule(
         "dead kernels",
         COLLAPSE,
-        f"After the last epoch more than {MOST_DEAD:.0%} of the kernels of a stage are dead, and not so in the "
+        f"After the last epoch more than {MOST_DEAD * 100:g} % of the kernels of a stage are dead, and not so in the "
         "reference.",
         lambda e: e.dead_kernels > MOST_DEAD,
     ),
@@ -151,9 +151,9 @@ RULES = (
     Rule(
         "faded stage",
         ATTENUATION,
-        f"In a normalised stage variance/ε is below {FADED:g} and below {HALVED:.0%} of the reference’s: normalisation "
-        "makes up for less than half of any further shrinking of the weights, and the stage fades. This leads towards "
-        "collapse.",
+        f"In a normalised stage variance/ε is below {FADED:g} and below {HALVED * 100:g} % of the reference’s: "
+        "normalisation makes up for less than half of any further shrinking of the weights, and the stage fades. This "
+        "leads towards collapse.",
         lambda e: e.variance_over_epsilon < FADED and e.variance_ratio < HALVED,
     ),
     Rule(
@@ -161,7 +161,8 @@ RULES = (
         KNOB,
         f"In a normalised stage the weights are shorter than in the reference and a step turns them further, each by a "
         f"factor of {NOTABLE:g} or more, while variance/ε is at least {INTACT:g} in every normalised stage: λ changed "
-        "a scale that does not matter, and with it the effective learning rate. A smaller gap is then laid to that.",
+        "a scale that does not matter, and with it the effective learning rate. A change of the gap, either way, is "
+        "then laid to that.",
         lambda e: e.turned_further and e.variance_over_epsilon >= INTACT,
     ),
     Rule(
@@ -180,8 +181,8 @@ RULES = (
         "smaller gap",
         REGULARISER,
         "The gap between held-out and training loss is smaller than the reference’s by at least "
-        f"{CHANGED:.0%} of its held-out loss, the held-out loss is no higher, and in every stage the gradient of the "
-        "triplets is longer than that of the penalty.",
+        f"{CHANGED * 100:g} % of its held-out loss, the held-out loss is no higher, and in every stage the gradient of "
+        "the triplets is longer than that of the penalty.",
         lambda e: e.gap_shrank and e.held_out_change <= 0 and e.gradient_ratio < 1,
     ),
     Rule(
@@ -194,7 +195,7 @@ RULES = (
     Rule(
         "nothing moved",
         LITTLE,
-        f"Gap and held-out loss differ from the reference’s by less than {CHANGED:.0%} of its held-out loss.",
+        f"Gap and held-out loss differ from the reference’s by less than {CHANGED * 100:g} % of its held-out loss.",
         lambda e: abs(e.gap_change) < CHANGED and abs(e.held_out_change) < CHANGED,
     ),
     Rule("unexplained", UNDECIDED, "The losses differ, and none of the rules says why.", lambda e: True),

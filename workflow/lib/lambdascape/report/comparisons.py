@@ -1,5 +1,6 @@
 """The arms against each other, in the words and tables of the report."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -159,15 +160,23 @@ def selection_table(sweep: Sweep, selection: pd.DataFrame) -> Table | None:
     ]
     return Table(
         f"What would have chosen without labels; the labels choose {labels[selection['labels_pick'].iloc[0]]}",
-        ["Measure", "", "Picks", "Rank correlation", "Interval", "Score of the pick, less", "Interval"],
+        [
+            "Measure",
+            "",
+            "Picks",
+            "Rank correlation",
+            "Interval",
+            "Score of the pick less that of the labels’ pick",
+            "Interval",
+        ],
         rows,
         words=3,
         strong=[place for place, agrees in enumerate(selection["agrees"]) if agrees == 1],
         note="Measured on held-out triplets after the last epoch and on held-out tiles. Rank correlation: Spearman’s, "
         f"across the {sweep.symbol}, of the measure, turned so that more is better, with macro-F1 per clip; at 1 it "
         "ranks as the labels do. Its interval comes from resampled sessions and seeds; with few values it is coarse. "
-        "Score of the pick, less: held-out macro-F1 of what it picks less that of what the labels pick, with the "
-        "interval for these runs. Bold: it picks what the labels pick.",
+        "Scores: held-out macro-F1, with the interval of the difference for these runs. Bold: it picks what the labels "
+        "pick.",
     )
 
 
@@ -180,10 +189,20 @@ def selection_sentence(sweep: Sweep, selection: pd.DataFrame) -> str:
     chosen = labels[known["labels_pick"].iloc[0]]
     right = [NAMES[name] for name in known["criterion"][known["agrees"] == 1]]
     parts = [
-        f"{NAMES[row['criterion']]} picks {labels[row['picks']]} ({number(row['difference'])} in held-out macro-F1)"
+        f"{NAMES[row['criterion']]} picks {labels[row['picks']]} "
+        f"({_signed(row['difference'])} held-out macro-F1 against the labels’ pick)"
         for row in records(known[known["agrees"] == 0])
     ]
     if not right:
         return f"Nothing measured here picks {chosen}, as the labels do, without them: {'; '.join(parts)}."
-    same = f"Without labels, {' and '.join(right)} would have picked {chosen}, as the labels do"
+    same = f"Without labels, {listed(right)} would have picked {chosen}, as the labels do"
     return f"{same}; {'; '.join(parts)}." if parts else f"{same}."
+
+
+def _signed(difference: float) -> str:
+    return f"{'+' if difference > 0 else ''}{number(difference)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence lists them: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -189,8 +189,8 @@ def _features(facts: Facts) -> tuple[Status, str]:
     if inputs not in FRAMES_ONLY:
         return "not verified", f"Whether the network's input ({inputs}) tells more than sound is not known."
     return "verified", (
-        f"The network sees {FRAMES_ONLY[inputs]}, the probe sees the embedding, and neither a label, a session, a node "
-        "or a time. Whether the sound itself gives the answer away, as a room may, no check can tell."
+        f"The network sees {FRAMES_ONLY[inputs]}, the probe sees the embedding; neither sees a label, a session, a "
+        "node or a time. Whether the sound itself gives the answer away, as a room may, no check can tell."
     )
 
 

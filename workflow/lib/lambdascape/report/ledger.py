@@ -95,12 +95,23 @@ def _entries(claims: pd.DataFrame) -> Iterator[Entry]:
 
 
 def _estimate(estimate: Any, low: Any, high: Any) -> tuple[str, str]:
-    """An estimate and its interval, as exact as two digits of the interval's width; empty where there is none."""
+    """An estimate and its interval, as exact as two digits of the interval's width; empty where there is none.
+
+    A number has at least two digits of its own, so that none of them, nor its sign, is rounded to nothing.
+    """
     if pd.isna(estimate):
         return "", ""
     if pd.isna(low):
         return f"{estimate:.3g}", "no interval"
-    digits = 1 - floor(log10(max(high - low, 0.01 * abs(estimate), 1e-6)))
-    digits = min(max(digits, 0), 6)
-    shown = [f"{round(value, digits) + 0.0:.{digits}f}" for value in (estimate, low, high)]
+    digits = _decimals(max(high - low, 0.01 * abs(estimate)))
+    shown = [_rounded(value, max(digits, _decimals(value)) if value else digits) for value in (estimate, low, high)]
     return shown[0], f"{shown[1]} to {shown[2]}"
+
+
+def _decimals(value: float) -> int:
+    """Decimals, at most six, that show two digits of a number."""
+    return min(max(1 - floor(log10(max(abs(value), 1e-6))), 0), 6)
+
+
+def _rounded(value: float, digits: int) -> str:
+    return f"{round(value, digits) + 0.0:.{digits}f}"

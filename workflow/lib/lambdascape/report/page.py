@@ -43,7 +43,7 @@ TEXT_COLUMNS = {
     "mechanism": MECHANISM_TEXT,
     "claims": TEXT,
 }
-TITLES = {
+TITLES = {  # of the figures that have a place in the template
     "response": "What a probe scores on held-out sessions",
     "selection": "Measures that need no label against the score",
     "triplet_loss": "Triplet loss by epoch",
@@ -102,7 +102,7 @@ def write_report(
         synthetic: whether the audio was made by the workflow; the report then says so first.
         tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, claims,
             clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none; more may be.
-        figures: name to path of the SVG, its PNG beside it; names that the template does not know come last.
+        figures: name to path of the SVG, its PNG beside it; names that are not in `TITLES` come behind the spaces.
         captions: name to path of the caption in reStructuredText, for every figure.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
         benchmarks: stage to the folder of its benchmark files, in the order of the stages.
@@ -130,6 +130,7 @@ def write_report(
         flagged=warnings_of(read["training"]),
         mark=MARK,
         pictures=pictures,
+        further=[name for name in pictures if name not in TITLES],
         ledger=ledger(read["claims"]),
         leakage=checklist(
             Facts(

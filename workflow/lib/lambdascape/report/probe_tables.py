@@ -28,8 +28,8 @@ def probe_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
         ["Space", *(_in_words(probe) for probe in probes)],
         [[name, *map(number, row)] for name, row in values.items()],
         note=f"Highest by {_highest(values, [_in_words(probe) for probe in probes])}. Converged: logistic regression. "
-        "Sessions: the same, fitted on so many sessions of each class, mean over draws. By epoch: the published "
-        "probe after its last epoch.",
+        "Sessions: the same, fitted on so many sessions of each class, mean over draws; a class with fewer gives all "
+        "that it has (see the figure). By epoch: the published probe after its last epoch.",
     )
 
 

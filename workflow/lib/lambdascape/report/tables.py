@@ -150,7 +150,7 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
             "Space",
             "Macro-F1 per clip",
             "Seeds",
-            "Interval",
+            "Ends of the seeds’ intervals",
             "Macro-F1 per tile",
             "Accuracy per clip",
             "Cross-entropy per clip",
@@ -158,9 +158,9 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
         ],
         rows,
         strong=[place for place, (name, _) in enumerate(spaces(sweep)) if name == chosen],
-        note="Seeds: lowest to highest. Interval: lowest to highest end of the seeds' bootstrap intervals "
-        "over sessions. Validation: per clip, on training sessions kept apart to choose the probe's "
-        "penalty. Bold: chosen on the validation sessions of all seeds.",
+        note="Seeds: lowest to highest. Ends: lowest to highest end of the seeds’ own bootstrap intervals over "
+        "sessions; the interval of a mean stands under Comparisons. Validation: per clip, on training sessions kept "
+        "apart to choose the probe's penalty. Bold: chosen on the validation sessions of all seeds.",
     )
 
 

@@ -1,12 +1,13 @@
 """The answer of a study in a few sentences, each computed from the scores."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lambdascape.figures.sweep import REFERENCES, Sweep
-from lambdascape.report.comparisons import arm_labels, chosen_arm, main_pairs, p_value, records
+from lambdascape.report.comparisons import arm_labels, chosen_arm, listed, main_pairs, p_value, records
 from lambdascape.report.tables import NOTHING, converged, number, span
 from lambdascape.sweep import arm_and_seed
 
@@ -58,7 +59,7 @@ def answer(
     count = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
     numbers = f"Macro-F1 per clip on held-out sessions ({count}): {parts}."
     best = rows[rows["run"].map(lambda run: arm_and_seed(run)[0]) == chosen_arm(choice)]
-    references = _references(sweep, scores, best)
+    references = _references(sweep, scores, best, choice)
     sentences = [
         numbers,
         _choice(sweep, choice),
@@ -89,7 +90,7 @@ def _headline(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame, lev
         return f"{_capital(name)} is chosen on validation sessions, but with one seed that may be chance."
     below, above, level_with = _told_from(labels, comparisons, chosen, level)
     if above:
-        rest = " and ".join(above)
+        rest = listed(above)
         return f"{_capital(name)} is chosen on validation sessions, but scores below {rest} on held-out ones."
     if not below:
         return (
@@ -99,7 +100,7 @@ def _headline(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame, lev
     words = f"{_capital(name)}, chosen on validation sessions, scores above"
     if not level_with:
         return f"{words} every other {sweep.symbol} on held-out ones."
-    return f"{words} {' and '.join(below)} on held-out ones, but {' and '.join(level_with)} cannot be told from it."
+    return f"{words} {listed(below)} on held-out ones, but {listed(level_with)} cannot be told from it."
 
 
 def _told_from(
@@ -146,19 +147,26 @@ def _primary(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> s
     second = max(rest, key=lambda one: float(one["validation_mean"]))["arm"]
     pair = next(one for one in records(main_pairs(comparisons)) if {one["first"], one["second"]} == {chosen, second})
     sign = 1 if pair["first"] == chosen else -1
-    low, high = sorted((sign * pair["low"], sign * pair["high"]))
     words = (
         f"The comparison fixed beforehand, {labels[chosen]} less the second on validation, {labels[second]}: "
         f"{number(sign * pair['difference'])}"
     )
-    if np.isnan(low):
+    if np.isnan(pair["low"]):
         return f"{words}, without an interval, which needs two held-out sessions."
-    p = "no p with one seed" if np.isnan(pair["p"]) else f"p {p_value(pair['p'])}, after Holm {p_value(pair['p_holm'])}"
-    return f"{words} ({span(low, high)} over sessions; {p})."
+    if np.isnan(pair["p"]):
+        return f"{words} ({_turned(pair, sign, 'low', 'high')} for these runs on new sessions; no p with one seed)."
+    p = f"p {p_value(pair['p'])}, after Holm {p_value(pair['p_holm'])}"
+    return f"{words} ({_turned(pair, sign, 'wide_low', 'wide_high')} for new runs on new sessions; {p})."
 
 
-def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame) -> list[str]:
-    """The runs of the best value against each reference space that was scored."""
+def _turned(pair: dict[str, Any], sign: int, low: str, high: str) -> str:
+    """An interval of a pair, turned with the sign of its difference."""
+    return span(*sorted((sign * pair[low], sign * pair[high])))
+
+
+def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame, choice: pd.DataFrame) -> list[str]:
+    """The runs of the best value against each reference space that was scored, by the interval of their mean."""
+    low, high = choice.loc[choice["chosen"] == 1, ["test_low", "test_high"]].iloc[0]
     sentences = []
     for kind, words in REFERENCES.items():
         runs = sweep.references.loc[sweep.references["kind"] == kind, "run"]
@@ -168,8 +176,8 @@ def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame) -> list[
         gap = best["value"].mean() - reference["value"].mean()
         side = "above" if gap > 0 else "below"
         mean = f"The mean{_at(sweep, best['setting'].iloc[0])} is {number(abs(gap))} {side} the {words}"
-        apart = best["low"].min() > reference["high"].max() or best["high"].max() < reference["low"].min()
-        known = best["low"].notna().all() and reference["low"].notna().all()
+        apart = low > reference["high"].max() or high < reference["low"].min()
+        known = pd.notna(low) and reference["low"].notna().all()
         intervals = f"; their intervals {'do not overlap' if apart else 'overlap'}" if known else ""
         sentences.append(f"{mean} ({number(reference['value'].mean())}){intervals}.")
     return sentences
