@@ -74,7 +74,8 @@ def test_stale_products_are_named_when_snakemake_has_forgotten_what_it_did(finis
     assert run.returncode == 1
     rows = [line.split()[0] for line in run.stdout.splitlines()[1:]]
     assert {row for row in rows if "geometry/" in row} == {
-        f"results/tiny/geometry/{space}.tsv"
+        f"results/tiny/geometry/{space}{table}.tsv"
         for space in ("l2~1_seed~1", "l2~0.01_seed~1", "untrained_seed~1", "mean_logmel")
+        for table in ("", "_spectrum", "_centroids")
     }
     assert not [row for row in rows if "models/" in row or "embeddings/" in row]
