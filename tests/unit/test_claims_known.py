@@ -59,7 +59,7 @@ def test_the_names_of_scores_are_those_that_the_probes_write(tmp_path: Path) -> 
     [
         ("training", "triplet_los", {}, "m.measure: must be a measure of training (triplet_loss, "),
         ("training", "triplet_los", {}, "; got the text 'triplet_los'; did you mean triplet_loss?"),
-        ("geometry", "alignement", {"split": "test"}, "; did you mean alignment?"),
+        ("geometry", "alignments", {"split": "test"}, "; did you mean alignment?"),
         (
             "geometry",
             "alignment",
