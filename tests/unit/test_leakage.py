@@ -17,6 +17,11 @@ from .studies import FakeStudy
 CONFIG: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 
 
+def as_row(choice: tuple[str, str]) -> tuple[str, ...]:
+    """Probe, split, unit, measure and class of a row that tells what was chosen."""
+    return (choice[0], "validation", "clip", choice[1], "")
+
+
 class Run:
     """A finished run in which nothing leaks, to be changed in one place."""
 
@@ -25,11 +30,13 @@ class Run:
         self.clips = study._clips()
         self.config = copy.deepcopy(CONFIG)
         self.spaces = {space["run"]: space["kind"] for space in study.spaces}
-        chosen = [(run, "converged", "validation", "clip", "c", "", 1.0, None, None) for run in self.spaces]
+        choices = (("converged", "c"), ("knn", "k"))
+        chosen = [(run, *choice, 1.0, None, None) for run in self.spaces for choice in map(as_row, choices)]
         self.scores = pd.concat([study.frame("scores"), pd.DataFrame(chosen, columns=study.frame("scores").columns)])
         self.receipts = folder / "receipts"
         for run, kind in self.spaces.items():
-            self.told(f"probes/{run}/converged", "fold1")
+            for probe in ("by_epoch", "converged", "knn", "few_shot"):
+                self.told(f"probes/{run}/{probe}", "fold1")
             if kind == "trained":
                 self.told(f"models/{run}", "fold1")
 
@@ -55,7 +62,7 @@ def test_a_run_in_which_nothing_leaks(run: Run) -> None:
     expected = dict.fromkeys(found, "verified") | {"L3.1": "not applicable", "L3.3": "not verified"}
     assert statuses == expected
     assert "24 of 48 clips are held out (fold1); the receipts of all 6 trainings" in found["L1.1"].words
-    assert "all 9 converged probes" in found["L1.2"].words
+    assert "all 36 fits of probes (by_epoch, converged, knn, few_shot)" in found["L1.2"].words
     assert "in all 9 spaces" in found["L1.3"].words
     assert "48 files were compared" in found["L1.4"].words
     assert "6 sessions are held out, 6 are not, and none is on both sides. 2 recording devices" in found["L3.2"].words
@@ -100,10 +107,10 @@ def test_trainings_without_receipt_or_with_another_fold_are_not_verified(run: Ru
 
 
 def test_probes_with_another_fold_are_not_verified(run: Run) -> None:
-    run.told("probes/mean_logmel/converged", "fold2")
+    run.told("probes/mean_logmel/knn", "fold2")
     check = run.checks()["L1.2"]
     assert check.status == "not verified"
-    assert check.words.endswith("fitted without fold1: mean_logmel.")
+    assert check.words.endswith("fitted without fold1: mean_logmel (knn).")
 
 
 def test_a_new_setting_of_the_features_is_not_trusted(run: Run) -> None:

@@ -29,6 +29,8 @@ PER_CLIP = {
     "n_shards",
 }
 FRAMES_ONLY = {"logmel": "log-mel frames", "mfcc": "MFCCs, made of the log-mel frames of its tile"}
+# What probes choose inside the training split, and the measure that records it.
+CHOICES = {"converged": "c", "knn": "k", "mlp": "layers"}
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,17 @@ class Facts:
         runs = [run for run, kind in self.spaces.items() if kind == "trained"]
         return self._told([(run, self.receipts / "models" / f"{run}.json") for run in runs])
 
+    @property
+    def probes(self) -> list[str]:
+        """Names of the probes that were fitted on the training split of every space."""
+        return [name for name, options in self.config["probes"].items() if options is not None]
+
     @cached_property
     def fits(self) -> tuple[int, list[str]]:
-        """The same of the converged probes."""
-        return self._told([(space, self.receipts / "probes" / space / "converged.json") for space in self.spaces])
+        """The same of the probes."""
+        jobs = [(space, name) for space in self.spaces for name in self.probes]
+        folder = self.receipts / "probes"
+        return self._told([(f"{space} ({name})", folder / space / f"{name}.json") for space, name in jobs])
 
     def _told(self, jobs: list[tuple[str, Path]]) -> tuple[int, list[str]]:
         found = [(name, read_receipt(path).params.get("test_fold")) for name, path in jobs if path.is_file()]
@@ -129,9 +138,10 @@ def _test_set(facts: Facts) -> tuple[Status, str]:
     count, odd = facts.models
     if odd:
         return "not verified", f"No receipt says that these were trained without {facts.fold}: {_named(odd)}."
+    heard = " Scores on other folds are of networks that heard their audio; the report marks them."
     return "verified", (
         f"{held_out} of {len(facts.clips)} clips are held out ({facts.fold}); the receipts of all {count} trainings "
-        "name that fold as the one left out."
+        f"name that fold as the one left out.{heard if facts.config['split']['probe_folds'] == 'all' else ''}"
     )
 
 
@@ -152,22 +162,28 @@ def _preprocessing(facts: Facts) -> tuple[Status, str]:
             f"{frames} No receipt says that these probes were fitted without {facts.fold}: {_named(odd)}.",
         )
     return "verified", (
-        f"{frames} The receipts of all {count} converged probes name {facts.fold} as left out of the fit, and so of "
-        "their standardisation; that the code keeps to it is held by tests, not measured here."
+        f"{frames} The receipts of all {count} fits of probes ({', '.join(facts.probes)}) name {facts.fold} as left out "
+        "of the fit, and so of their standardisation; that the code keeps to it is held by tests, not measured here."
     )
 
 
 def _selection(facts: Facts) -> tuple[Status, str]:
     if not facts.labelled:
         return "not applicable", "No feature is selected, and without labels nothing is fitted to the test set."
-    scores = facts.scores[facts.scores["probe"] == "converged"]
-    chosen = set(scores["run"][(scores["split"] == "validation") & (scores["measure"] == "c")])
-    odd = sorted(set(facts.spaces) - chosen)
+    chosen = facts.scores[facts.scores["split"] == "validation"]
+    odd = [
+        f"{measure} in {space} ({probe})"
+        for probe, measure in CHOICES.items()
+        if probe in facts.probes
+        for space in facts.spaces
+        if not ((chosen["run"] == space) & (chosen["probe"] == probe) & (chosen["measure"] == measure)).any()
+    ]
     if odd:
-        return "not verified", f"No choice of C on validation sessions is recorded for {_named(odd)}."
+        return "not verified", f"No choice on validation sessions is recorded of {_named(odd)}."
+    named = ", ".join(f"{measure} of {probe}" for probe, measure in CHOICES.items() if probe in facts.probes)
     return "verified", (
-        "No feature is selected. What is chosen, the probe's penalty, was chosen on validation sessions of the "
-        f"training split in all {len(chosen)} spaces."
+        f"No feature is selected. What the probes choose ({named}) was chosen on validation sessions of the training "
+        f"split in all {len(facts.spaces)} spaces."
     )
 
 
