@@ -162,8 +162,8 @@ def _preprocessing(facts: Facts) -> tuple[Status, str]:
             f"{frames} No receipt says that these probes were fitted without {facts.fold}: {_named(odd)}.",
         )
     return "verified", (
-        f"{frames} The receipts of all {count} fits of probes ({', '.join(facts.probes)}) name {facts.fold} as left out "
-        "of the fit, and so of their standardisation; that the code keeps to it is held by tests, not measured here."
+        f"{frames} The receipts of all {count} fits of probes ({', '.join(facts.probes)}) name {facts.fold} as left "
+        "out of the fit, and so of their standardisation; that the code keeps to it is held by tests, not measured here."
     )
 
 
