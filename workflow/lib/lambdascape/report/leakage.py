@@ -163,7 +163,7 @@ def _preprocessing(facts: Facts) -> tuple[Status, str]:
         )
     return "verified", (
         f"{frames} The receipts of all {count} fits of probes ({', '.join(facts.probes)}) name {facts.fold} as left "
-        "out of the fit, and so of their standardisation; that the code keeps to it is held by tests, not measured here."
+        "out of the fit, and so of their standardisation; that the code keeps to it tests hold, nothing measures here."
     )
 
 
