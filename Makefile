@@ -94,7 +94,7 @@ bench-dynamics: env ## measure what reading the layers costs a training
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/dynamics.py --json results/benchmarks/dynamics.json
 
 bench-coverage: env ## simulate how often the intervals hold the truth
-	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/coverage.py
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/intervals.py
 
 bench-probes: env ## measure what probes cost: 36,000 tiles to fit, and a million tiles in bounded memory
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/probes.py

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,9 @@ def test_pages_link_to_what_is_there_and_have_no_gaps(name: str) -> None:
     targets = [target for target in re.findall(r"\]\(([^)]+)\)", text) if "://" not in target]
     assert [target for target in targets if not (REPO / name).parent.joinpath(target).exists()] == []
     assert not re.search(r"@[A-Z]+@|TODO|FIXME", text)
+
+
+@pytest.mark.parametrize("path", sorted((REPO / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_no_benchmark_stands_in_the_way_of_a_package(path: Path) -> None:
+    """A script's folder comes first where modules are looked for: a coverage.py there broke Numba."""
+    assert find_spec(path.stem) is None
