@@ -13,11 +13,12 @@ CORES ?= all#      how many cores the workflow may use at once
 PYTHON ?=#         the Python to build with; empty: the first of python3.11, python3.12, python3 that fits
 VENV ?= .venv#     where the environment lies
 ACCELERATOR ?=#    cuda (for TensorFlow) or jax-cuda: add NVIDIA's libraries to the environment, several GB
+EXTRA ?=#          onnx: add to the environment what exports as ONNX need
 PYTEST_ARGS ?=#    more for pytest, such as -k, -m, -x or a path
 SNAKEMAKE_ARGS ?=# more for Snakemake, such as --forcerun
 BENCH_ARGS ?=#     more for bench-training, such as --batch 128 --precision bfloat16
 
-export PYTHON VENV ACCELERATOR
+export PYTHON VENV ACCELERATOR EXTRA
 
 # Modules of the user's own Python must not stand in for the locked ones.
 unexport PYTHONPATH PYTHONHOME

@@ -14,10 +14,11 @@ from packaging.version import Version
 
 REPO = Path(__file__).resolve().parents[2]
 ENVS = REPO / "envs"
-LOCKS = ("run.txt", "dev.txt", "cuda.txt", "jax-cuda.txt")
+LOCKS = ("run.txt", "dev.txt", "onnx.txt", "cuda.txt", "jax-cuda.txt")
 BESIDE = {
     "run": ("run.txt",),
     "dev": ("run.txt", "dev.txt"),
+    "onnx": ("run.txt", "onnx.txt"),
     "cuda": ("run.txt", "cuda.txt"),
     "jax-cuda": ("run.txt", "jax-cuda.txt"),
 }
@@ -87,7 +88,7 @@ def test_no_file_says_where_packages_come_from(path):
         pytest.param(PROJECT["dependencies"], ("run.txt",), id="run"),
         *(
             pytest.param(PROJECT["optional-dependencies"][name], BESIDE[name], id=name)
-            for name in ("dev", "cuda", "jax-cuda")
+            for name in ("dev", "onnx", "cuda", "jax-cuda")
         ),
     ],
 )
