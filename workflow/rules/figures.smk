@@ -21,6 +21,7 @@ rule draw_response:
         "results/logs/{study}/figures/response.log",
     benchmark:
         "results/benchmarks/{study}/figures/response.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -45,6 +46,7 @@ rule draw_triplet_loss:
         "results/logs/{study}/figures/triplet_loss.log",
     benchmark:
         "results/benchmarks/{study}/figures/triplet_loss.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -106,6 +108,7 @@ rule draw_maps:
         "results/logs/{study}/figures/maps.log",
     benchmark:
         "results/benchmarks/{study}/figures/maps.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -131,6 +134,7 @@ rule draw_confusion:
         "results/logs/{study}/figures/confusion.log",
     benchmark:
         "results/benchmarks/{study}/figures/confusion.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
