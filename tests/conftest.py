@@ -1,6 +1,7 @@
 """What tests of every room may ask for."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the data in {folder}, which is not there: this test checks nothing here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def count() -> Callable[[int, int], int]:
+    """Chooses between the quick count of a row of the table of faults and the long one of `make faults`."""
+    return lambda quick, long: long if os.environ.get("LAMBDASCAPE_LONG") else quick
 
 
 @pytest.fixture

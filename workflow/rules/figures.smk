@@ -72,6 +72,7 @@ use rule draw_triplet_loss as draw_probe_f1 with:
         "results/logs/{study}/figures/probe_f1.log",
     benchmark:
         "results/benchmarks/{study}/figures/probe_f1.tsv"
+    localrule: True
     params:
         measure="macro_f1",
         synthetic=study.is_synthetic,
@@ -90,6 +91,7 @@ use rule draw_probe_f1 as draw_probe_cross_entropy with:
         "results/logs/{study}/figures/probe_cross_entropy.log",
     benchmark:
         "results/benchmarks/{study}/figures/probe_cross_entropy.tsv"
+    localrule: True
     params:
         measure="cross_entropy",
         synthetic=study.is_synthetic,
