@@ -10,6 +10,7 @@ SHELL := /bin/sh
 STUDY ?=#          a file laid over config.yaml; empty: the default study
 TARGET ?= all#     a rule or a file of the workflow
 CORES ?= all#      how many cores the workflow may use at once
+PROFILE ?=#        a folder of profiles/ that says where jobs run, such as slurm; empty: here
 PYTHON ?=#         the Python to build with; empty: the first of python3.11, python3.12, python3 that fits
 VENV ?= .venv#     where the environment lies
 ACCELERATOR ?=#    cuda (for TensorFlow) or jax-cuda: add NVIDIA's libraries to the environment, several GB
@@ -29,6 +30,8 @@ py := $(VENV)/bin/python -m
 snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
+# A profile says itself how much runs at once; on a cluster the cores of the login node are no limit.
+where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
 .PHONY: help run dryrun report verify doctor recover test faults lint format lock env dev-env clean-env bench-features bench-scale \
   bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity
@@ -43,11 +46,11 @@ study-exists:
 	@test -z "$(STUDY)" || test -f "$(STUDY)" || { \
 	  echo "STUDY: must name a config file, such as $$(echo studies/*.yaml); there is none at $(STUDY)"; exit 2; }
 
-run: study-exists env ## run a study from audio to report (STUDY=, TARGET=, CORES=)
-	@$(snakemake) $(TARGET) --cores $(CORES) $(study)
+run: study-exists env ## run a study from audio to report (STUDY=, TARGET=, CORES=, PROFILE=)
+	@$(snakemake) $(TARGET) $(where) $(study)
 
 dryrun: study-exists env ## list the jobs that `make run` would start, and why
-	@$(snakemake) $(TARGET) --cores $(CORES) --dry-run $(study)
+	@$(snakemake) $(TARGET) $(where) --dry-run $(study)
 
 report: study-exists env ## write Snakemake's own report, with run times and provenance, beside the results
 	@mkdir -p results
@@ -63,8 +66,9 @@ doctor: study-exists env ## say what this machine has, what would be used, what 
 recover: env ## after a crash or kill: end what still runs, open what is locked (RECOVER_ARGS='--wait')
 	@PYTHONPATH=workflow/lib $(py) lambdascape recover $(RECOVER_ARGS)
 
-faults: dev-env ## inject every fault at its long count: kills, damaged files (PYTEST_ARGS=)
-	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 tests/faults $(PYTEST_ARGS)
+faults: dev-env ## inject every fault at its long count: kills, damaged files, SLURM (PYTEST_ARGS=)
+	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 tests/faults \
+	  tests/cluster $(PYTEST_ARGS)
 
 test: dev-env ## run all tests (PYTEST_ARGS=)
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 $(PYTEST_ARGS)

@@ -32,6 +32,10 @@ min_version("9.27")
 configfile: workflow.source_path("config.yaml")
 
 
+# Only with `--sdm apptainer`; see envs/Containerfile.
+container: "envs/lambdascape.sif"
+
+
 report: "workflow/report/workflow.rst"
 
 
