@@ -28,12 +28,13 @@ def make_site_profile(checkout: Checkout, resources: Mapping[str, Mapping[str, A
     """Write profiles/site as a copy of profiles/slurm with its partitions, and other resources of some rules."""
     profile = yaml.safe_load((checkout.folder / "profiles/slurm/profile.yaml").read_text())
     profile |= SITE | HURRY
-    asked = [profile["default-resources"], *profile["set-resources"].values()]
-    for each in asked:
+    # Rules that ask for the same share one mapping as it is read.
+    profile["set-resources"] = {rule: dict(asked) for rule, asked in profile["set-resources"].items()}
+    for each in (profile["default-resources"], *profile["set-resources"].values()):
         if "slurm_partition" in each:
             each["slurm_partition"] = PARTITIONS[each["slurm_partition"]]
     for rule, values in (resources or {}).items():
-        profile["set-resources"][rule] = profile["set-resources"][rule] | values
+        profile["set-resources"][rule] |= values
     (checkout.folder / "profiles/site").mkdir(exist_ok=True)
     (checkout.folder / "profiles/site/profile.yaml").write_text(yaml.safe_dump(profile))
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 NEEDED = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "runuser")
 NODES = ("n1", "n2")
-GPUS = 2
+GPUS = 4
 # The plugin hides SLURM_CONF from the jobs' inner srun, which then looks here.
 FOLDER = Path("/etc/slurm")
 MARK = "# Written by lambdascape's tests/cluster/slurm.py, which removes it again."

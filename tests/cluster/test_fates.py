@@ -101,7 +101,8 @@ def test_what_ended_early_has_the_numbers_of_what_nobody_disturbed(ended: Ended)
     for folder in folders:
         if TORN in folder.name:
             continue
-        other = ended.undisturbed.folder / "results/fates/models" / folder.name
+        # Without the arm that cannot there is nothing but λ to name a run by.
+        other = next((ended.undisturbed.folder / "results/fates/models").glob(f"{folder.name.split('_')[0]}_*"))
         for name in ("embedder.weights.h5.sha256", "layers.tsv"):
             assert (folder / name).read_bytes() == (other / name).read_bytes(), folder.name
         assert without_times(folder / "history.tsv") == without_times(other / "history.tsv")
@@ -127,7 +128,10 @@ def test_a_job_over_its_time_comes_back_with_more(ended: Ended) -> None:
 
 def test_a_job_over_its_memory_comes_back_with_more(ended: Ended) -> None:
     tries = ended.tries(LARGE)
-    assert [job["JobState"] for job in tries] == ["OUT_OF_MEMORY"] * (len(tries) - 1) + ["COMPLETED"]
+    # Without control groups SLURM calls it a failure like any other; its log, which Snakemake shows, says what it was.
+    assert tries[-1]["JobState"] == "COMPLETED"
+    assert not [job for job in tries[:-1] if job["JobState"] not in ("FAILED", "CANCELLED", "OUT_OF_MEMORY")]
+    assert re.search(rf"exceeded memory limit \(\d+ > {SCARCE * 2**20}\)", ended.head.said)
     assert [job["MinMemoryNode"] for job in tries] == [f"{SCARCE * n}M" for n in (1, 2, 3)][: len(tries)]
     assert len(tries) > 1
 
