@@ -15,6 +15,7 @@ import psutil  # type: ignore[import-untyped]  # comes with Snakemake
 from lambdascape.errors import InputError
 
 RUN_ID = re.compile(r"SLURM run ID: ([\w-]+)")  # what the executor plugin notes, and gives each of its jobs for a name
+MARGIN_S = 3600.0  # by which the clocks of two file systems may differ
 ASK_S = 30  # seconds that squeue may take
 GRACE_S = 10.0
 OF_A_JOB = ("remote", "subprocess")  # Snakemake's `--mode` where it runs one job for another Snakemake
@@ -107,7 +108,7 @@ def run_ids(folder: Path, since: float = 0.0) -> list[str]:
     found: set[str] = set()
     for log in (folder / ".snakemake" / "log").glob("*.snakemake.log"):
         with suppress(OSError):
-            if log.stat().st_mtime >= since:
+            if log.stat().st_mtime >= since - MARGIN_S:
                 found.update(RUN_ID.findall(log.read_text(encoding="utf-8", errors="replace")))
     return sorted(found)
 
