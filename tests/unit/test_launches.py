@@ -195,15 +195,25 @@ def test_a_job_that_goes_on_is_named_and_in_the_way(folder: Path, stray: subproc
 
 def test_a_job_of_another_folder_is_none_of_ours(folder: Path, stray: subprocess.Popen[str]) -> None:
     (folder / "beside").mkdir()
-    assert orphans.here(folder / "beside") == []
-    assert [orphan.process.pid for orphan in orphans.here(folder)] == [stray.pid]
+    assert orphans.here([folder / "beside"]) == []
+    assert [orphan.process.pid for orphan in orphans.here([folder])] == [stray.pid]
+
+
+def test_results_that_two_checkouts_share_have_one_owner_and_jobs_of_both(
+    folder: Path, stray: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began()
+    (folder / "second").mkdir()
+    (folder / "second/results").symlink_to(folder / "results")
+    monkeypatch.chdir(folder / "second")
+    assert f"train_model, process {stray.pid}" in launches.begin(WORDS)
 
 
 def test_an_orphan_that_ignores_to_be_told_is_killed(folder: Path, stray: subprocess.Popen[str]) -> None:
-    found = orphans.here(folder)
+    found = orphans.here([folder])
     assert orphans.stop(found, grace_s=0.5) == []
     assert not locks.is_alive(stray.pid)
-    assert orphans.here(folder) == []
+    assert orphans.here([folder]) == []
 
 
 def test_the_record_is_plain_json() -> None:

@@ -15,12 +15,13 @@ from lambdascape.__main__ import main
 
 WORDS = ["snakemake", "--cores", "all"]
 RUN = "7a9c16e2-1d0c-4b3e-9b43-0e4a5d1f2c11"
-# One line per job in `queue`. A job that was cancelled is there once more, as it is on a real cluster.
+# One line per job in `queue`. Jobs that were cancelled are there once more, as on a real cluster; `ending` ones go singly.
 SQUEUE = """\
 [ -e {folder}/down ] && {{ echo 'Unable to contact slurm controller' >&2; exit 1; }}
 [ "$3" = {run} ] || exit 9
 cat {folder}/queue
 [ -e {folder}/cancelled ] && : > {folder}/queue
+[ -e {folder}/ending ] && sed -i 1d {folder}/queue
 exit 0
 """
 SCANCEL = 'echo "$@" >> {folder}/cancelled\n'
@@ -130,11 +131,11 @@ def test_jobs_of_slurm_can_be_waited_for(
 ) -> None:
     killed()
     monkeypatch.setattr(recovery, "TELL_S", 0.0)
-    monkeypatch.setattr(time, "sleep", lambda seconds: (slurm / "queue").write_text(""))
+    (slurm / "ending").touch()
     assert main(["recover", "--wait"]) == 0
     assert not (slurm / "cancelled").exists()
     assert "Waiting for SLURM job 12" in (told := said(capsys))
-    assert "Still waiting, for 2" in told
+    assert "Still waiting, for 1" in told
 
 
 def test_jobs_of_slurm_that_do_not_end_are_named(
@@ -201,7 +202,7 @@ def test_processes_that_go_on_are_ended_or_waited_for(
     script.write_text(f"import time; time.sleep({0.5 if wait else 600}); open('done', 'w')")
     with subprocess.Popen([sys.executable, str(script)]) as process:
         try:
-            while not orphans.here(folder):
+            while not orphans.here([folder]):
                 assert process.poll() is None
             assert main(["recover", *(["--wait"] if wait else [])]) == 0
         finally:

@@ -24,11 +24,11 @@ def verify(finished: Checkout, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def products(finished: Checkout) -> int:
-    """Files under results/ that are no log, benchmark, receipt, checkpoint or audio of the demo."""
+    """Files under results/ that are no log, benchmark, receipt, checkpoint, audio of the demo or note of the launch."""
     results = finished.folder / "results"
     others = {"logs", "benchmarks", "receipts", "checkpoints", "audio"}
     files = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
-    return sum(not others & set(path.parts) for path in files)
+    return sum(len(path.parts) > 1 and not others & set(path.parts) for path in files)
 
 
 @pytest.mark.parametrize("words", [(), ("--study", "tiny.yaml")])

@@ -285,7 +285,7 @@ def launched(folder: Path) -> Finding:
         return Finding("launch", NOTE, f"here runs {last}", "Wait for it")
     if state == launches.UNKNOWN:
         return Finding("launch", PROBLEM, f"on another machine there may run {last}", "`make recover` says what to do")
-    jobs = [str(orphan) for orphan in orphans.here(folder)]
+    jobs = [str(orphan) for orphan in orphans.here(launches.folders(folder / "results", last))]
     if jobs:
         return Finding("launch", PROBLEM, f"jobs of a launch that was killed go on: {_some(jobs)}", "`make recover`")
     if state == launches.DEAD:

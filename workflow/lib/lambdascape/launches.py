@@ -46,6 +46,7 @@ class Launch:
         tick: the moment of that start at which the process began; empty where the system does not tell.
         started: when, in words.
         began: the same, in seconds since 1970.
+        folder: the working directory.
         command: what was typed.
         ended: when it ended by itself, in words; empty before, and after a kill.
     """
@@ -56,6 +57,7 @@ class Launch:
     tick: str
     started: str
     began: float
+    folder: str
     command: str
     ended: str = ""
 
@@ -123,7 +125,7 @@ def here(words: Sequence[str]) -> Launch:
     program = "snakemake" if name == "__main__.py" else name
     process, now = os.getpid(), time.time()
     command = shlex.join([program, *words[1:]])
-    return Launch(process, socket.gethostname(), boot(), tick(process), _words(now), now, command)
+    return Launch(process, socket.gethostname(), boot(), tick(process), _words(now), now, str(Path.cwd()), command)
 
 
 def _words(moment: float) -> str:
@@ -142,10 +144,11 @@ def in_the_way(results: Path) -> str:
             f"If it was killed, `make recover` on {last.host}; if nothing can run there any more, "
             f"`make recover RECOVER_ARGS='--ended {last.host}'` here."
         )
-    found: Sequence[object] = orphans.here(results.parent)
+    places = folders(results, last)
+    found: Sequence[object] = orphans.here(places)
     if not found and last and state != ENDED:
         try:
-            found = orphans.queued(results.parent, last.began)
+            found = orphans.queued(places, last.began)
         except InputError as error:
             return f"{error}. Jobs of a launch that was killed may be in its queue."
     if not found:
@@ -155,6 +158,11 @@ def in_the_way(results: Path) -> str:
         + "\n  ".join(map(str, found))
         + "\n`make recover` ends them (a training continues after its last whole epoch), then the same command."
     )
+
+
+def folders(results: Path, launch: Launch | None) -> set[Path]:
+    """Where a launch may have left jobs: its working directory, which may have been moved or share these results."""
+    return {results.absolute().parent, *([Path(launch.folder)] if launch else [])}
 
 
 def refused(launch: str) -> str:
