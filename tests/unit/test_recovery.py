@@ -15,7 +15,7 @@ from lambdascape.__main__ import main
 
 WORDS = ["snakemake", "--cores", "all"]
 RUN = "7a9c16e2-1d0c-4b3e-9b43-0e4a5d1f2c11"
-# One line per job in `queue`. Jobs that were cancelled are there once more, as on a real cluster; `ending` ones go singly.
+# One line per job in `queue`. Cancelled jobs are there once more, as on a real cluster; `ending` ones go one by one.
 SQUEUE = """\
 [ -e {folder}/down ] && {{ echo 'Unable to contact slurm controller' >&2; exit 1; }}
 [ "$3" = {run} ] || exit 9
