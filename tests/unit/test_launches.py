@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -207,6 +208,25 @@ def test_results_that_two_checkouts_share_have_one_owner_and_jobs_of_both(
     (folder / "second/results").symlink_to(folder / "results")
     monkeypatch.chdir(folder / "second")
     assert f"train_model, process {stray.pid}" in launches.begin(WORDS)
+
+
+def test_a_copy_of_results_is_not_owned_by_who_owns_the_original(
+    folder: Path, first: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder / "results", folder / "copy/results")
+    monkeypatch.chdir(folder / "copy")
+    assert launches.begin(WORDS) == ""
+    launches.end(Path("results").absolute())
+    assert launches.state_of(launches.read(folder / "results")) == launches.ALIVE
+
+
+def test_who_may_write_the_results_may_own_them(folder: Path) -> None:
+    (folder / "results").mkdir()
+    for mode, expected in ((0o775, 0o664), (0o700, 0o600)):
+        (folder / "results").chmod(mode)
+        assert launches.begin(WORDS) == ""
+        launches.end(folder / "results")
+        assert (folder / "results/launch.lock").stat().st_mode & 0o777 == expected
 
 
 def test_an_orphan_that_ignores_to_be_told_is_killed(folder: Path, stray: subprocess.Popen[str]) -> None:

@@ -82,7 +82,7 @@ def begin(words: Sequence[str], runs: bool = True) -> str:
         return ""
     try:
         results.mkdir(exist_ok=True)
-        lock = locks.take(results / LOCK)
+        lock = take(results)
         if lock is None:
             return refused(owner(results))
         found = in_the_way(results) or dates.told(dates.ahead(results, os.fstat(lock.fileno()).st_mtime))
@@ -96,6 +96,15 @@ def begin(words: Sequence[str], runs: bool = True) -> str:
     _held[results] = lock
     atexit.register(end, results)
     return ""
+
+
+def take(results: Path) -> IO[str] | None:
+    """The lock of a folder of results, see `locks.take`; whoever may write the results may hold it."""
+    lock = locks.take(results / LOCK)
+    if lock:
+        with contextlib.suppress(OSError):  # the file is somebody else's
+            os.fchmod(lock.fileno(), results.stat().st_mode & 0o666)
+    return lock
 
 
 def _only_reads(words: Sequence[str]) -> bool:
@@ -190,9 +199,11 @@ def owner(results: Path) -> str:
 
 
 def read(results: Path) -> Launch | None:
-    """The last launch; None where there was none, or nothing can be read of it."""
+    """The last launch; None where there was none, nothing can be read of it, or the results are a copy of its own."""
     try:
-        return Launch(**json.loads((results / RECORD).read_text(encoding="utf-8")))
+        launch = Launch(**json.loads((results / RECORD).read_text(encoding="utf-8")))
+        its_own = Path(launch.folder, results.name)
+        return launch if not its_own.exists() or its_own.samefile(results) else None
     except (OSError, ValueError, TypeError):
         return None
 

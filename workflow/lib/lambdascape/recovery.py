@@ -31,7 +31,7 @@ def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show:
     if not results.is_dir():
         show("There are no results here, and nothing to recover.")
         return True
-    lock = locks.take(results / launches.LOCK)
+    lock = launches.take(results)
     if lock is None:
         show(launches.refused(launches.owner(results)))
         return False
