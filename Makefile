@@ -66,9 +66,8 @@ doctor: study-exists env ## say what this machine has, what would be used, what 
 recover: env ## after a crash or kill: end what still runs, open what is locked (RECOVER_ARGS='--wait')
 	@PYTHONPATH=workflow/lib $(py) lambdascape recover $(RECOVER_ARGS)
 
-faults: dev-env ## inject every fault at its long count: kills, damaged files, SLURM (PYTEST_ARGS=)
-	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 tests/faults \
-	  tests/cluster $(PYTEST_ARGS)
+faults: dev-env ## inject every fault at its long count, and print the table of what came of it (PYTEST_ARGS=)
+	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 -m fault $(PYTEST_ARGS)
 
 test: dev-env ## run all tests (PYTEST_ARGS=)
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 $(PYTEST_ARGS)

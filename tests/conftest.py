@@ -1,14 +1,20 @@
 """What tests of every room may ask for."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from checkouts import Checkout
+from fault_table import MARK, FaultTable
 
 REPO = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests carry rows of the table of faults."""
+    config.addinivalue_line("markers", f"{MARK}(*rows): the rows of the table of faults that a test injects")
+    config.pluginmanager.register(FaultTable())
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +30,6 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the data in {folder}, which is not there: this test checks nothing here")
     return folder
-
-
-@pytest.fixture(scope="session")
-def count() -> Callable[[int, int], int]:
-    """Chooses between the quick count of a row of the table of faults and the long one of `make faults`."""
-    return lambda quick, long: long if os.environ.get("LAMBDASCAPE_LONG") else quick
 
 
 @pytest.fixture

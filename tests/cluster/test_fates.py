@@ -20,6 +20,7 @@ from cluster.heads import (
 )
 from cluster.slurm import Slurm, run
 
+pytestmark = pytest.mark.fault("Q1")
 CANCELLED, LATE, LARGE, LOST = "l2~0.4_", "l2~0.3_", "l2~0.2_", "l2~0.1_"
 # Decay by so much at such a rate multiplies every kernel by -99 in each step.
 TORN = "learning_rate~10_"

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,7 @@ from cluster.heads import (
 from cluster.slurm import Slurm, environment, wait_until
 
 RUNS = ("l2~1_seed~1", "l2~0.01_seed~1")
+TRIALS = 5 if os.environ.get("LAMBDASCAPE_LONG") else 1
 LOST_ANSWERS = 5
 # Stands before the real one on the path, and fails where the plugin asks what became of its jobs.
 SQUEUE = f"""\
@@ -70,12 +70,11 @@ def deaf_squeue(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("trial", range(5))
+@pytest.mark.fault("K4", "L1", "Q1")
+@pytest.mark.parametrize("trial", range(TRIALS))
 def test_a_killed_head_is_recovered_from_and_started_again(
-    slurm: Slurm, finished: Checkout, tmp_path: Path, trial: int, count: Callable[[int, int], int]
+    slurm: Slurm, finished: Checkout, tmp_path: Path, trial: int
 ) -> None:
-    if trial >= count(1, 5):
-        pytest.skip("one kill suffices with every change; five with make faults")
     wait = trial % 2 == 1
     checkout = without_models(finished, tmp_path / "checkout")
     heads = [Head(checkout, "models")]
@@ -89,7 +88,8 @@ def test_a_killed_head_is_recovered_from_and_started_again(
         heads.append(Head(checkout, "models"))
         assert heads[1].ended(60) != 0
         assert "make recover" in heads[1].said
-        assert f"SLURM job {number}" in heads[1].said
+        # On a node that is this very machine the job's processes are seen before its place in the queue.
+        assert re.search(rf"train_model, process \d+|SLURM job {number}, RUNNING", heads[1].said)
         assert "SLURM run ID" not in heads[1].said
 
         if wait:

@@ -1,7 +1,7 @@
 """Results that are dated in the future: by a clock that was wrong then, or by one that is wrong now.
 
-When a job has ended, Snakemake compares the dates of its outputs with those of its inputs, and deletes outputs that look
-older: a night's training, because a clock was set. So such dates are told before any job.
+When a job has ended, Snakemake compares the dates of its outputs with those of its inputs, and deletes outputs that
+look older: a night's training, because a clock was set. So such dates are told before any job.
 """
 
 import os

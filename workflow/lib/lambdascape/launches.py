@@ -46,6 +46,7 @@ class Launch:
         tick: the moment of that start at which the process began; empty where the system does not tell.
         started: when, in words.
         began: the same, in seconds since 1970.
+        folder: the working directory.
         command: what was typed.
         ended: when it ended by itself, in words; empty before, and after a kill.
     """
@@ -56,6 +57,7 @@ class Launch:
     tick: str
     started: str
     began: float
+    folder: str
     command: str
     ended: str = ""
 
@@ -80,7 +82,7 @@ def begin(words: Sequence[str], runs: bool = True) -> str:
         return ""
     try:
         results.mkdir(exist_ok=True)
-        lock = locks.take(results / LOCK)
+        lock = take(results)
         if lock is None:
             return refused(owner(results))
         found = in_the_way(results) or dates.told(dates.ahead(results, os.fstat(lock.fileno()).st_mtime))
@@ -94,6 +96,15 @@ def begin(words: Sequence[str], runs: bool = True) -> str:
     _held[results] = lock
     atexit.register(end, results)
     return ""
+
+
+def take(results: Path) -> IO[str] | None:
+    """The lock of a folder of results, see `locks.take`; whoever may write the results may hold it."""
+    lock = locks.take(results / LOCK)
+    if lock:
+        with contextlib.suppress(OSError):  # the file is somebody else's
+            os.fchmod(lock.fileno(), results.stat().st_mode & 0o666)
+    return lock
 
 
 def _only_reads(words: Sequence[str]) -> bool:
@@ -123,7 +134,7 @@ def here(words: Sequence[str]) -> Launch:
     program = "snakemake" if name == "__main__.py" else name
     process, now = os.getpid(), time.time()
     command = shlex.join([program, *words[1:]])
-    return Launch(process, socket.gethostname(), boot(), tick(process), _words(now), now, command)
+    return Launch(process, socket.gethostname(), boot(), tick(process), _words(now), now, str(Path.cwd()), command)
 
 
 def _words(moment: float) -> str:
@@ -142,10 +153,11 @@ def in_the_way(results: Path) -> str:
             f"If it was killed, `make recover` on {last.host}; if nothing can run there any more, "
             f"`make recover RECOVER_ARGS='--ended {last.host}'` here."
         )
-    found: Sequence[object] = orphans.here(results.parent)
+    places = folders(results, last)
+    found: Sequence[object] = orphans.here(places)
     if not found and last and state != ENDED:
         try:
-            found = orphans.queued(results.parent, last.began)
+            found = orphans.queued(places, last.began)
         except InputError as error:
             return f"{error}. Jobs of a launch that was killed may be in its queue."
     if not found:
@@ -155,6 +167,11 @@ def in_the_way(results: Path) -> str:
         + "\n  ".join(map(str, found))
         + "\n`make recover` ends them (a training continues after its last whole epoch), then the same command."
     )
+
+
+def folders(results: Path, launch: Launch | None) -> set[Path]:
+    """Where a launch may have left jobs: its working directory, which may have been moved or share these results."""
+    return {results.absolute().parent, *([Path(launch.folder)] if launch else [])}
 
 
 def refused(launch: str) -> str:
@@ -182,9 +199,11 @@ def owner(results: Path) -> str:
 
 
 def read(results: Path) -> Launch | None:
-    """The last launch; None where there was none, or nothing can be read of it."""
+    """The last launch; None where there was none, nothing can be read of it, or the results are a copy of its own."""
     try:
-        return Launch(**json.loads((results / RECORD).read_text(encoding="utf-8")))
+        launch = Launch(**json.loads((results / RECORD).read_text(encoding="utf-8")))
+        its_own = Path(launch.folder, results.name)
+        return launch if not its_own.exists() or its_own.samefile(results) else None
     except (OSError, ValueError, TypeError):
         return None
 

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import psutil  # type: ignore[import-untyped]  # comes with Snakemake
 from lambdascape.errors import InputError
 
 RUN_ID = re.compile(r"SLURM run ID: ([\w-]+)")  # what the executor plugin notes, and gives each of its jobs for a name
+MARGIN_S = 3600.0  # by which the clocks of two file systems may differ
 ASK_S = 30  # seconds that squeue may take
 GRACE_S = 10.0
 OF_A_JOB = ("remote", "subprocess")  # Snakemake's `--mode` where it runs one job for another Snakemake
@@ -53,39 +54,40 @@ class Queued:
         return f"SLURM job {self.job}, {self.state}{f' on {self.node}' if self.node else ''}: {self.comment}"
 
 
-def here(folder: Path) -> list[Orphan]:
-    """The processes of this machine that run jobs in a folder; asked by who owns the launch and has started none."""
-    scripts = {f"{place / '.snakemake' / 'scripts'}{os.sep}" for place in (folder.absolute(), folder.resolve())}
+def here(folders: Iterable[Path]) -> list[Orphan]:
+    """The processes of this machine that run jobs in folders; asked by who owns the launch and has started none."""
+    places = {str(place) for folder in folders for place in (folder.absolute(), folder.resolve())}
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            rule = "" if process.pid in mine else _rule(process, scripts, folder)
+            rule = "" if process.pid in mine else _rule(process, places)
             if rule and process.status() != psutil.STATUS_ZOMBIE:
                 since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(process.create_time()))
-                found.append(Orphan(process, rule, since, _log(process, folder)))
+                found.append(Orphan(process, rule, since, _log(process, places)))
     return sorted(found, key=lambda orphan: orphan.process.pid)
 
 
-def _rule(process: psutil.Process, scripts: Iterable[str], folder: Path) -> str:
-    """What a process does for a launch in a folder; empty where it does nothing."""
+def _rule(process: psutil.Process, places: Collection[str]) -> str:
+    """What a process does for a launch in one of some folders; empty where it does nothing."""
     words = process.cmdline()
-    script = next((word for word in words if word.startswith(tuple(scripts))), "")
+    scripts = tuple(f"{Path(place, '.snakemake', 'scripts')}{os.sep}" for place in places)
+    script = next((word for word in words if word.startswith(scripts)), "")
     if script:
         return re.sub(r"^tmp\w+\.|\.py$", "", Path(script).name)
     modes = {words[number + 1] for number, word in enumerate(words[:-1]) if word == "--mode"}
-    if modes & set(OF_A_JOB) and Path(process.cwd()) == folder.resolve():
+    if modes & set(OF_A_JOB) and process.cwd() in places:
         return "snakemake"
     return ""
 
 
-def _log(process: psutil.Process, folder: Path) -> str:
-    """Where the output of a process goes, if that is below a folder."""
+def _log(process: psutil.Process, places: Iterable[str]) -> str:
+    """Where the output of a process goes, if that is below one of some folders."""
     try:
         log = Path(f"/proc/{process.pid}/fd/1").readlink()
     except OSError:
         return ""
-    return str(log.relative_to(folder.resolve())) if log.is_relative_to(folder.resolve()) else ""
+    return next((str(log.relative_to(place)) for place in places if log.is_relative_to(place)), "")
 
 
 def stop(found: Sequence[Orphan], grace_s: float = GRACE_S) -> list[Orphan]:
@@ -102,27 +104,27 @@ def stop(found: Sequence[Orphan], grace_s: float = GRACE_S) -> list[Orphan]:
     return [orphan for orphan in found if orphan.process in processes]
 
 
-def run_ids(folder: Path, since: float = 0.0) -> list[str]:
-    """The names that launches in a folder gave their jobs of SLURM; of those whose log was written after `since`."""
+def run_ids(folders: Iterable[Path], since: float = 0.0) -> list[str]:
+    """The names that launches in folders gave their jobs of SLURM; of those whose log was written after `since`."""
     found: set[str] = set()
-    for log in (folder / ".snakemake" / "log").glob("*.snakemake.log"):
+    for log in (log for folder in folders for log in (folder / ".snakemake" / "log").glob("*.snakemake.log")):
         with suppress(OSError):
-            if log.stat().st_mtime >= since:
+            if log.stat().st_mtime >= since - MARGIN_S:
                 found.update(RUN_ID.findall(log.read_text(encoding="utf-8", errors="replace")))
     return sorted(found)
 
 
-def queued(folder: Path, since: float = 0.0) -> list[Queued]:
-    """The jobs of SLURM, waiting or running, of launches in a folder.
+def queued(folders: Iterable[Path], since: float = 0.0) -> list[Queued]:
+    """The jobs of SLURM, waiting or running, of launches in folders.
 
     Args:
-        folder: where the launches ran.
+        folders: where the launches ran.
         since: launches whose log was not written after this moment are left out; in seconds since 1970.
 
     Raises:
         InputError: there were such launches, and SLURM does not answer.
     """
-    names = run_ids(folder, since)
+    names = run_ids(folders, since)
     if not names:
         return []
     said = _ask("squeue", "--noheader", "--name", ",".join(names), "--format", "%A|%T|%N|%k")

@@ -31,7 +31,7 @@ def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show:
     if not results.is_dir():
         show("There are no results here, and nothing to recover.")
         return True
-    lock = locks.take(results / launches.LOCK)
+    lock = launches.take(results)
     if lock is None:
         show(launches.refused(launches.owner(results)))
         return False
@@ -44,23 +44,26 @@ def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show:
         killed = last if state != launches.ENDED else None
         if killed:
             show(f"A launch was killed: {killed}")
-        if not _clear_queue(results.parent, last, wait, show) or not _clear_processes(results.parent, wait, show):
+        places = launches.folders(results, last)
+        if not _clear_queue(places, last, wait, show) or not _clear_processes(places, wait, show):
             return False
-        _clean(results, bool(ended), show)
+        _clean(results, bool(ended or orphans.run_ids(places)), show)
         if killed:
             launches.write(results, launches.closed(killed))
     show("Nothing is in the way: the same command as before continues.")
     return True
 
 
-def _clear_queue(folder: Path, last: launches.Launch | None, wait: bool, show: Callable[[str], None]) -> bool:
+def _clear_queue(
+    folders: Collection[Path], last: launches.Launch | None, wait: bool, show: Callable[[str], None]
+) -> bool:
     """End, or wait for, what a killed launch has in SLURM's queue; whether nothing is left there."""
     if last and last.ended:
         return True  # it had ended or cancelled its jobs before
     since = last.began if last else 0.0
 
     def left() -> list[orphans.Queued]:
-        return orphans.queued(folder, since)
+        return orphans.queued(folders, since)
 
     jobs = left()
     if jobs and not wait:
@@ -68,12 +71,12 @@ def _clear_queue(folder: Path, last: launches.Launch | None, wait: bool, show: C
     return _gone(jobs, left, wait, show, CANCEL_S)
 
 
-def _clear_processes(folder: Path, wait: bool, show: Callable[[str], None]) -> bool:
+def _clear_processes(folders: Collection[Path], wait: bool, show: Callable[[str], None]) -> bool:
     """End, or wait for, the processes of this machine that a killed launch left; whether none is left."""
-    found = orphans.here(folder)
+    found = orphans.here(folders)
     if found and not wait:
         orphans.stop(found)
-    return _gone(found, lambda: orphans.here(folder), wait, show, 0.0)
+    return _gone(found, lambda: orphans.here(folders), wait, show, 0.0)
 
 
 def _gone(
@@ -100,13 +103,15 @@ def _gone(
 
 
 def _clean(results: Path, elsewhere: bool, show: Callable[[str], None]) -> None:
-    """Open Snakemake's locks, remove what is half-written, mend dates in the future."""
+    """Open Snakemake's locks, remove what is half-written, mend dates in the future.
+
+    `elsewhere` says that nothing runs on other machines, be it that SLURM's queue is empty.
+    """
     from lambdascape.verify import left_overs
 
     if launches.unlock(results.parent):
         show("Removed Snakemake's own locks.")
-    # With SLURM's queue empty of them, no job runs on a node either.
-    half_written = list(left_overs(results, elsewhere or bool(orphans.run_ids(results.parent))))
+    half_written = list(left_overs(results, elsewhere))
     for path in half_written:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         show(f"Removed, half-written: {path.relative_to(results.parent)}")
