@@ -10,12 +10,14 @@ SHELL := /bin/sh
 STUDY ?=#          a file laid over config.yaml; empty: the default study
 TARGET ?= all#     a rule or a file of the workflow
 CORES ?= all#      how many cores the workflow may use at once
+PROFILE ?=#        a folder of profiles/ that says where jobs run, such as slurm; empty: here
 PYTHON ?=#         the Python to build with; empty: the first of python3.11, python3.12, python3 that fits
 VENV ?= .venv#     where the environment lies
 ACCELERATOR ?=#    cuda (for TensorFlow) or jax-cuda: add NVIDIA's libraries to the environment, several GB
 EXTRA ?=#          onnx: add to the environment what exports as ONNX need
 PYTEST_ARGS ?=#    more for pytest, such as -k, -m, -x or a path
 SNAKEMAKE_ARGS ?=# more for Snakemake, such as --forcerun
+RECOVER_ARGS ?=#   how to recover: --wait for jobs that go on, --ended HOST
 BENCH_ARGS ?=#     more for bench-training, such as --batch 128 --precision bfloat16
 
 export PYTHON VENV ACCELERATOR EXTRA
@@ -28,8 +30,10 @@ py := $(VENV)/bin/python -m
 snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
+# A profile says itself how much runs at once; on a cluster the cores of the login node are no limit.
+where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
-.PHONY: help run dryrun report verify doctor test faults lint format lock env dev-env clean-env bench-features bench-scale \
+.PHONY: help run dryrun report verify doctor recover test faults lint format lock env dev-env clean-env bench-features bench-scale \
   bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity
 
 help: ## list these commands
@@ -42,11 +46,11 @@ study-exists:
 	@test -z "$(STUDY)" || test -f "$(STUDY)" || { \
 	  echo "STUDY: must name a config file, such as $$(echo studies/*.yaml); there is none at $(STUDY)"; exit 2; }
 
-run: study-exists env ## run a study from audio to report (STUDY=, TARGET=, CORES=)
-	@$(snakemake) $(TARGET) --cores $(CORES) $(study)
+run: study-exists env ## run a study from audio to report (STUDY=, TARGET=, CORES=, PROFILE=)
+	@$(snakemake) $(TARGET) $(where) $(study)
 
 dryrun: study-exists env ## list the jobs that `make run` would start, and why
-	@$(snakemake) $(TARGET) --cores $(CORES) --dry-run $(study)
+	@$(snakemake) $(TARGET) $(where) --dry-run $(study)
 
 report: study-exists env ## write Snakemake's own report, with run times and provenance, beside the results
 	@mkdir -p results
@@ -59,8 +63,11 @@ verify: study-exists env ## check that every result is whole and fits the others
 doctor: study-exists env ## say what this machine has, what would be used, what is in the way (STUDY=)
 	@PYTHONPATH=workflow/lib $(py) lambdascape doctor --study config.yaml $(if $(STUDY),"$(STUDY)")
 
-faults: dev-env ## inject every fault at its long count: kills, damaged files (PYTEST_ARGS=)
-	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 tests/faults $(PYTEST_ARGS)
+recover: env ## after a crash or kill: end what still runs, open what is locked (RECOVER_ARGS='--wait')
+	@PYTHONPATH=workflow/lib $(py) lambdascape recover $(RECOVER_ARGS)
+
+faults: dev-env ## inject every fault at its long count, and print the table of what came of it (PYTEST_ARGS=)
+	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 -m fault $(PYTEST_ARGS)
 
 test: dev-env ## run all tests (PYTEST_ARGS=)
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 $(PYTEST_ARGS)

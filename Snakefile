@@ -20,6 +20,7 @@
 # results/<study>/tables/protocols.tsv                    the ranking here and in the study that compare_with names
 # results/<study>/figures/*.{svg,png}
 # results/<study>/report/index.html                       one file, opens offline
+# results/launch.json                                     who runs here, or ran last; launch.lock, the owner's lock
 # results/logs/… results/benchmarks/… results/receipts/…  the same paths again, one file per job
 #
 # Beside each large file lies its digest (<file>.sha256). Jobs depend on the digest, so that a `touch` redoes nothing.
@@ -30,6 +31,10 @@ min_version("9.27")
 
 
 configfile: workflow.source_path("config.yaml")
+
+
+# Only with `--sdm apptainer`; see envs/Containerfile.
+container: "envs/lambdascape.sif"
 
 
 report: "workflow/report/workflow.rst"

@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs")
 # Smaller than the default study in every way; the same stages. In the checkout, so that both can move together.
@@ -29,6 +31,12 @@ probes:
   by_epoch: {epochs: 3}
 statistics: {resamples: 100}
 """
+
+
+def _hear_signals() -> None:
+    """Undo what a shell does to commands behind `&` and `nohup`."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Checkout:
@@ -59,15 +67,32 @@ class Checkout:
 
     def snakemake(self, *words: str, config: str = "tiny.yaml", timeout: int = 600) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in the checkout with a config laid over the default one; both outputs in `stdout`."""
-        command = [sys.executable, "-m", "snakemake", *words]
+        return subprocess.run(**self._command(*words, config=config), text=True, timeout=timeout, check=False)
+
+    def start(self, *words: str, config: str = "tiny.yaml") -> subprocess.Popen[str]:
+        """The same, started in a group of processes of its own and not waited for; signals are not ignored there."""
+        return subprocess.Popen(
+            **self._command(*words, config=config), text=True, start_new_session=True, preexec_fn=_hear_signals
+        )
+
+    def _command(self, *words: str, config: str) -> dict[str, Any]:
+        return {
+            "args": [sys.executable, "-m", "snakemake", *words, *(["--configfile", config] if config else [])],
+            "cwd": self.folder,
+            "env": {name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+        }
+
+    def recover(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run the command that makes the next launch safe."""
         return subprocess.run(
-            [*command, *(["--configfile", config] if config else [])],
+            [sys.executable, "-m", "lambdascape", "recover", *words],
             cwd=self.folder,
-            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": "workflow/lib"},
+            capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=600,
             check=False,
         )
 

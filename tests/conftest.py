@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from checkouts import Checkout
+from fault_table import MARK, FaultTable
 
 REPO = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests carry rows of the table of faults."""
+    config.addinivalue_line("markers", f"{MARK}(*rows): the rows of the table of faults that a test injects")
+    config.pluginmanager.register(FaultTable())
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,7 @@ def in_time() -> Iterator[None]:
 # --- A1: cut at any byte -----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("A1")
 @pytest.mark.parametrize(
     ("suffix", "subtype"),
     [("wav", "PCM_16"), ("wav", "PCM_24"), ("wav", "FLOAT"), ("flac", "PCM_16"), ("ogg", "VORBIS")],
@@ -79,6 +80,7 @@ def test_every_cut_is_seen(tmp_path: Path, count: Count, suffix: str, subtype: s
 # --- A2: a damaged header ------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("A2")
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
 def test_a_damaged_header_is_refused_or_does_no_harm(tmp_path: Path, count: Count, subtype: str) -> None:
     """One to four random bytes in the 44 of the header: then the same frames at the same rate, or a reject."""
@@ -145,6 +147,7 @@ BYTES: dict[str, tuple[bytes, str | None]] = {
 }  # fmt: skip
 
 
+@pytest.mark.fault("A3")
 @pytest.mark.parametrize("name", BYTES)
 def test_the_bytes_of_a_file_are_judged(tmp_path: Path, name: str) -> None:
     content, rule = BYTES[name]
@@ -164,6 +167,7 @@ SOUNDS: dict[str, tuple[np.ndarray, int, str, str | None]] = {
 }  # fmt: skip
 
 
+@pytest.mark.fault("A3")
 @pytest.mark.parametrize("name", SOUNDS)
 def test_the_sound_in_a_file_is_judged(tmp_path: Path, name: str) -> None:
     sound, rate, subtype, rule = SOUNDS[name]
@@ -180,6 +184,7 @@ def absent(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+@pytest.mark.fault("A3")
 @pytest.mark.parametrize(
     ("make", "rule"),
     [
@@ -197,6 +202,7 @@ def test_what_is_no_file_is_rejected(tmp_path: Path, make: Callable[[Path], obje
     assert found.rule == rule
 
 
+@pytest.mark.fault("A3")
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     """Silence for two hours in 200 kB of FLAC: 461 MB of whole numbers."""
     with soundfile.SoundFile(tmp_path / "a.flac", "w", RATE, 2) as file:
@@ -229,6 +235,7 @@ def become_folder(path: Path) -> None:
     path.mkdir()
 
 
+@pytest.mark.fault("A4")
 @pytest.mark.parametrize("change", [absent, cut, replace, become_text, become_folder])
 def test_a_file_that_changes_after_the_manifest_stops_its_shard(
     tmp_path: Path, change: Callable[[Path], object]

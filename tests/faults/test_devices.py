@@ -57,6 +57,7 @@ def kill_one_that_computes(folder: Path, jobs: dict[str, Any]) -> tuple[str, flo
         time.sleep(0.005)
 
 
+@pytest.mark.fault("G1")
 def test_four_jobs_on_two_cards_never_share_one_and_a_killed_one_frees_its_own(
     tmp_path: Path, count: Callable[[int, int], int]
 ) -> None:

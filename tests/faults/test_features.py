@@ -89,6 +89,7 @@ def make_in_a_fork(audio: Path, folder: Path) -> None:
     make(audio, folder)
 
 
+@pytest.mark.fault("K1", "K6", "H3")
 def test_kills_at_any_time_leave_nothing_half(
     audio: Path, reference: tuple[Path, float], tmp_path: Path, count: Count
 ) -> None:
@@ -141,13 +142,19 @@ def faults_of(owner: Any, name: str, error: Exception, work: Callable[[], None])
                 return
 
 
+@pytest.mark.fault("F1", "F3")
 @pytest.mark.parametrize(
     ("owner", "name"),
     [(os, "fsync"), (os, "open"), (Path, "replace"), (h5py.Dataset, "__setitem__"), (h5py.Dataset, "resize")],
     ids=["fsync", "open", "replace", "write", "grow"],
 )
 def test_every_failing_call_leaves_no_bad_file(
-    audio: Path, reference: tuple[Path, float], tmp_path: Path, owner: Any, name: str
+    audio: Path,
+    reference: tuple[Path, float],
+    tmp_path: Path,
+    owner: Any,
+    name: str,
+    injected: Callable[[int], None],
 ) -> None:
     folder = tmp_path / "out"
 
@@ -162,6 +169,7 @@ def test_every_failing_call_leaves_no_bad_file(
         only_good_names(folder, reference)
         assert list(folder.glob(".*")) == []
     assert raised[:-1].count(True) >= SHARDS
+    injected(len(raised))
     assert_good(folder, reference)
 
 
@@ -181,6 +189,7 @@ with job(f"{{audio}}/log.txt", 1):
 """
 
 
+@pytest.mark.fault("D1")
 @pytest.mark.parametrize("blind", [False, True], ids=["asked before", "found while writing"])
 def test_a_full_disk_is_named_and_room_mends_it(
     audio: Path, reference: tuple[Path, float], tmp_path: Path, blind: bool, count: Count
@@ -216,6 +225,7 @@ def read_all(path: Path) -> None:
     features.tiles(np.arange(len(features.frames)), 1)
 
 
+@pytest.mark.fault("H1")
 def test_a_flipped_bit_is_told_by_who_reads_the_frames(
     reference: tuple[Path, float], tmp_path: Path, count: Count
 ) -> None:
@@ -229,6 +239,7 @@ def test_a_flipped_bit_is_told_by_who_reads_the_frames(
             read_all(path)
 
 
+@pytest.mark.fault("H1")
 def test_a_flipped_bit_in_a_shard_stops_the_store(audio: Path, reference: tuple[Path, float], tmp_path: Path) -> None:
     shards = [Path(shutil.copy(reference[0] / f"{number}.h5", tmp_path)) for number in range(SHARDS)]
     with h5py.File(shards[1], "r+") as file:
@@ -238,6 +249,7 @@ def test_a_flipped_bit_in_a_shard_stops_the_store(audio: Path, reference: tuple[
     assert not (tmp_path / "features.h5").exists()
 
 
+@pytest.mark.fault("H2")
 @pytest.mark.parametrize("product", ["0.h5", "features.h5"])
 def test_every_cut_is_refused(
     audio: Path, reference: tuple[Path, float], tmp_path: Path, product: str, count: Count
@@ -289,6 +301,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.fault("H5")
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_store_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "features.h5"
@@ -300,6 +313,7 @@ def test_a_hostile_store_is_refused(tmp_path: Path, kind: str) -> None:
 # --- R1 ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("R1")
 def test_a_read_only_folder_of_audio_is_enough(audio: Path, reference: tuple[Path, float], tmp_path: Path) -> None:
     copy = Path(shutil.copytree(audio, tmp_path / "audio"))
     for path in (*copy.iterdir(), copy):

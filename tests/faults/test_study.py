@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from checkouts import Checkout
 
 # Decay by so much at such a rate multiplies every kernel by -99 in each step.
 ARMS = "  arms: [{l2: 0.01}, {l2: 1.0, learning_rate: 10.0, weight_decay: 10.0}]\n"
 
 
+@pytest.mark.fault("T1")
 def test_a_run_that_diverges_is_named_and_the_others_finish(finished: Checkout, tmp_path: Path) -> None:
     checkout = finished.copy_to(tmp_path / "checkout")
     config = (checkout.folder / "tiny.yaml").read_text().replace("study: tiny", "study: torn")

@@ -142,12 +142,14 @@ def kill_until(kills: int, start: Callable[[Path], Any], folder: Path, whole: tu
         trial += 1
 
 
+@pytest.mark.fault("K2")
 def test_kills_at_any_time_change_nothing(
     audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, count: Count
 ) -> None:
     kill_until(count(5, 50), partial(started, audio=audio), tmp_path, whole)
 
 
+@pytest.mark.fault("K2")
 def test_kills_at_any_time_change_nothing_on_jax(audio: tuple[Path, Path], tmp_path: Path, count: Count) -> None:
     seconds = timed(started_on_jax(tmp_path / "whole", audio))
     start = partial(started_on_jax, audio=audio)
@@ -229,6 +231,7 @@ def assert_goes_on(folder: Path, audio: tuple[Path, Path], whole: tuple[Path, fl
     assert_same(folder, whole[0])
 
 
+@pytest.mark.fault("K2")
 def test_a_kill_inside_the_save_leaves_the_one_before(
     audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path
 ) -> None:
@@ -250,6 +253,7 @@ def count_batches(journal: Path) -> None:
     store.Features.tiles = counted  # type: ignore[method-assign]
 
 
+@pytest.mark.fault("F2")
 def test_memory_that_lacks_for_any_batch_is_named_and_costs_an_epoch_at_most(
     audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, count: Count
 ) -> None:
@@ -271,6 +275,7 @@ def assert_told(folder: Path, *words: str) -> None:
     assert all(word in errors[0] for word in words), said
 
 
+@pytest.mark.fault("D2")
 def test_a_full_disk_in_the_save_is_named_and_room_mends_it(
     audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, count: Count
 ) -> None:
@@ -294,6 +299,7 @@ def test_a_full_disk_in_the_save_is_named_and_room_mends_it(
         subprocess.run(["umount", str(disk)], check=True)
 
 
+@pytest.mark.fault("O1")
 def test_a_limit_of_memory_stops_a_training_that_goes_on_where_there_is_more(
     audio: tuple[Path, Path], whole: tuple[Path, float], tmp_path: Path, count: Count
 ) -> None:

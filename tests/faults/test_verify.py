@@ -88,6 +88,7 @@ def test_whole_results_are_whole_wherever_they_lie(results: Path, capsys: pytest
     assert main(["verify", "elsewhere"]) == 0
 
 
+@pytest.mark.fault("H1")
 @pytest.mark.parametrize("product", [FEATURES, EMBEDDINGS, WEIGHTS])
 def test_every_flipped_bit_is_found(results: Path, count: Count, product: str) -> None:
     """Row H1."""
@@ -102,6 +103,7 @@ def test_every_flipped_bit_is_found(results: Path, count: Count, product: str) -
     assert wrong() == {}
 
 
+@pytest.mark.fault("H2")
 @pytest.mark.parametrize("product", [FEATURES, EMBEDDINGS, WEIGHTS, MANIFEST, SCORES, f"{FEATURES}.sha256"])
 def test_every_cut_is_found(results: Path, count: Count, product: str) -> None:
     """Row H2."""
@@ -111,6 +113,7 @@ def test_every_cut_is_found(results: Path, count: Count, product: str) -> None:
         assert wrong()[product].startswith("damaged")
 
 
+@pytest.mark.fault("H2")
 @pytest.mark.parametrize(("product", "read"), [(FEATURES, store.open_features), (EMBEDDINGS, store.read_embeddings)])
 def test_a_cut_file_is_refused_by_its_reader_with_its_name(
     results: Path, count: Count, product: str, read: Callable[[str], object]
@@ -184,6 +187,7 @@ def test_products_of_another_input_are_stale_and_only_the_first_of_a_chain_is_na
     assert wrong() == {}
 
 
+@pytest.mark.fault("P1")
 def test_products_of_other_code_are_stale(results: Path) -> None:
     """Row P1."""
     write_receipt("results/receipts/tiny/tables/scores.json", [SCORES], [EMBEDDINGS], {"code": "0123456789abcdef"})
@@ -193,6 +197,7 @@ def test_products_of_other_code_are_stale(results: Path) -> None:
     }
 
 
+@pytest.mark.fault("P3")
 def test_a_changed_audio_file_with_an_old_date_makes_its_manifest_stale(results: Path) -> None:
     """Row P3."""
     Path("audio/b.wav").write_bytes(b"another sound")

@@ -7,14 +7,16 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drivers import fake_driver, no_driver
-from lambdascape import cards, doctor, locks
+from lambdascape import cards, doctor, launches, locks
 from lambdascape.__main__ import main
 from lambdascape.doctor import NOTE, OK, PROBLEM, Finding
 
@@ -161,15 +163,14 @@ def test_this_machines_clock_is_compared_and_nothing_stays_behind(tmp_path: Path
 
 
 def test_locks_are_told_with_their_holders(tmp_path: Path) -> None:
-    assert [finding.words for finding in doctor.held(tmp_path)] == ["no training runs, and no card is taken"]
+    assert doctor.held(tmp_path).words == "no training runs, and no card is taken"
     lock = tmp_path / "results/checkpoints/demo/l2~1_seed~1.h5.lock"
     lock.parent.mkdir(parents=True)
     stream = locks.take(lock)
     assert stream is not None
     me = f"by process {os.getpid()} on {socket.gethostname()}"
     with locks.released(stream), cards.slot(["0"], cards.slot_folder()):
-        assert [finding.words for finding in doctor.held(tmp_path)] == [f"held are l2~1_seed~1.h5 {me}, card-0 {me}"]
-    assert len(list(doctor.held(tmp_path))) == 1
+        assert doctor.held(tmp_path).words == f"held are l2~1_seed~1.h5 {me}, card-0 {me}"
 
 
 @pytest.fixture
@@ -184,25 +185,55 @@ def snakemake_runs(tmp_path: Path) -> Iterator[int]:
         process.kill()
 
 
-def locked_by_snakemake(folder: Path) -> None:
-    for name in ("locks", "incomplete"):
-        (folder / ".snakemake" / name).mkdir(parents=True)
-        (folder / ".snakemake" / name / "0").write_text("results/x")
-
-
-def test_snakemakes_lock_without_a_snakemake_stops_a_run_and_is_told_how_to_open(tmp_path: Path) -> None:
-    locked_by_snakemake(tmp_path)
-    found = list(doctor.held(tmp_path))[-1]
-    assert state_of(found) == PROBLEM
-    assert "snakemake --unlock" in found.remedy
+def test_what_a_killed_snakemake_was_making_is_counted_and_of_one_that_runs_it_is_not(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    (tmp_path / ".snakemake/incomplete").mkdir(parents=True)
+    (tmp_path / ".snakemake/incomplete/0").touch()
     assert doctor.unfinished(tmp_path).words == "1 of Snakemake's files were being made when it was ended"
-
-
-def test_snakemakes_lock_with_a_snakemake_is_no_problem(tmp_path: Path, snakemake_runs: int) -> None:
-    locked_by_snakemake(tmp_path)
-    found = list(doctor.held(tmp_path))[-1]
-    assert (state_of(found), found.words) == (NOTE, f"runs here as process {snakemake_runs}")
+    request.getfixturevalue("snakemake_runs")
     assert state_of(doctor.unfinished(tmp_path)) == OK
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "words"),
+    [
+        ({}, NOTE, "here runs process "),
+        ({"ended": "2026-01-02 03:04:05"}, OK, "the last one ended 2026-01-02 03:04:05"),
+        ({"tick": "1"}, NOTE, "the last one was killed: process "),
+        ({"host": "elsewhere", "boot": "another"}, PROBLEM, "on another machine there may run process "),
+    ],
+)
+def test_the_last_launch_is_told(tmp_path: Path, changes: dict[str, str], state: str, words: str) -> None:
+    assert doctor.launched(tmp_path) == Finding("launch", OK, "none has run here")
+    (tmp_path / "results").mkdir()
+    launches.write(tmp_path / "results", replace(launches.here(["snakemake"]), **changes))  # type: ignore[arg-type]
+    found = doctor.launched(tmp_path)
+    assert state_of(found) == state
+    assert words in found.words
+
+
+def test_jobs_that_a_killed_launch_left_are_a_problem(tmp_path: Path) -> None:
+    script = tmp_path / ".snakemake/scripts/tmp0.embed_trained.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("import sys; print(flush=True); sys.stdin.read()")
+    words = [sys.executable, str(script)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = doctor.launched(tmp_path)
+        process.kill()
+    assert (state_of(found), found.remedy) == (PROBLEM, "`make recover`")
+    assert f"embed_trained, process {process.pid}" in found.words
+
+
+def test_results_dated_in_the_future_are_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo/runs.tsv").touch()
+    assert state_of(doctor.dated(tmp_path)) == OK
+    os.utime(tmp_path / "demo/runs.tsv", (time.time() + 3600,) * 2)
+    assert state_of(doctor.dated(tmp_path)) == PROBLEM
+    assert "runs.tsv, by up to 3,6" in doctor.dated(tmp_path).words
 
 
 def test_half_written_files_of_the_dead_are_told_and_those_of_the_living_are_not(tmp_path: Path) -> None:

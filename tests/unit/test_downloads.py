@@ -19,6 +19,8 @@ from lambdascape.datasets import archives, downloads
 from lambdascape.errors import InputError
 from servers import Server, serving
 
+pytestmark = pytest.mark.fault("N1")
+
 NAME = "clips.zip"
 BODY = random.Random(1).randbytes(300_000)
 MD5 = hashlib.md5(BODY).hexdigest()

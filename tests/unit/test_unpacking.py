@@ -17,6 +17,8 @@ from lambdascape.datasets import unpacking
 from lambdascape.errors import InputError
 from lambdascape.files import read_text_table
 
+pytestmark = pytest.mark.fault("Z1")
+
 NOISE = random.Random(1).randbytes(20_000)
 FILES = {"set/meta.txt": b"a\tb\n", "set/audio/1.wav": NOISE, "set/audio/2.wav": NOISE[:7], "set/empty": b""}
 

@@ -62,7 +62,7 @@ def test_a_wrong_config_is_refused_before_any_job(checkout: Checkout, overlay: s
     assert run.returncode != 0
     assert message in run.stdout
     assert "Traceback" not in run.stdout
-    assert not (checkout.folder / "results").exists()
+    assert not list(checkout.folder.glob("results/*/"))
 
 
 def test_a_wrong_claims_file_is_refused_before_any_job(checkout: Checkout) -> None:
@@ -76,4 +76,4 @@ def test_a_wrong_claims_file_is_refused_before_any_job(checkout: Checkout) -> No
     assert run.returncode != 0
     assert "claims.yaml: claim 1, test.highst: must be a known key; did you mean highest?" in run.stdout
     assert "Traceback" not in run.stdout
-    assert not (checkout.folder / "results").exists()
+    assert not list(checkout.folder.glob("results/*/"))

@@ -24,11 +24,11 @@ def verify(finished: Checkout, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def products(finished: Checkout) -> int:
-    """Files under results/ that are no log, benchmark, receipt, checkpoint or audio of the demo."""
+    """Files under results/ that are no log, benchmark, receipt, checkpoint, audio of the demo or note of the launch."""
     results = finished.folder / "results"
     others = {"logs", "benchmarks", "receipts", "checkpoints", "audio"}
     files = (path.relative_to(results) for path in results.rglob("*") if path.is_file())
-    return sum(not others & set(path.parts) for path in files)
+    return sum(len(path.parts) > 1 and not others & set(path.parts) for path in files)
 
 
 @pytest.mark.parametrize("words", [(), ("--study", "tiny.yaml")])
@@ -53,6 +53,7 @@ def test_a_damaged_product_comes_back_by_what_verify_says(finished: Checkout) ->
     assert finished.planned() == {}
 
 
+@pytest.mark.fault("P3")
 def test_changed_audio_with_an_old_date_is_named(finished: Checkout) -> None:
     clip = next((finished.folder / "results/datasets/tiny/audio").rglob("*.wav"))
     good, dates = clip.read_bytes(), clip.stat()
@@ -65,6 +66,7 @@ def test_changed_audio_with_an_old_date_is_named(finished: Checkout) -> None:
     assert f"{clip.relative_to(finished.folder)}  damaged" in run.stdout
 
 
+@pytest.mark.fault("P5", "P6")
 def test_stale_products_are_named_when_snakemake_has_forgotten_what_it_did(finished: Checkout, tmp_path: Path) -> None:
     memory = finished.folder / ".snakemake"
     with finished.edited("workflow/lib/lambdascape/geometry.py", "def uniformity", "def other_uniformity"):

@@ -16,6 +16,7 @@ rule judge_claims:
         "results/logs/{study}/tables/claims.log",
     benchmark:
         "results/benchmarks/{study}/tables/claims.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

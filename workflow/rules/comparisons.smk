@@ -11,6 +11,7 @@ rule compare_arms:
         "results/logs/{study}/tables/comparisons.log",
     benchmark:
         "results/benchmarks/{study}/tables/comparisons.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -34,6 +35,7 @@ rule choose_arm:
         "results/logs/{study}/tables/choice.log",
     benchmark:
         "results/benchmarks/{study}/tables/choice.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -61,6 +63,7 @@ rule rank_criteria:
         "results/logs/{study}/tables/selection.log",
     benchmark:
         "results/benchmarks/{study}/tables/selection.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -89,6 +92,7 @@ rule draw_selection:
         "results/logs/{study}/figures/selection.log",
     benchmark:
         "results/benchmarks/{study}/figures/selection.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -112,6 +116,7 @@ rule judge_mechanisms:
         "results/logs/{study}/tables/mechanism.log",
     benchmark:
         "results/benchmarks/{study}/tables/mechanism.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

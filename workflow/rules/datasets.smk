@@ -16,6 +16,7 @@ rule synthesise_demo:
         "results/logs/datasets/{dataset}/audio.log",
     benchmark:
         "results/benchmarks/datasets/{dataset}/audio.tsv"
+    localrule: True
     conda:
         "../../envs/features.yaml"
     resources:

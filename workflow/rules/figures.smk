@@ -21,6 +21,7 @@ rule draw_response:
         "results/logs/{study}/figures/response.log",
     benchmark:
         "results/benchmarks/{study}/figures/response.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -45,6 +46,7 @@ rule draw_triplet_loss:
         "results/logs/{study}/figures/triplet_loss.log",
     benchmark:
         "results/benchmarks/{study}/figures/triplet_loss.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -70,6 +72,7 @@ use rule draw_triplet_loss as draw_probe_f1 with:
         "results/logs/{study}/figures/probe_f1.log",
     benchmark:
         "results/benchmarks/{study}/figures/probe_f1.tsv"
+    localrule: True
     params:
         measure="macro_f1",
         synthetic=study.is_synthetic,
@@ -88,6 +91,7 @@ use rule draw_probe_f1 as draw_probe_cross_entropy with:
         "results/logs/{study}/figures/probe_cross_entropy.log",
     benchmark:
         "results/benchmarks/{study}/figures/probe_cross_entropy.tsv"
+    localrule: True
     params:
         measure="cross_entropy",
         synthetic=study.is_synthetic,
@@ -106,6 +110,7 @@ rule draw_maps:
         "results/logs/{study}/figures/maps.log",
     benchmark:
         "results/benchmarks/{study}/figures/maps.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -131,6 +136,7 @@ rule draw_confusion:
         "results/logs/{study}/figures/confusion.log",
     benchmark:
         "results/benchmarks/{study}/figures/confusion.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

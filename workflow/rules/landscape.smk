@@ -12,6 +12,7 @@ rule draw_spectra:
         "results/logs/{study}/figures/spectra.log",
     benchmark:
         "results/benchmarks/{study}/figures/spectra.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -35,6 +36,7 @@ rule draw_similarity:
         "results/logs/{study}/figures/similarity.log",
     benchmark:
         "results/benchmarks/{study}/figures/similarity.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -58,6 +60,7 @@ rule draw_moves:
         "results/logs/{study}/figures/moves.log",
     benchmark:
         "results/benchmarks/{study}/figures/moves.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -81,6 +84,7 @@ rule draw_run_map:
         "results/logs/{study}/figures/run_map.log",
     benchmark:
         "results/benchmarks/{study}/figures/run_map.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

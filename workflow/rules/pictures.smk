@@ -12,6 +12,7 @@ rule draw_dataset:
         "results/logs/{study}/figures/dataset.log",
     benchmark:
         "results/benchmarks/{study}/figures/dataset.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -36,6 +37,7 @@ rule draw_tiles:
         "results/logs/{study}/figures/tiles.log",
     benchmark:
         "results/benchmarks/{study}/figures/tiles.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -60,6 +62,7 @@ rule draw_dynamics:
         "results/logs/{study}/figures/dynamics.log",
     benchmark:
         "results/benchmarks/{study}/figures/dynamics.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -84,6 +87,7 @@ rule draw_mechanism:
         "results/logs/{study}/figures/mechanism.log",
     benchmark:
         "results/benchmarks/{study}/figures/mechanism.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

@@ -12,6 +12,7 @@ rule draw_few_shot:
         "results/logs/{study}/figures/few_shot.log",
     benchmark:
         "results/benchmarks/{study}/figures/few_shot.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

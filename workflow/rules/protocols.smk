@@ -13,6 +13,7 @@ rule compare_protocols:
         "results/logs/{study}/tables/protocols.log",
     benchmark:
         "results/benchmarks/{study}/tables/protocols.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -37,6 +38,7 @@ rule draw_protocols:
         "results/logs/{study}/figures/protocols.log",
     benchmark:
         "results/benchmarks/{study}/figures/protocols.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

@@ -35,6 +35,7 @@ rule write_report:
         "results/logs/{study}/report.log",
     benchmark:
         "results/benchmarks/{study}/report.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

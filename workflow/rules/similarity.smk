@@ -66,6 +66,7 @@ rule map_spaces:
         "results/logs/{study}/similarity/map.log",
     benchmark:
         "results/benchmarks/{study}/similarity/map.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -87,6 +88,7 @@ rule judge_moves:
         "results/logs/{study}/similarity/moves.log",
     benchmark:
         "results/benchmarks/{study}/similarity/moves.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

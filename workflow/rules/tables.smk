@@ -36,6 +36,7 @@ rule collect_training:
         "results/logs/{study}/tables/training.log",
     benchmark:
         "results/benchmarks/{study}/tables/training.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -64,6 +65,7 @@ rule collect_probes:
         "results/logs/{study}/tables/probes.log",
     benchmark:
         "results/benchmarks/{study}/tables/probes.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -92,6 +94,7 @@ rule collect_geometry:
         "results/logs/{study}/tables/geometry.log",
     benchmark:
         "results/benchmarks/{study}/tables/geometry.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:
@@ -115,6 +118,7 @@ rule list_unused:
         "results/logs/{study}/tables/unused_clips.log",
     benchmark:
         "results/benchmarks/{study}/tables/unused_clips.tsv"
+    localrule: True
     conda:
         "../../envs/analysis.yaml"
     resources:

@@ -1,4 +1,4 @@
-"""The command line: `python -m lambdascape verify` and `doctor`."""
+"""The command line: `python -m lambdascape verify`, `doctor` and `recover`."""
 
 import argparse
 import sys
@@ -20,6 +20,11 @@ Say what this machine has, what the workflow would use of it, and why not more: 
 cards, what each backend sees, disk, clock, locks, left-over files. Nothing is changed. Exit code 0: nothing on this
 machine stops a run (the study itself is checked by `make dryrun`); 1: something does, with the remedy; 2: the command
 itself cannot be used."""
+RECOVER = """\
+After a crash, a kill, or a reboot: end the jobs that a killed launch left running (processes of this machine; jobs of
+SLURM, by squeue and scancel), remove its locks and Snakemake's, remove half-written files, mend dates in the future.
+Results and checkpoints stay. A launch that runs is never touched. Exit code 0: the next launch can begin; 1: it cannot,
+with the reason; 2: the command itself cannot be used."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -69,6 +74,18 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="config files, each laid over the one before: what they ask for is missed where it is not there",
     )
+    command = commands.add_parser("recover", help="make the next launch safe after a crash", description=RECOVER)
+    command.set_defaults(run=_recover)
+    ways = command.add_mutually_exclusive_group()
+    ways.add_argument("--cancel", action="store_true", help="end jobs that go on (the default)")
+    ways.add_argument("--wait", action="store_true", help="wait until jobs that go on have finished")
+    command.add_argument(
+        "--ended",
+        metavar="HOST",
+        nargs="+",
+        default=[],
+        help="machines on which surely no launch runs any more, where the one that was killed there cannot be seen",
+    )
     return parser
 
 
@@ -88,6 +105,12 @@ def _doctor(options: argparse.Namespace) -> int:
     for file in options.study:
         training |= _config(file).get("training") or {}
     return doctor.report(doctor.examine(Path.cwd(), training))
+
+
+def _recover(options: argparse.Namespace) -> int:
+    from lambdascape.recovery import recover
+
+    return int(not recover(Path.cwd(), options.wait, options.ended))
 
 
 def _name_of(config: Path) -> str:

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lambdascape import cards, locks, memory
+from lambdascape import cards, dates, locks, memory
 from lambdascape.disk import shown_bytes
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
@@ -61,7 +61,9 @@ def examine(folder: Path, training: Mapping[str, Any]) -> Iterator[Finding]:
         yield writable(name, place, "" if name == "results" else "Point TMPDIR to a folder of yours")
     yield clock(results)
     yield from homes(os.environ)
-    yield from held(folder)
+    yield dated(results)
+    yield held(folder)
+    yield launched(folder)
     yield left_over(results)
     yield unfinished(folder)
 
@@ -262,22 +264,42 @@ def homes(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield writable(f"{owner}'s cache", place, f"Point {name} to a folder of yours")
 
 
-def held(folder: Path) -> Iterator[Finding]:
-    """Who holds which lock: runs that train, cards, and Snakemake's own."""
+def held(folder: Path) -> Finding:
+    """Who holds which lock of runs that train, and of cards."""
     runs = sorted((folder / "results" / "checkpoints").rglob("*.lock"))
     slots = sorted(cards.slot_folder().glob("*.lock"))
     holders = {path.name.removesuffix(".lock"): locks.holder(path) for path in (*runs, *slots)}
     taken = [f"{name} by {holder}" for name, holder in holders.items() if holder]
-    yield Finding("locks", OK, f"held are {_some(taken)}" if taken else "no training runs, and no card is taken")
-    if not list((folder / ".snakemake" / "locks").glob("*")):
-        return
-    runners = snakemakes(folder)
-    if runners:
-        yield Finding("Snakemake", NOTE, f"runs here as process {', '.join(map(str, runners))}", "Wait for it")
-    else:
-        words = "the folder is locked, and none runs here on this machine"
-        remedy = "`snakemake --unlock` (where none runs on another machine either)"
-        yield Finding("Snakemake", PROBLEM, words, remedy)
+    return Finding("locks", OK, f"held are {_some(taken)}" if taken else "no training runs, and no card is taken")
+
+
+def launched(folder: Path) -> Finding:
+    """The launch that runs here, or how the last one ended."""
+    try:
+        from lambdascape import launches, orphans
+    except ImportError as error:
+        return Finding("launch", NOTE, f"what runs cannot be looked for: {error}")
+    last = launches.read(folder / "results")
+    state = launches.state_of(last)
+    if state == launches.ALIVE:
+        return Finding("launch", NOTE, f"here runs {last}", "Wait for it")
+    if state == launches.UNKNOWN:
+        return Finding("launch", PROBLEM, f"on another machine there may run {last}", "`make recover` says what to do")
+    jobs = [str(orphan) for orphan in orphans.here(launches.folders(folder / "results", last))]
+    if jobs:
+        return Finding("launch", PROBLEM, f"jobs of a launch that was killed go on: {_some(jobs)}", "`make recover`")
+    if state == launches.DEAD:
+        return Finding("launch", NOTE, f"the last one was killed: {last}", "The same command continues")
+    return Finding("launch", OK, f"none runs; the last one ended {last.ended}" if last else "none has run here")
+
+
+def dated(results: Path) -> Finding:
+    """Results of the future, which make Snakemake delete what is made of them."""
+    found = dates.ahead(results, time.time())
+    if not found:
+        return Finding("dates", OK, "no result is dated in the future")
+    words = f"in the future are {_some([str(path) for path, _ in found])}, by up to {found[0][1]:,.0f} s"
+    return Finding("dates", PROBLEM, words, "Set the clock if it is wrong; if it is right, `make recover` mends them")
 
 
 def snakemakes(folder: Path, processes: Path = Path("/proc")) -> list[int]:
@@ -301,7 +323,12 @@ def left_over(results: Path) -> Finding:
         return Finding("left over", NOTE, f"half-written files cannot be looked for: {error}")
     files = [str(path) for path in left_overs(results)]
     if files:
-        return Finding("left over", NOTE, f"half-written: {_some(files)}", "Delete them; `make verify` lists them all")
+        return Finding(
+            "left over",
+            NOTE,
+            f"half-written: {_some(files)}",
+            "`make recover` removes them; `make verify` lists them all",
+        )
     return Finding("left over", OK, "nothing half-written")
 
 

@@ -250,11 +250,17 @@ def _is_product(results: Results, path: Path) -> bool:
     return path.is_file() and len(place) > 1 and not no_product
 
 
-def left_overs(root: Path) -> Iterator[Path]:
-    """What processes of this machine that have ended left half-written below a folder."""
+def left_overs(root: Path, elsewhere: bool = False) -> Iterator[Path]:
+    """What processes of this machine that have ended left half-written below a folder.
+
+    Args:
+        root: the folder.
+        elsewhere: what processes of other machines were writing, too, where it is known that none writes any more.
+    """
     for path in sorted(root.rglob(".*")):
         match = TEMPORARY.fullmatch(path.name)
-        if match and match["host"] == socket.gethostname() and not is_alive(int(match["process"])):
+        here = match and match["host"] == socket.gethostname()
+        if match and (not is_alive(int(match["process"])) if here else elsewhere):
             yield path
 
 

@@ -1,0 +1,125 @@
+"""Snakemake is killed while its jobs run on a real SLURM, and started again: nobody writes twice, nothing is lost."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkouts import Checkout
+from cluster.heads import (
+    Head,
+    about,
+    assert_one_writer,
+    freeze,
+    make_site_profile,
+    of_run,
+    processes_of,
+    without_times,
+)
+from cluster.slurm import Slurm, environment, wait_until
+
+RUNS = ("l2~1_seed~1", "l2~0.01_seed~1")
+TRIALS = 5 if os.environ.get("LAMBDASCAPE_LONG") else 1
+LOST_ANSWERS = 5
+# Stands before the real one on the path, and fails where the plugin asks what became of its jobs.
+SQUEUE = f"""\
+#!/bin/sh
+case "$*" in *--states=all*)
+    asked=$(cat "$0.asked" 2>/dev/null || echo 0)
+    if [ "$asked" -lt {LOST_ANSWERS} ]; then
+        echo $((asked + 1)) >"$0.asked"
+        echo "slurm_load_jobs error: Unable to contact slurm controller" >&2
+        exit 1
+    fi ;;
+esac
+exec {shutil.which("squeue")} "$@"
+"""
+
+
+def lambdascape(checkout: Checkout, *words: str) -> subprocess.CompletedProcess[str]:
+    """What `make recover` and `make verify` run."""
+    return subprocess.run(
+        [sys.executable, "-m", "lambdascape", *words],
+        cwd=checkout.folder,
+        env=environment() | {"PYTHONPATH": "workflow/lib"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def without_models(finished: Checkout, folder: Path) -> Checkout:
+    """A checkout of the tiny study with features, whose models are to be trained on the cluster."""
+    checkout = finished.copy_to(folder)
+    for part in ("tiny", "checkpoints", "receipts/tiny"):
+        shutil.rmtree(checkout.folder / "results" / part, ignore_errors=True)
+    make_site_profile(checkout)
+    return checkout
+
+
+def deaf_squeue(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "squeue").write_text(SQUEUE)
+    (folder / "squeue").chmod(0o755)
+    return folder
+
+
+@pytest.mark.fault("K4", "L1", "Q1")
+@pytest.mark.parametrize("trial", range(TRIALS))
+def test_a_killed_head_is_recovered_from_and_started_again(
+    slurm: Slurm, finished: Checkout, tmp_path: Path, trial: int
+) -> None:
+    wait = trial % 2 == 1
+    checkout = without_models(finished, tmp_path / "checkout")
+    heads = [Head(checkout, "models")]
+    try:
+        stopped = freeze(slurm, heads[0], {RUNS[trial % 2]: trial < 3}, checkout.folder / "results/checkpoints/tiny")
+        number = stopped[RUNS[trial % 2]]
+        heads[0].kill()
+        assert about(slurm.jobs(), f"train_model_wildcards_tiny_{RUNS[trial % 2]}")[-1]["JobState"] == "RUNNING"
+
+        # At once again: refused, for the jobs go on.
+        heads.append(Head(checkout, "models"))
+        assert heads[1].ended(60) != 0
+        assert "make recover" in heads[1].said
+        # On a node that is this very machine the job's processes are seen before its place in the queue.
+        assert re.search(rf"train_model, process \d+|SLURM job {number}, RUNNING", heads[1].said)
+        assert "SLURM run ID" not in heads[1].said
+
+        if wait:
+            for process in processes_of(number, "train_model"):
+                os.kill(process, signal.SIGCONT)
+        recovered = lambdascape(checkout, "recover", *(["--wait"] if wait else []))
+        assert recovered.returncode == 0, recovered.stdout + recovered.stderr
+        assert f"SLURM job {number}" in recovered.stdout
+        of_first = of_run(slurm.jobs(), heads[0])
+        assert not [job for job in of_first if job["JobState"] in ("RUNNING", "PENDING")]
+
+        # Now the same command goes on, though SLURM does not answer at first; a second one beside it is refused.
+        programs = deaf_squeue(tmp_path / "programs")
+        heads.append(Head(checkout, "models", path=str(programs)))
+        wait_until(lambda: "SLURM run ID" in heads[2].said or heads[2].process.poll() is not None, "the next head", 120)
+        heads.append(Head(checkout, "models"))
+        assert heads[3].ended(60) != 0
+        assert re.search(rf"One launch at a time: here runs process {heads[2].process.pid} on \S+", heads[3].said)
+        assert heads[2].ended() == 0, heads[2].said[-6000:]
+        assert int((programs / "squeue.asked").read_text()) == LOST_ANSWERS
+    finally:
+        for head in heads:
+            head.kill()
+
+    jobs = [job for head in heads for job in of_run(slurm.jobs(), head)]
+    assert_one_writer(jobs)
+    for run in RUNS:
+        here, there = (each.folder / "results/tiny/models" / run for each in (checkout, finished))
+        for name in ("embedder.weights.h5.sha256", "layers.tsv"):
+            assert (here / name).read_bytes() == (there / name).read_bytes()
+        assert without_times(here / "history.tsv") == without_times(there / "history.tsv")
+    verified = lambdascape(checkout, "verify", "--study", "tiny.yaml")
+    assert verified.returncode == 0, verified.stdout + verified.stderr

@@ -1,0 +1,121 @@
+"""After a crash: end what a killed launch left running, open what it left locked, remove what it left half-written."""
+
+import shutil
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from lambdascape import dates, launches, locks, orphans
+
+POLL_S = 1.0
+TELL_S = 60.0  # between two words about what is waited for
+CANCEL_S = 120.0  # that SLURM may take to end a job
+
+
+def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show: Callable[[str], None] = print) -> bool:
+    """Make the next launch in a folder safe; a launch that runs is left alone.
+
+    Args:
+        folder: the working directory of the workflow.
+        wait: let jobs that go on finish, instead of ending them.
+        ended: machines of which the user says that nothing runs there any more.
+        show: takes each line of what is found and done.
+
+    Returns:
+        Whether the next launch can begin.
+
+    Raises:
+        InputError: SLURM ran jobs of the launch that was killed, and does not answer.
+    """
+    results = folder.absolute() / "results"
+    if not results.is_dir():
+        show("There are no results here, and nothing to recover.")
+        return True
+    lock = launches.take(results)
+    if lock is None:
+        show(launches.refused(launches.owner(results)))
+        return False
+    with locks.released(lock):
+        last = launches.read(results)
+        state = launches.state_of(last)
+        if last and (state == launches.ALIVE or (state == launches.UNKNOWN and last.host not in ended)):
+            show(launches.in_the_way(results))
+            return False
+        killed = last if state != launches.ENDED else None
+        if killed:
+            show(f"A launch was killed: {killed}")
+        places = launches.folders(results, last)
+        if not _clear_queue(places, last, wait, show) or not _clear_processes(places, wait, show):
+            return False
+        _clean(results, bool(ended or orphans.run_ids(places)), show)
+        if killed:
+            launches.write(results, launches.closed(killed))
+    show("Nothing is in the way: the same command as before continues.")
+    return True
+
+
+def _clear_queue(
+    folders: Collection[Path], last: launches.Launch | None, wait: bool, show: Callable[[str], None]
+) -> bool:
+    """End, or wait for, what a killed launch has in SLURM's queue; whether nothing is left there."""
+    if last and last.ended:
+        return True  # it had ended or cancelled its jobs before
+    since = last.began if last else 0.0
+
+    def left() -> list[orphans.Queued]:
+        return orphans.queued(folders, since)
+
+    jobs = left()
+    if jobs and not wait:
+        orphans.cancel(jobs)
+    return _gone(jobs, left, wait, show, CANCEL_S)
+
+
+def _clear_processes(folders: Collection[Path], wait: bool, show: Callable[[str], None]) -> bool:
+    """End, or wait for, the processes of this machine that a killed launch left; whether none is left."""
+    found = orphans.here(folders)
+    if found and not wait:
+        orphans.stop(found)
+    return _gone(found, lambda: orphans.here(folders), wait, show, 0.0)
+
+
+def _gone(
+    found: Sequence[object],
+    left: Callable[[], Sequence[object]],
+    wait: bool,
+    show: Callable[[str], None],
+    limit_s: float,
+) -> bool:
+    """Say what goes on, and stay until it does not; whether it ended, which without `wait` it has some time to do."""
+    for orphan in found:
+        show(f"{'Waiting for' if wait else 'Ending'} {orphan}")
+    started = told = time.monotonic()
+    while found and (found := left()):
+        now = time.monotonic()
+        if not wait and now - started >= limit_s:
+            show("They have not ended: " + "; ".join(map(str, found)))
+            return False
+        if now - told >= TELL_S:
+            told = now
+            show(f"Still waiting, for {len(found)}")
+        time.sleep(POLL_S)
+    return True
+
+
+def _clean(results: Path, elsewhere: bool, show: Callable[[str], None]) -> None:
+    """Open Snakemake's locks, remove what is half-written, mend dates in the future.
+
+    `elsewhere` says that nothing runs on other machines, be it that SLURM's queue is empty.
+    """
+    from lambdascape.verify import left_overs
+
+    if launches.unlock(results.parent):
+        show("Removed Snakemake's own locks.")
+    half_written = list(left_overs(results, elsewhere))
+    for path in half_written:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        show(f"Removed, half-written: {path.relative_to(results.parent)}")
+    ahead = dates.ahead(results, (results / launches.LOCK).stat().st_mtime)
+    for path, seconds in ahead:
+        show(f"Dated now instead of {seconds:,.0f} s later: {path.relative_to(results.parent)}")
+    dates.redate(ahead)
