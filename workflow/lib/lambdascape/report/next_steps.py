@@ -122,15 +122,23 @@ def next_steps(
     Returns:
         Steps by the rules `RULES`, in their order.
     """
-    names = ("scores", "choice", "comparisons", "training", "mechanism")
-    found = Findings(sweep, *(read[name] for name in names), confidence)
+    found = Findings(
+        sweep,
+        read["scores"],
+        read["choice"],
+        read["comparisons"],
+        read["training"],
+        read["mechanism"],
+        confidence,
+    )
     steps = list(_collapsed(found))
     if found.choice.empty:
         what = "Label the clips of a few sessions of each class"
         steps.append(Step("Labels", what, "Without labels nothing is scored, and no value can be called better."))
         return Advice(steps, [], 0, "")
     steps += _reference(found)
-    values, seeds = [], 0
+    values: list[Any] = []
+    seeds = 0
     if int(found.choice["seeds"].iloc[0]) < 2:
         seeds = FEW_SEEDS
         why = "With one seed a difference between two values may be chance."
@@ -233,7 +241,7 @@ def _precision(found: Findings) -> Precision | None:
     """Of the comparison fixed beforehand: the chosen arm and the second on validation."""
     chosen = chosen_arm(found.choice)
     rest = found.choice[found.choice["arm"] != chosen]
-    second = str(rest.loc[rest["validation_mean"].idxmax(), "arm"])
+    second = str(rest.sort_values("validation_mean", ascending=False, kind="stable")["arm"].iloc[0])
     pair = next(
         one for one in records(main_pairs(found.comparisons)) if {one["first"], one["second"]} == {chosen, second}
     )
