@@ -15,6 +15,7 @@ from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import file_digest, write_table
 from lambdascape.flags import FLAGS
 from lambdascape.hyperparameters import in_words
+from lambdascape.machine import processor
 from lambdascape.protocols import compare_protocols
 from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import tables as report_tables
@@ -24,7 +25,7 @@ from lambdascape.report.ledger import ledger
 from lambdascape.report.page import TITLES, WIDE, caption_html, write_report
 from lambdascape.report.probe_tables import calibration_summary, folds_summary, probe_summary
 from lambdascape.report.similarity import moved
-from lambdascape.report.sources import digests, duration, processor, times
+from lambdascape.report.sources import digests, duration, times
 from lambdascape.report.verdict import answer
 
 from .studies import CLAIMS, EPOCHS, FakeStudy
@@ -527,6 +528,7 @@ def test_table_1_leaves_no_setting_out_and_marks_what_differs(tmp_path: Path) ->
         "value": "1, 0.1, 0.01",
         "published": "1, 0.1, 0.01",
         "compared": "same",
+        "why": "",
     }
     assert found["Sample rate"]["value"] == "16000 Hz"
     assert found["Width of the network"]["compared"] == "different"
@@ -572,7 +574,11 @@ def test_times_are_summed_by_stage_and_missing_ones_are_a_dash(tmp_path: Path) -
         path.parent.mkdir(parents=True)
         path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t{i}.0\n", encoding="utf-8")
     rows = times({"models": tmp_path / "models", "probes": tmp_path / "nothing"}).rows
-    assert rows == [["models", "3", "4.0 s", "2 MB"], ["probes", "0", "–", "–"]]
+    assert rows == [
+        ["models", "–", "3", "4.0 s", "2 MB"],
+        ["probes", "–", "0", "–", "–"],
+        ["all", "", "3", "4.0 s", ""],
+    ]
     assert [duration(s) for s in (0.04, 59.94, 61, 3600, 90061)] == [
         "0.0 s",
         "59.9 s",

@@ -17,7 +17,7 @@ MEAN_LOGMEL = "mean_logmel"
 STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures")
 TABLES = (
     *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
-    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "claims"),
+    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims"),
 )
 FIGURES = (
     *("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot"),

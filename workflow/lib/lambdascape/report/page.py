@@ -24,7 +24,7 @@ from lambdascape.report import similarity as report_similarity
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, warnings_of
-from lambdascape.report.hyperparameters import table_1
+from lambdascape.report.hyperparameters import differences, table_1
 from lambdascape.report.leakage import Facts, checklist
 from lambdascape.report.ledger import TEXT, ledger
 from lambdascape.report.mechanism import ALL_RULES, mechanism_sentence, mechanism_table
@@ -118,6 +118,7 @@ def write_report(
     sweep = read_sweep(tables["runs"])
     found = answer(sweep, read["scores"], read["choice"], read["comparisons"], config["statistics"]["confidence"])
     pictures = _pictures(figures, captions, found)
+    hyperparameters = table_1(config, read["runs"], sweep)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     page = environment.from_string(Path(template).read_text(encoding="utf-8")).render(
         study=study,
@@ -141,7 +142,8 @@ def write_report(
                 Path(receipts),
             )
         ),
-        hyperparameters=table_1(config, read["runs"], sweep),
+        hyperparameters=hyperparameters,
+        differences=differences(hyperparameters),
         protocol=PROTOCOLS[config["protocol"]],
         **_protocols(tables.get("protocols", [])),
         dataset=config["dataset"],
@@ -149,6 +151,8 @@ def write_report(
         sources=report_sources.facts(config, checkout),
         digests=report_sources.digests(sources),
         times=report_sources.times(benchmarks),
+        rejects=report_sources.rejects(listed["clips"], listed["rejected"]),
+        citations=report_sources.citations(checkout),
         command=command,
         confidence=config["statistics"]["confidence"],
         resamples=config["statistics"]["resamples"],
