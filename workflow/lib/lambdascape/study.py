@@ -17,11 +17,16 @@ MEAN_LOGMEL = "mean_logmel"
 STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures")
 TABLES = (
     *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
-    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "claims"),
+    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims"),
 )
 FIGURES = (
     *("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot"),
     *("maps", "confusion", "spectra", "similarity", "moves", "run_map", "dataset", "tiles"),
+)
+# Beside the template of the report, in its folder `page`.
+PAGE_PARTS = (
+    *("macros.html.j2", "answer.html.j2", "claims.html.j2", "scores.html.j2", "runs.html.j2", "training.html.j2"),
+    *("spaces.html.j2", "method.html.j2", "words.html.j2", "style.css", "print.css", "page.js"),
 )
 
 
@@ -260,6 +265,11 @@ class Study:
     def figures(self) -> list[str]:
         """Names of the figures of the study."""
         return [*FIGURES, *(["protocols"] if self.config["compare_with"] else [])]
+
+    @property
+    def page_parts(self) -> tuple[str, ...]:
+        """Names of the files of which the report's page is made, beside its template."""
+        return PAGE_PARTS
 
     @property
     def protocols(self) -> list[str]:

@@ -22,12 +22,14 @@ from lambdascape.report import similarity as report_similarity
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, warnings_of
-from lambdascape.report.hyperparameters import table_1
+from lambdascape.report.hyperparameters import differences, table_1
 from lambdascape.report.leakage import Facts, checklist
 from lambdascape.report.ledger import TEXT, ledger
-from lambdascape.report.mechanism import ALL_RULES, mechanism_sentence
+from lambdascape.report.mechanism import ALL_RULES, CARD_NOTE, mechanism_sentence
 from lambdascape.report.next_steps import RULES, next_steps
 from lambdascape.report.pictures import TITLES, pictures
+from lambdascape.report.run_table import run_table
+from lambdascape.report.runs import read_every_run
 from lambdascape.report.verdict import answer
 
 TEXT_COLUMNS = {
@@ -68,8 +70,8 @@ def write_report(
         study: name of the study.
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
-        tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, claims,
-            clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none; more may be.
+        tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, every_run,
+            claims, clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none; more may be.
         figures: name to path of the SVG, its PNG beside it; names not in `pictures.TITLES` come behind the spaces.
         captions: name to path of the caption in reStructuredText, for every figure.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
@@ -88,9 +90,14 @@ def write_report(
     shown = pictures(figures, captions, output, tables, found.numbers)
     folder = Path(template).parent
     environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     script = _part(folder, "page.js")
+    hyperparameters = table_1(config, read["runs"], sweep)
     page = environment.get_template(Path(template).name).render(
         style=Markup(_part(folder, "style.css") + _part(folder, "print.css")),
         script=Markup(script),
@@ -118,7 +125,8 @@ def write_report(
                 Path(receipts),
             )
         ),
-        hyperparameters=table_1(config, read["runs"], sweep),
+        hyperparameters=hyperparameters,
+        differences=differences(hyperparameters),
         protocol=PROTOCOLS[config["protocol"]],
         **_protocols(tables.get("protocols", [])),
         dataset=config["dataset"],
@@ -126,9 +134,12 @@ def write_report(
         sources=report_sources.facts(config, checkout),
         digests=report_sources.digests(sources),
         times=report_sources.times(benchmarks),
+        rejects=report_sources.rejects(listed["clips"], listed["rejected"]),
+        citations=report_sources.citations(checkout),
         command=command,
         confidence=config["statistics"]["confidence"],
         resamples=config["statistics"]["resamples"],
+        run_table=run_table(sweep, read_every_run(tables["every_run"]), read["mechanism"], read["runs"]),
         **_comparisons(sweep, read, 1 - config["statistics"]["confidence"]),
         **_tables(sweep, read, listed, tables, config["split"]["test_fold"]),
     )
@@ -181,6 +192,7 @@ def _tables(
         "training_summary": report_tables.training_summary(sweep, read["training"]),
         "mechanism_sentence": mechanism_sentence(sweep, read["mechanism"]),
         "mechanism_rules": ALL_RULES,
+        "card_note": CARD_NOTE,
         "geometry_summary": report_tables.geometry_summary(sweep, read["geometry"]),
         "group_summaries": report_tables.group_summaries(sweep, read["geometry"]),
         "moved": report_similarity.moved(sweep, read["moves"]),

@@ -34,6 +34,7 @@ TITLES = {  # of the figures that have a place in the template
 }
 WIDE = ("protocols", "selection", "dynamics", "mechanism", "maps", "confusion", "similarity", "dataset", "tiles")
 LITERAL = re.compile(r'<(?:span|code|tt) class="docutils literal">(.*?)</(?:span|code|tt)>', re.DOTALL)
+ORIGIN = re.compile(r"\s*From\s((?:(?!From\s).)*)</p>\s*$", re.DOTALL)  # the last sentence of a caption
 FIRST_SENTENCE = re.compile(r"(<p><strong>.*?</strong>.*?[.?!](?:\s|$))(.*)", re.DOTALL)
 
 
@@ -48,6 +49,7 @@ class Picture:
         alt: text in its place.
         lead: the first sentence of its caption.
         rest: the rest, which says how to read it; empty where there is none.
+        origin: which files its numbers come from; empty where the caption does not end with it.
         files: kind and address of its files beside the report.
         wide: whether it needs the whole width.
     """
@@ -58,6 +60,7 @@ class Picture:
     alt: str
     lead: Markup
     rest: Markup
+    origin: Markup
     files: list[tuple[str, str]]
     wide: bool
 
@@ -88,11 +91,11 @@ def pictures(
     found = {}
     for name, path in figures.items():
         title = TITLES.get(name, name)
-        lead, rest = parted(linked(caption_html(captions[name]), lambda words: _address(words, away)))
+        lead, rest, origin = parted(linked(caption_html(captions[name]), lambda words: _address(words, away)))
         svg = Path(path)
         files = [(kind, _relative(svg.with_suffix(f".{kind.lower()}"), output)) for kind in ("SVG", "PNG")]
         alt = f"{title}. {numbers if name == 'response' else ''}".strip()
-        found[name] = Picture(name, title, _inlined(svg), alt, lead, rest, files, name in WIDE)
+        found[name] = Picture(name, title, _inlined(svg), alt, lead, rest, origin, files, name in WIDE)
     return found
 
 
@@ -123,12 +126,16 @@ def linked(caption: Markup, address: Callable[[str], str]) -> Markup:
     return Markup(LITERAL.sub(link, str(caption)))
 
 
-def parted(caption: Markup) -> tuple[Markup, Markup]:
-    """The first sentence of a caption, and the rest of it."""
-    match = FIRST_SENTENCE.match(str(caption))
-    if not match or match[2].strip() in ("", "</p>"):
-        return caption, Markup("")
-    return Markup(f"{match[1].rstrip()}</p>"), Markup(f"<p>{match[2]}")
+def parted(caption: Markup) -> tuple[Markup, Markup, Markup]:
+    """The first sentence of a caption, what follows, and the last one where that names the files of the numbers."""
+    words = str(caption).rstrip()
+    last = ORIGIN.search(words)
+    origin = Markup(f"From {last[1].rstrip()} ") if last else Markup("")
+    words = words[: last.start()] + "</p>" if last else words
+    first = FIRST_SENTENCE.match(words)
+    if not first or first[2].strip() in ("", "</p>"):
+        return Markup(words), Markup(""), origin
+    return Markup(f"{first[1].rstrip()}</p>"), Markup(f"<p>{first[2]}"), origin
 
 
 def _inlined(svg: Path) -> str:
