@@ -41,7 +41,7 @@ def advised(
         alike: values that cannot be told from each other.
         wide: half the interval of their differences for new runs.
         collapsed: values of which every run has collapsed.
-        untrained: highest end of the interval of the untrained networks.
+        untrained: score of the untrained network.
         curve: training loss by epoch.
         chosen: the value that validation chooses; None for the best.
         key: what varies.
@@ -61,7 +61,7 @@ def advised(
     best = chosen if chosen is not None else max(means, key=lambda value: means[value])
     columns = ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"]
     scores = pd.DataFrame(
-        [("untrained_seed~1", "converged", "test", "clip", "macro_f1", "", 0.05, 0.0, untrained)], columns=columns
+        [("untrained_seed~1", "converged", "test", "clip", "macro_f1", "", untrained, 0.0, 1.0)], columns=columns
     )
     choice = pd.DataFrame(
         [
@@ -208,7 +208,7 @@ def test_one_seed_is_asked_for_more_before_anything_else_is_said() -> None:
 def test_training_that_does_not_beat_the_untrained_network_comes_first() -> None:
     advice = advised({0.01: 0.8, 0.1: 0.6}, untrained=0.79)
     assert rules(advice) == ["Reference", "Edge"]
-    assert "begins at 0.750, that of the untrained networks ends at 0.790" in step(advice, "Reference")
+    assert "begins at 0.750; the untrained networks score 0.790" in step(advice, "Reference")
 
 
 def test_a_choice_that_held_out_sessions_contradict_needs_more_sessions() -> None:

@@ -22,8 +22,8 @@ FLAT = 0.05  # of macro-F1: differences that surely lie below it are called flat
 WIDEST_STEP = 10.0  # factor from the end of a grid to the next value
 RULES = {
     "Collapse": "Half of a value’s runs or more have collapsed, by their flags or the mechanism card: leave it out.",
-    "Reference": "The interval of the chosen value’s mean does not lie above those of the untrained networks: training "
-    "must pay before its settings can matter.",
+    "Reference": "The interval of the chosen value’s mean does not lie above the mean of the untrained networks: "
+    "training must pay before its settings can matter.",
     "Seeds": f"Fewer than two seeds: run {FEW_SEEDS}. The next four cannot be judged before.",
     "Flat": "The values next to each other that cannot be told from the chosen one: where every interval of their "
     f"differences, for new runs, lies within ±{FLAT:g}, the response is flat between them.",
@@ -166,15 +166,12 @@ def _collapsed(found: Findings) -> Iterator[Step]:
 def _reference(found: Findings) -> Iterator[Step]:
     """Whether the chosen value lies above the networks that nobody trained."""
     runs = found.sweep.references.loc[found.sweep.references["kind"] == "untrained", "run"]
-    untrained = converged(found.scores, runs, "macro_f1")
-    row = found.choice[found.choice["chosen"] == 1].iloc[0]
-    if untrained["high"].isna().all() or np.isnan(row["test_low"]) or row["test_low"] > untrained["high"].max():
+    untrained = converged(found.scores, runs, "macro_f1")["value"].mean()
+    low = found.choice.loc[found.choice["chosen"] == 1, "test_low"].iloc[0]
+    if np.isnan([untrained, low]).any() or low > untrained:
         return
     name = found.sweep.label(found.chosen) if found.sweep.key else "the trained network"
-    why = (
-        f"The interval of {name} begins at {number(row['test_low'])}, that of the untrained networks ends at "
-        f"{number(untrained['high'].max())}: they overlap."
-    )
+    why = f"The interval of {name} begins at {number(low)}; the untrained networks score {number(untrained)}."
     yield Step("Reference", "Make training pay first: more epochs, more audio or more held-out sessions", why)
 
 
@@ -219,9 +216,7 @@ def _power(found: Findings, between: str) -> tuple[str, str, int]:
     if precision is None:
         return f"Hold out more sessions to tell values {between} apart", "It takes two held-out sessions.", 0
     least = precision.detectable()
-    seen = (
-        f"only a difference of {number(least, 2)} macro-F1 or more" if least < 1 else "no difference that is possible"
-    )
+    seen = "no possible difference" if least >= 1 else f"a difference of {number(least, 2)} macro-F1"
     now = (
         f"Scores {between} cannot be told apart: {precision.seeds} seeds on {precision.sessions} held-out sessions "
         f"would show {seen} with 80 % probability"

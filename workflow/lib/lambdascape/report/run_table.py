@@ -46,6 +46,11 @@ class Column:
     meaning: str
     number: bool
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Name and meaning."""
+        return self.name, self.meaning
+
 
 @dataclass(frozen=True)
 class Cell:
