@@ -36,8 +36,15 @@
     return "value" in cell.dataset ? (cell.dataset.value === "" ? NaN : Number(cell.dataset.value)) : cell.textContent.trim();
   };
   const isMissing = (one) => one === "" || one === "–" || Number.isNaN(one);
-  const order = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b
-    : String(a).localeCompare(String(b), undefined, { numeric: true }));
+  // Numbers inside words count as numbers: l2~0.01 comes before l2~0.1, and seed~2 before seed~10.
+  const pieces = (words) => words.split(/(\d+(?:\.\d+)?(?:e[-+]?\d+)?)/);
+  const order = (a, b) => {
+    if (typeof a === "number" && typeof b === "number") return a - b;
+    const [left, right] = [pieces(String(a)), pieces(String(b))];
+    const at = left.findIndex((piece, place) => piece !== right[place]);
+    if (at < 0) return left.length - right.length;
+    return at % 2 && right.length > at ? Number(left[at]) - Number(right[at]) : left[at].localeCompare(right[at] ?? "");
+  };
 
   const sortable = (table, status) => {
     const heads = all("thead th", table);
