@@ -16,6 +16,7 @@ ACCELERATOR ?=#    cuda (for TensorFlow) or jax-cuda: add NVIDIA's libraries to 
 EXTRA ?=#          onnx: add to the environment what exports as ONNX need
 PYTEST_ARGS ?=#    more for pytest, such as -k, -m, -x or a path
 SNAKEMAKE_ARGS ?=# more for Snakemake, such as --forcerun
+PLAN_ARGS ?=#      more for cluster-plan, such as --all or --profile FOLDER
 BENCH_ARGS ?=#     more for bench-training, such as --batch 128 --precision bfloat16
 
 export PYTHON VENV ACCELERATOR EXTRA
@@ -29,7 +30,7 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
-.PHONY: help run dryrun report verify doctor test faults lint format lock env dev-env clean-env bench-features bench-scale \
+.PHONY: help run dryrun report verify doctor cluster-plan test faults lint format lock env dev-env clean-env bench-features bench-scale \
   bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity
 
 help: ## list these commands
@@ -58,6 +59,9 @@ verify: study-exists env ## check that every result is whole and fits the others
 
 doctor: study-exists env ## say what this machine has, what would be used, what is in the way (STUDY=)
 	@PYTHONPATH=workflow/lib $(py) lambdascape doctor --study config.yaml $(if $(STUDY),"$(STUDY)")
+
+cluster-plan: study-exists env ## say what a study asks of a cluster: jobs, hours, memory, disk (STUDY=, PLAN_ARGS=--all)
+	@PYTHONPATH=workflow/lib $(py) lambdascape plan --study config.yaml $(if $(STUDY),"$(STUDY)") $(PLAN_ARGS)
 
 faults: dev-env ## inject every fault at its long count: kills, damaged files (PYTEST_ARGS=)
 	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 tests/faults $(PYTEST_ARGS)

@@ -120,7 +120,7 @@ def test_tables_regenerate_to_the_bit_from_the_stored_embeddings(finished: Check
         "collect_probes",
         "collect_geometry",
     ]
-    rules += ["collect_training", "compare_arms", "choose_arm", "rank_criteria", "judge_mechanisms"]
+    rules += ["collect_training", "compare_arms", "choose_arm", "rank_criteria", "judge_mechanisms", "collect_runs"]
     rules += ["judge_claims", "list_unused"]
     run = finished.snakemake("--cores", "2", "--forcerun", *rules)
     assert run.returncode == 0, run.stdout

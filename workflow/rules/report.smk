@@ -16,7 +16,12 @@ rule collect_runs:
         mechanism="results/{study}/tables/mechanism.tsv",
         histories=expand("results/{{study}}/models/{run}/history.tsv", run=study.runs),
     output:
-        runs="results/{study}/tables/every_run.tsv",
+        runs=report(
+            "results/{study}/tables/every_run.tsv",
+            caption="../report/tables/every_run.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "every run in one row"},
+        ),
     log:
         "results/logs/{study}/tables/every_run.log",
     benchmark:

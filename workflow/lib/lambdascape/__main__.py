@@ -1,6 +1,7 @@
-"""The command line: `python -m lambdascape verify` and `doctor`."""
+"""The command line: `python -m lambdascape verify`, `doctor` and `plan`."""
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,16 @@ Say what this machine has, what the workflow would use of it, and why not more: 
 cards, what each backend sees, disk, clock, locks, left-over files. Nothing is changed. Exit code 0: nothing on this
 machine stops a run (the study itself is checked by `make dryrun`); 1: something does, with the remedy; 2: the command
 itself cannot be used."""
+
+PLAN = """\
+Say what a study asks of a cluster before a job is started: how many jobs of each rule, where they run, cores, memory
+and time limit; GPU-hours and CPU-hours at most; disk. The jobs are those of Snakemake's dry run, so that what is made
+already is left out (`--all` counts it, too) and a profile counts (`--profile`). Where jobs like these were measured in
+the folder of results, of this study or of a smaller one with the same network, tiles and features, it estimates the
+time, and says from how many jobs and how it is scaled. Nothing is made or submitted. Exit code 0: a plan; 1: there is
+none, with the reason; 2: the command itself cannot be used."""
+PROFILE = Path("profiles/slurm")
+RULES = Path(__file__).parents[2] / "rules"
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -69,6 +80,31 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="config files, each laid over the one before: what they ask for is missed where it is not there",
     )
+    command = commands.add_parser("plan", help="say what a study asks of a cluster", description=PLAN)
+    command.set_defaults(run=_plan)
+    command.add_argument(
+        "--study",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="config files, each laid over the one before; the first is the default one of the checkout",
+    )
+    command.add_argument(
+        "--profile",
+        metavar="FOLDER",
+        type=Path,
+        help=f"Snakemake's profile of the cluster (default: {PROFILE}, where it is there)",
+    )
+    command.add_argument("--all", action="store_true", help="as if nothing were made already")
+    command.add_argument(
+        "--jobs",
+        metavar="FILE",
+        help="what `snakemake --dry-run` printed, - for standard input (default: it is run here)",
+    )
+    command.add_argument(
+        "--results", default="results", type=Path, help="the folder with what was measured (default: %(default)s)"
+    )
     return parser
 
 
@@ -88,6 +124,59 @@ def _doctor(options: argparse.Namespace) -> int:
     for file in options.study:
         training |= _config(file).get("training") or {}
     return doctor.report(doctor.examine(Path.cwd(), training))
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from lambdascape.plan.bill import bill
+    from lambdascape.plan.extent import extent_of
+    from lambdascape.plan.jobs import local_rules, read_dry_run
+    from lambdascape.plan.measured import History
+    from lambdascape.plan.room import rooms
+    from lambdascape.study import Study
+
+    first, *overlays = options.study
+    config = _config(first)
+    for file in overlays:
+        config = _laid_over(config, _config(file))
+    study = Study(config, ".", [str(file) for file in overlays])
+    profile = options.profile or (PROFILE if PROFILE.is_dir() else None)
+    local = local_rules(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.smk")))
+    jobs = read_dry_run(_dry_run(options, profile, overlays), local)
+    extent = extent_of(config, study.clips, config["triplets"]["tile_s"])
+    estimates = History(options.results).estimates(study, jobs, extent)
+    title = (
+        f"Study {study.name}: {len(study.runs)} networks, {len(study.spaces)} spaces; "
+        f"{'as if nothing were made' if options.all else 'what is made already is left out'}; "
+        f"{f'profile {profile}' if profile else 'no profile of a cluster'}"
+    )
+    print("\n".join(bill(title, jobs, estimates, extent, rooms(study, extent))))
+    return 0
+
+
+def _dry_run(options: argparse.Namespace, profile: Path | None, overlays: Sequence[Path]) -> str:
+    """What Snakemake's dry run prints, or a file of it."""
+    if options.jobs:
+        try:
+            return sys.stdin.read() if options.jobs == "-" else Path(options.jobs).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--jobs: must be a readable text; {error}") from None
+    words = [sys.executable, "-m", "snakemake", "--dry-run"]
+    words += ["--profile", str(profile)] if profile else ["--cores", "all"]
+    words += ["--forceall"] if options.all else []
+    words += ["--configfile", *map(str, overlays)] if overlays else []
+    run = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if run.returncode:
+        raise InputError(f"Snakemake's dry run must end well; it ended with\n{run.stdout.strip()}")
+    return run.stdout
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Two configs as Snakemake merges them: block by block, the upper one's values last."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _laid_over(merged[key], value) if both else value
+    return merged
 
 
 def _name_of(config: Path) -> str:
