@@ -516,12 +516,7 @@ def with_flags(study: FakeStudy, *rows: tuple[str, int, str, str]) -> pd.DataFra
 
 def table_of_runs(study: FakeStudy) -> Any:
     mechanism = read_table(study.tables["mechanism"], text=MECHANISM_TEXT)
-    return run_table(
-        read_sweep(study.tables["runs"]),
-        read_every_run(study.tables["every_run"]),
-        mechanism,
-        study.frame_of_runs(),
-    )
+    return run_table(read_sweep(study.tables["runs"]), read_every_run(study.tables["every_run"]), mechanism)
 
 
 def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(tmp_path: Path) -> None:
@@ -560,10 +555,11 @@ def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: 
     assert runs.rows[0].cells[at].text == f"{value:.3f} ({value - 0.04:.3f} to {value + 0.06:.3f})"
     assert runs.rows[0].colour == runs.rows[1].colour != runs.rows[2].colour
     assert (runs.rows[-1].colour, runs.rows[-1].cells[1].text) == ("", "–")
-    assert dict(runs.rows[0].card)["Settings"].startswith("Seed: 1; Margin: 1")
+    assert dict(runs.rows[0].card)["Epochs"] == str(EPOCHS)
+    assert dict(runs.rows[0].card)["How λ acted"]
     page = Page(write(study))
     rows = [attributes for tag, attributes in page.tags if tag == "tr" and attributes.get("class") == "behind"]
-    assert len(rows) == len(study.spaces)
+    assert len(rows) == sum(space["kind"] == "trained" for space in study.spaces)
 
 
 def test_runs_that_ended_well_are_not_marked(tmp_path: Path) -> None:

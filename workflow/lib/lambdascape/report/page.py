@@ -139,7 +139,7 @@ def write_report(
         command=command,
         confidence=config["statistics"]["confidence"],
         resamples=config["statistics"]["resamples"],
-        run_table=run_table(sweep, read_every_run(tables["every_run"]), read["mechanism"], read["runs"]),
+        run_table=run_table(sweep, read_every_run(tables["every_run"]), read["mechanism"]),
         **_comparisons(sweep, read, 1 - config["statistics"]["confidence"]),
         **_tables(sweep, read, listed, tables, config["split"]["test_fold"]),
     )

@@ -9,13 +9,12 @@ import pandas as pd
 from lambdascape.figures.style import colours
 from lambdascape.figures.sweep import REFERENCES, Sweep, text
 from lambdascape.flags import FLAGS
-from lambdascape.hyperparameters import in_words
 from lambdascape.report.comparisons import records
 from lambdascape.report.flagged import MARK
 from lambdascape.report.mechanism import mechanism_cards
 from lambdascape.report.runs import heading
 from lambdascape.report.sources import duration
-from lambdascape.report.tables import NOTHING, number, shown, span
+from lambdascape.report.tables import NOTHING, number, span
 
 # Columns of every_run.tsv that are no column of their own here: they are joined with another, or stand on the card.
 JOINED = (
@@ -79,14 +78,13 @@ class RunTable:
     ill: bool
 
 
-def run_table(sweep: Sweep, every_run: pd.DataFrame, mechanism: pd.DataFrame, runs: pd.DataFrame) -> RunTable:
+def run_table(sweep: Sweep, every_run: pd.DataFrame, mechanism: pd.DataFrame) -> RunTable:
     """Set the table of every run for the page.
 
     Args:
         sweep: what varies.
         every_run: every_run.tsv.
         mechanism: mechanism.tsv.
-        runs: runs.tsv, whose settings stand on the cards.
 
     Returns:
         Columns that hold nothing in any row are left out.
@@ -95,14 +93,14 @@ def run_table(sweep: Sweep, every_run: pd.DataFrame, mechanism: pd.DataFrame, ru
     first = [name for name in table if name not in (*JOINED, *LAST)]
     names = [name for name in (*first, *LAST) if table[name].notna().any()]
     columns = [_column(str(name), table[name]) for name in names]
-    cards, settings = mechanism_cards(mechanism), {row["run"]: row for row in records(runs)}
+    cards = mechanism_cards(mechanism)
     by_value = colours(sweep.values)
     own = dict(zip(sweep.trained["run"], sweep.trained["setting"], strict=True))
     rows = [
         Row(
             [_cell(row, str(name), column, sweep) for name, column in zip(names, columns, strict=True)],
             by_value[own[row["run"]]] if row["run"] in own else "",
-            [*_course(row), *cards.get(row["run"], []), ("Settings", _settings(settings[row["run"]]))],
+            [*_course(row), *cards.get(row["run"], [])],
         )
         for row in records(table)
     ]
@@ -156,13 +154,3 @@ def _course(row: dict[str, Any]) -> list[tuple[str, str]]:
         if not pd.isna(ends).any():
             parts.append((words, f"{number(ends[0])} after the first epoch, {number(ends[1])} after the last"))
     return parts
-
-
-def _settings(row: dict[str, Any]) -> str:
-    """What a run was made with, in one line."""
-    parts = []
-    for key, value in row.items():
-        if key not in ("run", "kind") and not pd.isna(value):
-            name, unit = ("Seed", "") if key == "seed" else in_words(key)
-            parts.append(f"{name}: {shown(value)} {unit}".rstrip())
-    return "; ".join(parts)
