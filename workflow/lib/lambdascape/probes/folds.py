@@ -41,7 +41,8 @@ def fit_folds(
     if taken:
         raise InputError(
             f"split.probe_folds: all must find folds with names of their own, not {', '.join(TAKEN)}, which name "
-            f"splits in its tables; got {taken[0]!r}. Name the fold otherwise in the data set, or write probe_folds: held_out"
+            f"splits in its tables; got {taken[0]!r}. Name the fold otherwise in the data set, or write "
+            "probe_folds: held_out"
         )
     sheet = Sheet(None, "folds", UNITS)
     for draw, (fold, space) in enumerate(spaces.items()):
