@@ -375,11 +375,11 @@
   }
 
   async function start() {
+    await Promise.all(data.plots.map((item, index) => Bokeh.embed.embed_item(item, `viewer-plot-${index}`)));
     for (const [index, item] of data.plots.entries()) {
       const space = spaces[index];
+      const made = Bokeh.documents.find((held) => held.roots().some((held) => held.id === item.root_id));
       space.figure = byId(`viewer-map-${index}`);
-      await Bokeh.embed.embed_item(item, `viewer-plot-${index}`);
-      const made = Bokeh.documents[Bokeh.documents.length - 1];
       space.plot = made.roots()[0];
       space.sources = Object.fromEntries(["points", "ring", "cross", "self", "line"].map((name) => [name, made.get_model_by_name(name)]));
       space.edge = space.plot.x_range.end;

@@ -21,6 +21,7 @@ COORDINATE_COLUMNS = ["run", "view", "point", "x", "y", "x_share", "y_share"]
 NEIGHBOUR_COLUMNS = ["run", "point", "rank", "neighbour", "distance"]
 VIEWS = ("pca", "umap")
 MIN_DIST = 0.1  # UMAP's own default
+EPOCHS = 200  # UMAP's own for large data; it begins from a map that is there
 START_SPREAD = 1e-1  # of UMAP's first layout, which it stretches to its own size
 FEWEST = 5  # points, below which UMAP has nothing to lay out
 PLACES = 5  # decimals kept
@@ -107,6 +108,7 @@ def manifold(embedding: Floats, start: Floats, count: int, seed: int) -> Floats:
         reducer = UMAP(
             n_neighbors=min(count, len(embedding) - 1),
             min_dist=MIN_DIST,
+            n_epochs=EPOCHS,
             metric="cosine",
             init=first.astype(np.float32),
             random_state=seed,
