@@ -89,11 +89,11 @@ class Made:
 
     def write(self, **about: Any) -> tuple[str, str]:
         """The piece and the page."""
-        report = ROOT / "workflow" / "report"
+        report = ROOT / "workflow" / "report" / "viewer"
         files: dict[str, str | Path] = {
             "template": report / "viewer.html.j2",
-            "around": report / "viewer_page.html.j2",
-            "style": report / "viewer.css",
+            "around": report / "around.html.j2",
+            "style": report / "style.css",
             "script": report / "viewer.js",
             "runs": self.runs,
             "pictures": self.folder / "pictures.webp",
@@ -412,7 +412,10 @@ def test_the_page_names_each_of_its_scripts_and_none_makes_code_from_text(made: 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     made = Made(tmp_path, label=HOSTILE)
     piece, _ = made.write(licence=HOSTILE, title=HOSTILE)
-    assert "<img" not in piece.replace(Path(ROOT / "workflow/report/viewer.js").read_text(), "")[: piece.index("bokeh")]
+    assert (
+        "<img"
+        not in piece.replace(Path(ROOT / "workflow/report/viewer/viewer.js").read_text(), "")[: piece.index("bokeh")]
+    )
     assert HOSTILE not in piece
     assert len(re.findall(r"</script>", piece)) == 3
     assert json.loads(json_text({HOSTILE: [HOSTILE, "\u2028"]})) == {HOSTILE: [HOSTILE, "\u2028"]}

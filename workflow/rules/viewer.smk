@@ -89,10 +89,10 @@ rule predict_points:
 
 rule write_viewer:
     input:
-        template=f"{report_folder}/viewer.html.j2",
-        around=f"{report_folder}/viewer_page.html.j2",
-        style=f"{report_folder}/viewer.css",
-        script=f"{report_folder}/viewer.js",
+        template=f"{report_folder}/viewer/viewer.html.j2",
+        around=f"{report_folder}/viewer/around.html.j2",
+        style=f"{report_folder}/viewer/style.css",
+        script=f"{report_folder}/viewer/viewer.js",
         runs="results/{study}/runs.tsv",
         points="results/{study}/viewer/points.tsv",
         coordinates="results/{study}/viewer/coordinates.tsv",

@@ -166,8 +166,7 @@
   }
 
   function theme() {
-    const style = getComputedStyle(root);
-    const ink = style.getPropertyValue("--ink").trim() || "#1f2328";
+    const ink = getComputedStyle(root).color;
     for (const { plot } of spaces) {
       for (const renderer of plot.renderers) if (renderer.name === "ink") renderer.glyph.line_color = ink;
       plot.outline_line_color = null;
@@ -279,7 +278,7 @@
     canvas.width = width;
     canvas.height = height;
     await sheetReady;
-    const context = canvas.getContext("2d");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     context.drawImage(sheet, -(tile % across) * width, -Math.floor(tile / across) * height);
     const image = context.getImageData(0, 0, width, height);
     for (let i = 0; i < image.data.length; i += 4) [image.data[i], image.data[i + 1], image.data[i + 2]] = magma[image.data[i]];
@@ -372,6 +371,7 @@
     const chooser = byId("viewer-files");
     if (chooser) chooser.addEventListener("change", () => takeFiles(chooser.files));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", theme);
+    new MutationObserver(theme).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class", "style"] });
   }
 
   async function start() {
