@@ -19,6 +19,8 @@
 # results/<study>/tables/claims.tsv                       one row per claim of the study's claims file
 # results/<study>/tables/protocols.tsv                    the ranking here and in the study that compare_with names
 # results/<study>/figures/*.{svg,png}
+# results/<study>/viewer/                                 points.tsv, coordinates.tsv, neighbours.tsv, predictions.tsv;
+#                                                         pictures.webp, sound.tsv, attribution.txt; viewer.html, index.html
 # results/<study>/report/index.html                       one file, opens offline
 # results/logs/… results/benchmarks/… results/receipts/…  the same paths again, one file per job
 #
@@ -53,6 +55,9 @@ include: "workflow/rules/protocols.smk"
 include: "workflow/rules/probe_figures.smk"
 include: "workflow/rules/landscape.smk"
 include: "workflow/rules/pictures.smk"
+include: "workflow/rules/audit.smk"
+include: "workflow/rules/viewer.smk"
+include: "workflow/rules/viewer_media.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -31,6 +31,9 @@ STAGES = [
     "probe_figures",
     "landscape",
     "pictures",
+    "audit",
+    "viewer",
+    "viewer_media",
     "report",
 ]
 # TensorFlow costs seconds in every job that imports it.

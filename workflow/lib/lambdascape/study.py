@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from lambdascape import sweep
@@ -14,10 +15,10 @@ from lambdascape.datasets.archives import Archive, archives_of
 from lambdascape.provenance import settings_digest
 
 MEAN_LOGMEL = "mean_logmel"
-STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures")
+STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures", "viewer")
 TABLES = (
     *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
-    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims"),
+    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims", "audit"),
 )
 FIGURES = (
     *("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot"),
@@ -290,6 +291,33 @@ class Study:
             return []
         rule = f"must name a study that has been run here; of {self.config['compare_with']} there is no {missing[0]}"
         return [f"compare_with: {rule}. Run it first: make run STUDY=<its file>"]
+
+    @property
+    def heard(self) -> str | None:
+        """The folder of the audio whose sound may stand in the report; None where it may not, or is not there."""
+        dataset = self.config["dataset"]
+        if not self.is_synthetic and not (dataset["redistributable"] and self.keeps_audio):
+            return None
+        return self.audio_of(SimpleNamespace(dataset=self.dataset))
+
+    @property
+    def viewer_settings(self) -> dict[str, Any]:
+        """How the points of the viewer are laid out."""
+        return {key: value for key, value in self.config["viewer"].items() if key != "points"}
+
+    @property
+    def viewer_about(self) -> dict[str, Any]:
+        """What the viewer says beside its points."""
+        dataset = self.config["dataset"]
+        return {
+            "study": self.name,
+            "synthetic": self.is_synthetic,
+            "title": dataset["title"],
+            "licence": dataset["licence"],
+            "redistributable": self.heard is not None,
+            "tile_s": self.config["triplets"]["tile_s"],
+            "neighbours": self.config["viewer"]["neighbours"],
+        }
 
     @property
     def page(self) -> str:

@@ -106,6 +106,18 @@ def read_sweep(path: str | Path) -> Sweep:
     return Sweep(key, values, others, table, references)
 
 
+def mapped_runs(sweep: Sweep) -> list[tuple[str, str]]:
+    """Run and words of each panel: the first run of each value, then the first of each reference."""
+    panels = []
+    for value in sweep.values:
+        first = sweep.trained[sweep.trained["setting"] == value].sort_values("seed", kind="stable").iloc[0]
+        panels.append((str(first["run"]), sweep.label(value) + (f"\n{first['arm']}" if first["arm"] else "")))
+    for kind, words in REFERENCES.items():
+        here = sweep.references[sweep.references["kind"] == kind].sort_values("seed", kind="stable")
+        panels += [(str(run), words) for run in here["run"][:1]]
+    return panels
+
+
 def _plain(column: "pd.Series[Any]") -> list[Any]:
     """Values as plain Python objects; a missing value is the word `none`."""
     return ["none" if pd.isna(value) else value for value in column.tolist()]
