@@ -32,6 +32,8 @@ STAGES = [
     "landscape",
     "pictures",
     "report",
+    "exports",
+    "exported_models",
 ]
 # TensorFlow costs seconds in every job that imports it.
 WITH_TENSORFLOW = {"batches", "dynamics", "network", "normalisation", "losses", "training", "triplet_model"}

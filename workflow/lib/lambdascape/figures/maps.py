@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep
+from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.measured import draw_tiles
 from lambdascape.splits import in_test_split
 from lambdascape.store import read_embeddings
@@ -63,7 +63,7 @@ def mapped_runs(sweep: Sweep) -> list[tuple[str, str]]:
     for setting in sweep.values:
         first = sweep.trained[sweep.trained["setting"] == setting].sort_values("seed", kind="stable").iloc[0]
         panels.append((str(first["run"]), sweep.label(setting) + (f"\n{first['arm']}" if first["arm"] else "")))
-    for kind, words in REFERENCES.items():
+    for kind, words in sweep.kinds.items():
         here = sweep.references[sweep.references["kind"] == kind].sort_values("seed", kind="stable")
         panels += [(str(run), words) for run in here["run"][:1]]
     return panels

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
+from lambdascape.figures.sweep import Sweep, read_sweep, text
 from lambdascape.files import read_table
 from lambdascape.sweep import arm_and_seed
 
@@ -124,12 +124,12 @@ def _mean(axes: Axes, row: pd.DataFrame, x: float, look: Look, shared: dict[str,
 
 def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame) -> list[style.End]:
     """A line with a band for each reference space that has scores; returns the ends for the labels."""
-    ends = []
-    for kind, words in REFERENCES.items():
+    ends, colours = [], style.reference_colours(sweep.kinds)
+    for kind, words in sweep.kinds.items():
         here = rows.merge(sweep.references[sweep.references["kind"] == kind], on="run")
         if here.empty:
             continue
-        mean, colour = float(here["value"].mean()), style.REFERENCE_COLOURS[kind]
+        mean, colour = float(here["value"].mean()), colours[kind]
         axes.axhline(mean, color=colour, lw=1.5, ls=(0, (6, 2)), zorder=1.6, label=kind)
         axes.axhspan(here["low"].min(), here["high"].max(), color=colour, alpha=0.10, lw=0, zorder=0.6)
         ends.append(style.End(axes.get_xlim()[1], mean, words, colour))
