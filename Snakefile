@@ -11,7 +11,8 @@
 # results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once
 # results/<study>/runs.tsv                                one row per space: its name and every hyperparameter
 # results/<study>/models/<run>/                           embedder.weights.h5, history.tsv, layers.tsv
-# results/<study>/embeddings/<space>.h5                   <space>: a run or a reference (untrained_seed~…, mean_logmel)
+# results/<study>/embeddings/<space>.h5                   <space>: a run, a reference (untrained_seed~…, mean_logmel),
+#                                                         or one that the config's `spaces` names
 # results/<study>/probes/<space>/                         by_epoch.tsv; <probe>.tsv and <probe>_confusion.tsv of the others
 # results/<study>/geometry/                               <space>.tsv, <space>_spectrum.tsv, <space>_centroids.tsv
 # results/<study>/similarity/                             pairs.tsv, map.tsv, moves.tsv; spaces/<space>.h5, made from
@@ -22,6 +23,8 @@
 # results/<study>/viewer/                                 points.tsv, coordinates.tsv, neighbours.tsv, predictions.tsv;
 #                                                         pictures.webp, sound.tsv, attribution.txt; viewer.html, index.html
 # results/<study>/report/index.html                       one file, opens offline
+# results/<study>/exports/                                embeddings.parquet or .csv; projector/ for TensorBoard;
+#                                                         models/<run>/: embedder.keras, README.md, embedder.onnx
 # results/logs/… results/benchmarks/… results/receipts/…  the same paths again, one file per job
 #
 # Beside each large file lies its digest (<file>.sha256). Jobs depend on the digest, so that a `touch` redoes nothing.
@@ -59,10 +62,13 @@ include: "workflow/rules/audit.smk"
 include: "workflow/rules/viewer.smk"
 include: "workflow/rules/viewer_media.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/exports.smk"
+include: "workflow/rules/exported_models.smk"
 
 
 rule all:
     default_target: True
     input:
         study.page,
+        study.exported,
     localrule: True

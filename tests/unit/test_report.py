@@ -19,6 +19,7 @@ from lambdascape.flags import FLAGS
 from lambdascape.hyperparameters import in_words
 from lambdascape.machine import processor
 from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
+from lambdascape.products import PAGE_PARTS
 from lambdascape.protocols import compare_protocols
 from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import tables as report_tables
@@ -33,7 +34,6 @@ from lambdascape.report.runs import every_run, read_every_run
 from lambdascape.report.similarity import moved
 from lambdascape.report.sources import digests, duration, times
 from lambdascape.report.verdict import answer
-from lambdascape.study import PAGE_PARTS
 
 from .studies import CLAIMS, EPOCHS, FakeStudy
 
@@ -64,6 +64,8 @@ def write(study: FakeStudy, synthetic: bool = True, **changes: Any) -> str:
         "tables": study.tables,
         "figures": figures,
         "captions": {name: CAPTIONS / f"{name}.rst" for name in FIGURES},
+        "viewer": None,
+        "exported": [],
         "sources": [study.tables["scores"]],
         "benchmarks": {"models": folder / "benchmarks" / "models"},
         "receipts": folder / "receipts",

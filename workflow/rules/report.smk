@@ -62,6 +62,8 @@ rule write_report:
         every_run="results/{study}/tables/every_run.tsv",
         claims="results/{study}/tables/claims.tsv",
         protocols=study.protocols,
+        viewer="results/{study}/viewer/viewer.html",
+        exported=study.exported,
         sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *claims],
     output:
         page="results/{study}/report/index.html",

@@ -1,4 +1,4 @@
-"""The command line: `python -m lambdascape verify`, `doctor` and `plan`."""
+"""The command line: `python -m lambdascape verify`, `doctor`, `plan` and `embed`."""
 
 import argparse
 import subprocess
@@ -21,6 +21,16 @@ Say what this machine has, what the workflow would use of it, and why not more: 
 cards, what each backend sees, disk, clock, locks, left-over files. Nothing is changed. Exit code 0: nothing on this
 machine stops a run (the study itself is checked by `make dryrun`); 1: something does, with the remedy; 2: the command
 itself cannot be used."""
+EMBED = """\
+Embed audio by a trained network that `make run TARGET=exports` has exported: log-mel by the recipe that travels with
+it, cut into tiles as in its study, one row per tile. Other rates are resampled; of several channels those are heard
+that the study heard. Exit code 0: every file was embedded; 1: some could not be, each is named with the reason, and the
+others were; 2: the command itself cannot be used."""
+EXAMPLES = """\
+examples:
+  python -m lambdascape embed results/demo/exports/models/l2~0.01_seed~1 kitchen.wav
+  python -m lambdascape embed embedder.keras *.wav --output tiles.parquet
+  python -m lambdascape embed embedder.keras street.flac --hop 0.5 --output street.npy"""
 
 PLAN = """\
 Say what a study asks of a cluster before a job is started: how many jobs of each rule, where they run, cores, memory
@@ -105,7 +115,41 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--results", default="results", type=Path, help="the folder with what was measured (default: %(default)s)"
     )
+    command = commands.add_parser(
+        "embed",
+        help="embed audio files by an exported network",
+        description=EMBED,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=_embed)
+    command.add_argument("model", metavar="MODEL", type=Path, help="an exported embedder.keras, or its folder")
+    command.add_argument("files", metavar="FILE", type=Path, nargs="+", help="audio that libsndfile reads")
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="a table (.tsv, .csv or .parquet: file, channel, start_s, e0, e1, …) or the embeddings alone (.npy, shape "
+        "tile × dim); default: tab-separated text on the screen",
+    )
+    command.add_argument(
+        "--hop",
+        metavar="SECONDS",
+        type=float,
+        help="from one tile's start to the next; default: a tile's length, so that tiles do not overlap",
+    )
+    command.add_argument(
+        "--channel", metavar="N", type=int, help="the channel that is heard, from 1; default: as in the study"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
     return parser
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from lambdascape.exports.command import embed_files
+
+    given = (options.output, options.hop, options.channel, options.device)
+    return int(embed_files(options.model, options.files, *given) > 0)
 
 
 def _verify(options: argparse.Namespace) -> int:

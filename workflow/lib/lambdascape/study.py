@@ -12,23 +12,10 @@ from typing import Any
 
 from lambdascape import sweep
 from lambdascape.datasets.archives import Archive, archives_of
+from lambdascape.products import FIGURES, PAGE_PARTS, STAGES, TABLES
 from lambdascape.provenance import settings_digest
 
-MEAN_LOGMEL = "mean_logmel"
-STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures", "viewer")
-TABLES = (
-    *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
-    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims", "audit"),
-)
-FIGURES = (
-    *("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot"),
-    *("maps", "confusion", "spectra", "similarity", "moves", "run_map", "dataset", "tiles"),
-)
-# Beside the template of the report, in its folder `page`.
-PAGE_PARTS = (
-    *("macros.html.j2", "answer.html.j2", "claims.html.j2", "scores.html.j2", "runs.html.j2", "training.html.j2"),
-    *("spaces.html.j2", "method.html.j2", "words.html.j2", "style.css", "print.css", "page.js"),
-)
+MEAN_LOGMEL, OWN = "mean_logmel", "own"
 
 
 @dataclass(frozen=True)
@@ -177,9 +164,14 @@ class Study:
         return {f"untrained_seed~{seed}": seed for seed in self.config["sweep"]["seeds"]}
 
     @property
+    def own(self) -> dict[str, str]:
+        """Name to file of each space that the user brings."""
+        return dict(self.config["spaces"])
+
+    @property
     def spaces(self) -> list[str]:
-        """Names of all spaces that are judged: those of the runs, then the references."""
-        return [*self.runs, *self.untrained, MEAN_LOGMEL]
+        """Names of all spaces that are judged: those of the runs, then the references and what the user brings."""
+        return [*self.runs, *self.untrained, MEAN_LOGMEL, *self.own]
 
     @property
     def probes(self) -> list[str]:
@@ -196,6 +188,15 @@ class Study:
     def space_pattern(self) -> str:
         """Regular expression of the names of all spaces."""
         return "|".join(map(re.escape, self.spaces))
+
+    @property
+    def own_pattern(self) -> str:
+        """Regular expression of the names of the spaces that the user brings."""
+        return "|".join(map(re.escape, self.own))
+
+    def own_source_of(self, wildcards: Any) -> str:
+        """The file of one space that the user brings."""
+        return self.own[wildcards.own]
 
     @property
     def reference_settings(self) -> dict[str, Any]:
@@ -249,7 +250,8 @@ class Study:
             {"run": name, "kind": "untrained", "seed": seed} | shaped | judged for name, seed in self.untrained.items()
         ]
         mean_logmel = {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]} | judged
-        return [*trained, *untrained, mean_logmel]
+        own = [{"run": name, "kind": OWN, "tile_s": shaped["tile_s"]} | judged for name in self.own]
+        return [*trained, *untrained, mean_logmel, *own]
 
     @property
     def curves_behind(self) -> list[str]:
@@ -284,8 +286,42 @@ class Study:
         tables = {"runs": "runs", "training": "tables/training", "scores": "tables/scores"}
         return {name: f"results/{other}/{table}.tsv" for name, table in tables.items()} if other else {}
 
+    @property
+    def exports(self) -> dict[str, list[str]]:
+        """What can be handed to other tools: the files of each kind of export."""
+        folder, settings = f"results/{self.name}/exports", self.config["exports"]
+        of_model = ("embedder.keras", "README.md", *(["embedder.onnx"] if settings["onnx"] else []))
+        return {
+            "table": [f"{folder}/embeddings.{settings['table']}"],
+            "projector": [f"{folder}/projector/projector_config.pbtxt"],
+            "models": [f"{folder}/models/{run}/{name}" for run in self.runs for name in of_model],
+        }
+
+    @property
+    def exported(self) -> list[str]:
+        """The exports that every run of the study makes."""
+        return [file for kind in self.config["exports"]["always"] for file in self.exports[kind]]
+
+    def export_facts_of(self, wildcards: Any) -> dict[str, Any]:
+        """What an exported model tells of its run beside settings and seed."""
+        dataset = {key: self.config["dataset"][key] for key in ("name", "title", "licence", "channels")}
+        facts = {"study": self.name, "run": wildcards.run, "dataset": dataset}
+        return facts | {"test_fold": self.config["split"]["test_fold"]}
+
     def problems(self) -> list[str]:
-        """What is not there of the study that this one is compared with, one line; empty when all is there."""
+        """Files of the user's that the config names and that are not there, one line each; empty when all is there."""
+        return [*self._problems_of_spaces(), *self._problems_of_comparison()]
+
+    def _problems_of_spaces(self) -> list[str]:
+        found = []
+        for name, path in self.own.items():
+            if not path.endswith((".h5", ".hdf5", ".parquet")):
+                found.append(f"spaces.{name}: must name a file .h5, .hdf5 or .parquet; got {path}")
+            elif not Path(path).is_file():
+                found.append(f"spaces.{name}: must name a file of embeddings; there is none at {path}")
+        return found
+
+    def _problems_of_comparison(self) -> list[str]:
         missing = [path for path in self.other_tables.values() if not Path(path).is_file()]
         if not missing:
             return []

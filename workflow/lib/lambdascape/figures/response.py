@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from scipy.stats import t
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
+from lambdascape.figures.sweep import Sweep, read_sweep, text
 from lambdascape.files import read_table
 from lambdascape.sweep import arm_and_seed
 
@@ -159,12 +159,12 @@ def _noise(axes: Axes, rows: pd.DataFrame) -> list[style.End]:
 
 def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame, step: float) -> list[style.End]:
     """A line for each scored reference space, its interval at the right end; returns the ends for the labels."""
-    ends, right = [], axes.get_xlim()[1]
-    for place, (kind, words) in enumerate(REFERENCES.items()):
+    ends, right, colours = [], axes.get_xlim()[1], style.reference_colours(sweep.kinds)
+    for place, (kind, words) in enumerate(sweep.kinds.items()):
         here = rows.merge(sweep.references[sweep.references["kind"] == kind], on="run")
         if here.empty:
             continue
-        mean, colour = float(here["value"].mean()), style.REFERENCE_COLOURS[kind]
+        mean, colour = float(here["value"].mean()), colours[kind]
         axes.axhline(mean, color=colour, lw=1.5, ls=(0, (6, 2)), zorder=1.6, label=kind)
         bar = right - (0.04 + 0.05 * place) * step
         axes.vlines(

@@ -1,7 +1,5 @@
 """The report of a study: one HTML file that opens offline."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from lambdascape.report import protocols as report_protocols
 from lambdascape.report import similarity as report_similarity
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
+from lambdascape.report.exports import COMMAND, list_exports
 from lambdascape.report.flagged import MARK, warnings_of
 from lambdascape.report.hyperparameters import differences, table_1
 from lambdascape.report.leakage import Facts, checklist
@@ -31,6 +30,7 @@ from lambdascape.report.pictures import TITLES, pictures
 from lambdascape.report.run_table import run_table
 from lambdascape.report.runs import read_every_run
 from lambdascape.report.verdict import answer
+from lambdascape.viewer.page import script_sources
 
 TEXT_COLUMNS = {
     "runs": ("run", "kind"),
@@ -56,6 +56,8 @@ def write_report(
     tables: Mapping[str, str | Path],
     figures: Mapping[str, str | Path],
     captions: Mapping[str, str | Path],
+    viewer: str | Path | None,
+    exported: Sequence[str | Path],
     sources: Sequence[str | Path],
     benchmarks: Mapping[str, str | Path],
     receipts: str | Path,
@@ -74,6 +76,8 @@ def write_report(
             claims, clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none; more may be.
         figures: name to path of the SVG, its PNG beside it; names not in `pictures.TITLES` come behind the spaces.
         captions: name to path of the caption in reStructuredText, for every figure.
+        viewer: the maps to look at and to listen to, see `viewer.page.write_viewer`; None leaves them out.
+        exported: files for other tools, which the report links.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
         benchmarks: stage to the folder of its benchmark files, in the order of the stages.
         receipts: folder of the receipts of the study's jobs, for the leakage checklist.
@@ -97,11 +101,15 @@ def write_report(
         lstrip_blocks=True,
     )
     script = _part(folder, "page.js")
+    piece = Path(viewer).read_text(encoding="utf-8") if viewer else ""
     hyperparameters = table_1(config, read["runs"], sweep)
     page = environment.get_template(Path(template).name).render(
         style=Markup(_part(folder, "style.css") + _part(folder, "print.css")),
         script=Markup(script),
-        policy=_policy(script),
+        policy=_policy(f"<script>\n{script}\n</script>{piece}"),
+        viewer=Markup(piece),
+        exports=list_exports(exported, output),
+        export_command=COMMAND,
         study=study,
         symbol=sweep.symbol,
         axis=sweep.axis,
@@ -220,7 +228,7 @@ def _tables(
     }
 
 
-def _policy(script: str) -> str:
-    """What the page may load and run: its own script, known by its digest, and nothing from anywhere else."""
-    digest = base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode()
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+def _policy(scripts: str) -> str:
+    """What the page may load and run: these scripts, known by their digests, and nothing from anywhere else."""
+    own = " ".join(script_sources(scripts))
+    return f"default-src 'none'; img-src data:; media-src data: blob:; style-src 'unsafe-inline'; script-src {own}"

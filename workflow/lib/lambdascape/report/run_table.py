@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lambdascape.figures.style import colours
-from lambdascape.figures.sweep import REFERENCES, Sweep, text
+from lambdascape.figures.sweep import Sweep, text
 from lambdascape.flags import FLAGS
 from lambdascape.report.comparisons import records
 from lambdascape.report.flagged import MARK
@@ -146,7 +146,7 @@ def _cell(row: dict[str, Any], name: str, column: Column, sweep: Sweep) -> Cell:
 
 def _course(row: dict[str, Any]) -> list[tuple[str, str]]:
     """How the training went, first epoch to last."""
-    if row["kind"] in REFERENCES:
+    if row["kind"] != "trained":
         return []
     parts = [("Epochs", text(row["epochs"]))] if not pd.isna(row["epochs"]) else []
     for name, words in (("triplet_loss", "Triplet loss, training"), ("penalty", "Penalty")):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lambdascape.figures.sweep import REFERENCES, Sweep, text
+from lambdascape.figures.sweep import Sweep, text
 
 NOTHING = "–"
 MOST_ROWS = 50  # longer lists are cut; their files are named
@@ -106,7 +106,7 @@ def spaces(sweep: Sweep) -> list[tuple[str, list[str]]]:
     ]
     references = [
         (words, [str(run) for run in sweep.references.loc[sweep.references["kind"] == kind, "run"]])
-        for kind, words in REFERENCES.items()
+        for kind, words in sweep.kinds.items()
     ]
     return arms + [(words, runs) for words, runs in references if runs]
 

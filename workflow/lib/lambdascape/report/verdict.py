@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lambdascape.figures.sweep import REFERENCES, Sweep
+from lambdascape.figures.sweep import Sweep
 from lambdascape.report.comparisons import arm_labels, chosen_arm, listed, main_pairs, p_value, records
 from lambdascape.report.tables import NOTHING, converged, number, span
 from lambdascape.sweep import arm_and_seed
@@ -168,7 +168,7 @@ def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame, choice: 
     """The runs of the best value against each reference space that was scored, by the interval of their mean."""
     low, high = choice.loc[choice["chosen"] == 1, ["test_low", "test_high"]].iloc[0]
     sentences = []
-    for kind, words in REFERENCES.items():
+    for kind, words in sweep.kinds.items():
         runs = sweep.references.loc[sweep.references["kind"] == kind, "run"]
         reference = converged(scores, runs, "macro_f1")
         if reference.empty:
