@@ -133,6 +133,8 @@ TOLD_ELSEWHERE = (
     "sweep.arms",
     "sweep.least_seeds",
     "training.tensorboard",
+    "spaces",
+    "exports",
     "features.n_shards",
     "probes.knn",
     "probes.mlp",

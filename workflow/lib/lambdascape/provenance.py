@@ -14,7 +14,7 @@ LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parents[1] / "scripts"
 # These carry out or report work but cannot change a result, so that a better message retrains nothing.
 WITHOUT_EFFECT = frozenset(
-    {"cards", "disk", "errors", "jobs", "locks", "memory", "provenance", "receipts", "tensorboard"}
+    {"cards", "disk", "errors", "jobs", "locks", "machine", "memory", "provenance", "receipts", "tensorboard"}
 )
 # What may begin with a docstring.
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
