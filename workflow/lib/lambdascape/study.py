@@ -6,6 +6,7 @@ Light, for it is read at every start.
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ class Study:
         """The store of all frames of all clips."""
         return f"results/features/{self.dataset}/{self.recipe}/features.h5"
 
-    @property
+    @cached_property
     def runs(self) -> dict[str, dict[str, Any]]:
         """Slug to settings and seed of each trained run."""
         return sweep.expand(self.config["sweep"], self.config)
