@@ -134,6 +134,7 @@ TOLD_ELSEWHERE = (
     "sweep.least_seeds",
     "training.tensorboard",
     "features.n_shards",
+    "features_store",
     "probes.knn",
     "probes.mlp",
     "probes.few_shot",

@@ -12,6 +12,7 @@ from typing import Any
 
 from lambdascape import sweep
 from lambdascape.datasets.archives import Archive, archives_of
+from lambdascape.features_store import FeaturesStore
 from lambdascape.provenance import settings_digest
 
 MEAN_LOGMEL = "mean_logmel"
@@ -112,9 +113,11 @@ class Study:
         keys = ("adapter", "folds", "channels", "on_bad_clip", "max_rejected_fraction")
         return {key: self.config["dataset"][key] for key in keys}
 
-    @property
-    def index_digest(self) -> str:
-        """Fingerprint of the files that say which clips there are, so that an edit of them is seen."""
+    def index_digest_of(self, wildcards: Any) -> str:
+        """Fingerprint of the files that say which clips there are, so that an edit of them is seen.
+
+        A function, so that a folder of audio is looked through when its job is planned, not in every job that starts.
+        """
         if self.is_synthetic:
             return settings_digest(self.config["dataset"]["demo"])
         if self.archives:
@@ -160,6 +163,11 @@ class Study:
     def features(self) -> str:
         """The store of all frames of all clips."""
         return f"results/features/{self.dataset}/{self.recipe}/features.h5"
+
+    @property
+    def features_store(self) -> FeaturesStore:
+        """The place of these features in the store that users share, if the config names one."""
+        return FeaturesStore(self.config["features_store"], self.dataset, self.recipe, Path(self.features))
 
     @cached_property
     def runs(self) -> dict[str, dict[str, Any]]:
@@ -275,12 +283,13 @@ class Study:
         return {name: f"results/{other}/{table}.tsv" for name, table in tables.items()} if other else {}
 
     def problems(self) -> list[str]:
-        """What is not there of the study that this one is compared with, one line; empty when all is there."""
+        """What is not there that the config names, one line each; empty when all is there."""
+        found = self.features_store.problems()
         missing = [path for path in self.other_tables.values() if not Path(path).is_file()]
         if not missing:
-            return []
+            return found
         rule = f"must name a study that has been run here; of {self.config['compare_with']} there is no {missing[0]}"
-        return [f"compare_with: {rule}. Run it first: make run STUDY=<its file>"]
+        return [*found, f"compare_with: {rule}. Run it first: make run STUDY=<its file>"]
 
     @property
     def page(self) -> str:
