@@ -33,7 +33,7 @@ sweep:
 CLIPS = 72_984  # of DCASE 2018 Task 5
 FOLDER = """\
 study: large
-dataset: {name: large, adapter: folder, path: audio, title: Large, licence: none}
+dataset: {name: large, adapter: folder, path: data/audio, title: Large, licence: none}
 """
 EMPTY = "rule all:\n    input: []\n"
 # A job that only makes its file: as anyone would write it, and with what each job of this workflow does around it.
@@ -112,9 +112,9 @@ def lay_out(folder: Path) -> None:
         copy(REPO / part, folder / part)
     (folder / "thirty.yaml").write_text(STUDY)
     (folder / "large.yaml").write_text(FOLDER)
-    (folder / "audio").mkdir()
+    (folder / "data/audio").mkdir(parents=True)
     for number in range(CLIPS):
-        (folder / f"audio/{number}.wav").touch()
+        (folder / f"data/audio/{number}.wav").touch()
 
 
 def pretend_finished(folder: Path, study: str) -> None:

@@ -113,7 +113,7 @@ from snakemake.cli import main
 try:
     main(sys.argv[1:])
 finally:
-    print("audio was listed:", os.path.abspath("audio") in listed)
+    print("audio was listed:", os.path.abspath("data/audio") in listed)
 """
 
 
@@ -137,9 +137,9 @@ def test_nothing_heavy_is_imported_when_the_workflow_is_read(checkout: Checkout)
 @pytest.mark.parametrize(("words", "listed"), [(["--list-rules"], False), (["--dry-run"], True)])
 def test_no_audio_is_looked_for_when_the_workflow_is_read(checkout: Checkout, words: list[str], listed: bool) -> None:
     """A dry run plans the manifest and looks; a job that starts, and reads the workflow again, must not."""
-    (checkout.folder / "audio").mkdir()
-    (checkout.folder / "audio/a.wav").touch()
-    dataset = "{name: mine, adapter: folder, path: audio, title: Mine, licence: mine}"
+    (checkout.folder / "data/audio").mkdir(parents=True)
+    (checkout.folder / "data/audio/a.wav").touch()
+    dataset = "{name: mine, adapter: folder, path: data/audio, title: Mine, licence: mine}"
     (checkout.folder / "mine.yaml").write_text(f"study: mine\ndataset: {dataset}\n")
     run = subprocess.run(
         [sys.executable, "-c", LISTENING, *words, "--configfile", "mine.yaml"],
