@@ -8,7 +8,9 @@
 # results/features/<dataset>/<recipe>/shards/<k>.h5       temporary
 # results/features/<dataset>/<recipe>/archives/           where no audio is kept: <archive>.h5, and <archive>.tsv, what was
 #                                                         seen of its audio
-# results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once
+# results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once; or a link to the same path below
+#                                                         the features_store that the config names
+# results/features/<dataset>/<recipe>/shared.tsv          where they lie there, if they were made here
 # results/<study>/runs.tsv                                one row per space: its name and every hyperparameter
 # results/<study>/models/<run>/                           embedder.weights.h5, history.tsv, layers.tsv
 # results/<study>/embeddings/<space>.h5                   <space>: a run, a reference (untrained_seed~…, mean_logmel),
@@ -76,4 +78,5 @@ rule all:
     input:
         study.page,
         study.exported,
+        study.features_store.receipts,
     localrule: True

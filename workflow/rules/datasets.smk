@@ -57,7 +57,7 @@ rule list_clips:
     params:
         audio=study.audio_of,
         settings=study.dataset_settings,
-        index=study.index_digest,
+        index=study.index_digest_of,
         code=fingerprint("list_clips"),
     script:
         "../scripts/list_clips.py"

@@ -136,6 +136,7 @@ TOLD_ELSEWHERE = (
     "spaces",
     "exports",
     "features.n_shards",
+    "features_store",
     "probes.knn",
     "probes.mlp",
     "probes.few_shot",

@@ -6,12 +6,14 @@ Light, for it is read at every start.
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from lambdascape import sweep
 from lambdascape.datasets.archives import Archive, archives_of
+from lambdascape.features_store import FeaturesStore
 from lambdascape.products import FIGURES, PAGE_PARTS, STAGES, TABLES
 from lambdascape.provenance import settings_digest
 
@@ -104,9 +106,11 @@ class Study:
         keys = ("adapter", "folds", "channels", "on_bad_clip", "max_rejected_fraction")
         return {key: self.config["dataset"][key] for key in keys}
 
-    @property
-    def index_digest(self) -> str:
-        """Fingerprint of the files that say which clips there are, so that an edit of them is seen."""
+    def index_digest_of(self, wildcards: Any) -> str:
+        """Fingerprint of the files that say which clips there are, so that an edit of them is seen.
+
+        A function, so that a folder of audio is looked through when its job is planned, not in every job that starts.
+        """
         if self.is_synthetic:
             return settings_digest(self.config["dataset"]["demo"])
         if self.archives:
@@ -154,6 +158,11 @@ class Study:
         return f"results/features/{self.dataset}/{self.recipe}/features.h5"
 
     @property
+    def features_store(self) -> FeaturesStore:
+        """The place of these features in the store that users share, if the config names one."""
+        return FeaturesStore(self.config["features_store"], self.dataset, self.recipe, Path(self.features))
+
+    @cached_property
     def runs(self) -> dict[str, dict[str, Any]]:
         """Slug to settings and seed of each trained run."""
         return sweep.expand(self.config["sweep"], self.config)
@@ -309,8 +318,8 @@ class Study:
         return facts | {"test_fold": self.config["split"]["test_fold"]}
 
     def problems(self) -> list[str]:
-        """Files of the user's that the config names and that are not there, one line each; empty when all is there."""
-        return [*self._problems_of_spaces(), *self._problems_of_comparison()]
+        """What is not there that the config names, one line each; empty when all is there."""
+        return [*self.features_store.problems(), *self._problems_of_spaces(), *self._problems_of_comparison()]
 
     def _problems_of_spaces(self) -> list[str]:
         found = []
