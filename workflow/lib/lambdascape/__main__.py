@@ -193,6 +193,7 @@ def _recover(options: argparse.Namespace) -> int:
 
     return int(not recover(Path.cwd(), options.wait, options.ended))
 
+
 def _plan(options: argparse.Namespace) -> int:
     from lambdascape.plan.bill import bill
     from lambdascape.plan.extent import extent_of
