@@ -116,6 +116,6 @@ def _clean(results: Path, elsewhere: bool, show: Callable[[str], None]) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         show(f"Removed, half-written: {path.relative_to(results.parent)}")
     ahead = dates.ahead(results, (results / launches.LOCK).stat().st_mtime)
-    for path, seconds in ahead:
-        show(f"Dated now instead of {seconds:,.0f} s later: {path.relative_to(results.parent)}")
+    if ahead:
+        show(f"Dated now, {len(ahead)} files that were dated in the future, by up to {ahead[0][1]:,.0f} s.")
     dates.redate(ahead)
