@@ -30,8 +30,8 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may stand behind it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
-.PHONY: help run dryrun report verify doctor recover test faults lint format lock env dev-env clean-env bench-features bench-scale \
-  bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity
+.PHONY: help run dryrun report verify doctor recover test faults lint format lock env dev-env clean-env bench-features \
+  bench-scale bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

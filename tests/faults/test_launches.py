@@ -23,14 +23,14 @@ Count = Callable[[int, int], int]
 RUN = "l2~1_seed~1"
 RUNS_AGAIN = ("results/tiny/runs.tsv", "--forcerun", "write_runs")  # behind the target, which it would take for a rule
 HISTORY = f"results/tiny/models/{RUN}/history.tsv"
-# Products that a trial makes anew; a model without its checkpoint is trained.
+# What a trial makes anew: the target, and the files to delete for it; without its checkpoint a model is trained.
 STAGES = (
-    (f"models/{RUN}/*", f"../checkpoints/tiny/{RUN}.h5"),
-    ("embeddings/mean_logmel.h5*",),
-    ("probes/mean_logmel/*",),
-    (f"geometry/{RUN}*", "similarity/*.tsv"),
-    ("tables/*.tsv",),
-    ("figures/*", "report/*"),
+    (HISTORY, f"models/{RUN}/*", f"../checkpoints/tiny/{RUN}.h5"),
+    ("results/tiny/embeddings/mean_logmel.h5", "embeddings/mean_logmel.h5*"),
+    ("results/tiny/probes/mean_logmel/converged.tsv", "probes/mean_logmel/converged*"),
+    ("results/tiny/report/index.html", "report/*", "tables/training.tsv", "tables/claims.tsv"),
+    (f"results/tiny/geometry/{RUN}.tsv", f"geometry/{RUN}*"),
+    ("similarity", "similarity/*.tsv"),
 )
 PRODUCTS = ("tables/*.tsv", "probes/*/*.tsv", "geometry/*.tsv", "similarity/*.tsv", "models/*/*.tsv", "*/*.sha256")
 
@@ -41,11 +41,13 @@ def disturbed(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> C
     return finished.copy_to(tmp_path_factory.mktemp("disturbed") / "checkout")
 
 
-def forget(checkout: Checkout, stage: int) -> None:
-    """Delete the products of a stage."""
-    for pattern in STAGES[stage]:
+def forget(checkout: Checkout, stage: int) -> str:
+    """Delete the products of a stage; returns the target that makes them."""
+    target, *patterns = STAGES[stage]
+    for pattern in patterns:
         for path in (checkout.folder / "results/tiny").glob(pattern):
             path.unlink()
+    return target
 
 
 def until(condition: Callable[[], Any], process: subprocess.Popen[str] | None = None, seconds: float = 120) -> Any:
@@ -76,9 +78,8 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 
 def assert_ends_as_if_undisturbed(checkout: Checkout, finished: Checkout) -> None:
-    """The command that was disturbed, once more, makes what a launch makes that nobody disturbs."""
-    run = checkout.snakemake("--cores", "2")
-    assert run.returncode == 0, run.stdout
+    """Everything is there again, as a launch makes it that nobody disturbs."""
+    assert checkout.planned() == {}
     for pattern in PRODUCTS:
         good = {path.name: path for path in sorted((finished.folder / "results/tiny").glob(pattern))}
         assert good
@@ -95,13 +96,15 @@ def test_a_kill_of_everything_costs_the_same_command(disturbed: Checkout, finish
     rng = np.random.default_rng(1)
     kills = 0
     for trial in range(count(5, 30)):
-        forget(disturbed, trial % len(STAGES))
-        process, _ = started(disturbed, rng)
+        target = forget(disturbed, trial % len(STAGES))
+        process, _ = started(disturbed, rng, target)
         os.killpg(process.pid, signal.SIGKILL)
         said = ended(process)
         assert "WorkflowError" not in said
         kills += process.returncode == -signal.SIGKILL
         assert until(lambda: not jobs(disturbed))
+        again = disturbed.snakemake("--cores", "2", target)
+        assert again.returncode == 0, again.stdout
     assert kills
     assert_ends_as_if_undisturbed(disturbed, finished)
 
@@ -126,6 +129,8 @@ def test_a_kill_of_the_main_process_alone_leaves_jobs_that_stop_the_next(
         assert f"train_model, process {job.process.pid}, since " in recovered.stdout
         assert jobs(disturbed) == []
         ended(process)
+        again = disturbed.snakemake("--cores", "2", HISTORY)
+        assert again.returncode == 0, again.stdout
     assert_ends_as_if_undisturbed(disturbed, finished)
 
 
@@ -151,6 +156,8 @@ def test_a_signal_stops_with_an_exit_code_and_leaves_no_job_unnamed(
                 assert f"process {job.process.pid}, since " in second.stdout
                 assert disturbed.recover().returncode == 0
             assert jobs(disturbed) == []
+    again = disturbed.snakemake("--cores", "2", HISTORY)
+    assert again.returncode == 0, again.stdout
     assert_ends_as_if_undisturbed(disturbed, finished)
 
 
