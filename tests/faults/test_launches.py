@@ -17,6 +17,7 @@ import soundfile
 
 from checkouts import Checkout
 from lambdascape import launches, orphans
+from lambdascape.files import read_text_table
 from lambdascape.verify import verify
 
 Count = Callable[[int, int], int]
@@ -77,15 +78,24 @@ def ended(process: subprocess.Popen[str]) -> str:
     return process.communicate(timeout=300)[0]
 
 
+def without_times(path: Path) -> str:
+    """The text of a product without what its making took."""
+    if path.suffix != ".tsv":
+        return path.read_text()
+    table = read_text_table(path).drop(columns="seconds", errors="ignore")
+    return str(table[table["measure"] != "seconds"].to_csv() if "measure" in table else table.to_csv())
+
+
 def assert_ends_as_if_undisturbed(checkout: Checkout, finished: Checkout) -> None:
-    """Everything is there again, as a launch makes it that nobody disturbs."""
-    assert checkout.planned() == {}
+    """The plain command makes of what is there what a launch makes that nobody disturbs; only times may differ."""
+    run = checkout.snakemake("--cores", "2")
+    assert run.returncode == 0, run.stdout
     for pattern in PRODUCTS:
-        good = {path.name: path for path in sorted((finished.folder / "results/tiny").glob(pattern))}
+        good = sorted((finished.folder / "results/tiny").glob(pattern))
         assert good
-        for path in good.values():
+        for path in good:
             place = checkout.folder / path.relative_to(finished.folder)
-            assert place.read_bytes() == path.read_bytes(), place
+            assert without_times(place) == without_times(path), place
     assert checkout.recover().returncode == 0  # half-written files of killed jobs go
     assert verify(checkout.folder / "results")[0] == []
 
