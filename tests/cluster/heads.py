@@ -69,7 +69,7 @@ class Head:
     def said(self) -> str:
         return self.log.read_text()
 
-    def ended(self, within_s: float = 400) -> int:
+    def ended(self, within_s: float = 600) -> int:
         """Its exit status, once it has one."""
         try:
             return self.process.wait(within_s)

@@ -123,3 +123,20 @@ def test_a_killed_head_is_recovered_from_and_started_again(
         assert without_times(here / "history.tsv") == without_times(there / "history.tsv")
     verified = lambdascape(checkout, "verify", "--study", "tiny.yaml")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+@pytest.mark.fault("K5", "Q1")
+@pytest.mark.skipif(TRIALS == 1, reason="left to make faults, for it takes half a minute")
+def test_an_interrupted_head_cancels_its_jobs(slurm: Slurm, finished: Checkout, tmp_path: Path) -> None:
+    checkout = without_models(finished, tmp_path / "checkout")
+    head = Head(checkout, "models")
+    try:
+        freeze(slurm, head, dict.fromkeys(RUNS, False), checkout.folder / "results/checkpoints/tiny")
+        os.kill(head.process.pid, signal.SIGINT)
+        assert head.ended(120) != 0
+    finally:
+        head.kill()
+    wait_until(lambda: {job["JobState"] for job in of_run(slurm.jobs(), head)} == {"CANCELLED"}, "jobs to end")
+    recovered = lambdascape(checkout, "recover")
+    assert recovered.returncode == 0
+    assert recovered.stdout.endswith("Nothing is in the way: the same command as before continues.\n")
