@@ -232,9 +232,13 @@ def boot() -> str:
 
 
 def tick(process: int) -> str:
-    """When a process began, in ticks of the kernel: neither a set clock nor a number used again misleads."""
+    """When a process began, in ticks of the kernel: neither a set clock nor a number used again misleads.
+
+    Of one that has ended and that its parent has not asked about, only that.
+    """
     try:
         told = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-        return told.rpartition(")")[2].split()[19]
+        state, *fields = told.rpartition(")")[2].split()
+        return ENDED if state in "ZX" else fields[18]
     except (OSError, IndexError):
         return ""

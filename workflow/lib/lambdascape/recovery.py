@@ -4,12 +4,14 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from lambdascape import dates, launches, locks, orphans
 
 POLL_S = 1.0
 TELL_S = 60.0  # between two words about what is waited for
 CANCEL_S = 120.0  # that SLURM may take to end a job
+Found = TypeVar("Found")
 
 
 def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show: Callable[[str], None] = print) -> bool:
@@ -61,36 +63,29 @@ def _clear_queue(
     if last and last.ended:
         return True  # it had ended or cancelled its jobs before
     since = last.began if last else 0.0
-
-    def left() -> list[orphans.Queued]:
-        return orphans.queued(folders, since)
-
-    jobs = left()
-    if jobs and not wait:
-        orphans.cancel(jobs)
-    return _gone(jobs, left, wait, show, CANCEL_S)
+    return _clear(lambda: orphans.queued(folders, since), orphans.cancel, CANCEL_S, wait, show)
 
 
 def _clear_processes(folders: Collection[Path], wait: bool, show: Callable[[str], None]) -> bool:
     """End, or wait for, the processes of this machine that a killed launch left; whether none is left."""
-    found = orphans.here(folders)
-    if found and not wait:
-        orphans.stop(found)
-    return _gone(found, lambda: orphans.here(folders), wait, show, 0.0)
+    return _clear(lambda: orphans.here(folders), orphans.stop, 0.0, wait, show)
 
 
-def _gone(
-    found: Sequence[object],
-    left: Callable[[], Sequence[object]],
+def _clear(
+    look: Callable[[], Sequence[Found]],
+    end: Callable[[Sequence[Found]], object],
+    limit_s: float,
     wait: bool,
     show: Callable[[str], None],
-    limit_s: float,
 ) -> bool:
-    """Say what goes on, and stay until it does not; whether it ended, which without `wait` it has some time to do."""
+    """Say what goes on, end it or wait for it; whether it has ended, for which there is a limit without `wait`."""
+    found = look()
     for orphan in found:
         show(f"{'Waiting for' if wait else 'Ending'} {orphan}")
+    if found and not wait:
+        end(found)
     started = told = time.monotonic()
-    while found and (found := left()):
+    while found and (found := look()):
         now = time.monotonic()
         if not wait and now - started >= limit_s:
             show("They have not ended: " + "; ".join(map(str, found)))
@@ -116,6 +111,6 @@ def _clean(results: Path, elsewhere: bool, show: Callable[[str], None]) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         show(f"Removed, half-written: {path.relative_to(results.parent)}")
     ahead = dates.ahead(results, (results / launches.LOCK).stat().st_mtime)
-    for path, seconds in ahead:
-        show(f"Dated now instead of {seconds:,.0f} s later: {path.relative_to(results.parent)}")
+    if ahead:
+        show(f"Dated now, {len(ahead)} files that were dated in the future, by up to {ahead[0][1]:,.0f} s.")
     dates.redate(ahead)
