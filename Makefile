@@ -18,6 +18,7 @@ EXTRA ?=#          onnx: add to the environment what exports as ONNX need
 PYTEST_ARGS ?=#    more for pytest, such as -k, -m, -x or a path
 SNAKEMAKE_ARGS ?=# more for Snakemake, such as --forcerun
 RECOVER_ARGS ?=#   how to recover: --wait for jobs that go on, --ended HOST
+PLAN_ARGS ?=#      more for cluster-plan, such as --all or --profile FOLDER
 BENCH_ARGS ?=#     more for bench-training, such as --batch 128 --precision bfloat16
 
 export PYTHON VENV ACCELERATOR EXTRA
@@ -33,8 +34,8 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 # A profile says itself how much runs at once; on a cluster the cores of the login node are no limit.
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
-.PHONY: help run dryrun report verify doctor recover test faults lint format lock env dev-env clean-env bench-features \
-  bench-scale bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity
+.PHONY: help run dryrun report verify doctor recover cluster-plan test faults lint format lock env dev-env clean-env bench-features \
+  bench-scale bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity bench-start
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,6 +66,9 @@ doctor: study-exists env ## say what this machine has, what would be used, what 
 
 recover: env ## after a crash or kill: end what still runs, open what is locked (RECOVER_ARGS='--wait')
 	@PYTHONPATH=workflow/lib $(py) lambdascape recover $(RECOVER_ARGS)
+
+cluster-plan: study-exists env ## say what a study asks of a cluster: jobs, hours, memory, disk (STUDY=, PLAN_ARGS=--all)
+	@PYTHONPATH=workflow/lib $(py) lambdascape plan --study config.yaml $(if $(STUDY),"$(STUDY)") $(PLAN_ARGS)
 
 faults: dev-env ## inject every fault at its long count, and print the table of what came of it (PYTEST_ARGS=)
 	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 -m fault $(PYTEST_ARGS)
@@ -109,6 +113,9 @@ bench-probes: env ## measure what probes cost: 36,000 tiles to fit, and a millio
 
 bench-similarity: env ## measure what comparing every two of 100 spaces costs
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/similarity.py --json results/benchmarks/similarity.json
+
+bench-start: env ## measure what a start and each job cost beside the work, on a study of 30 runs
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/start.py --json results/benchmarks/start.json
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock

@@ -8,10 +8,13 @@
 # results/features/<dataset>/<recipe>/shards/<k>.h5       temporary
 # results/features/<dataset>/<recipe>/archives/           where no audio is kept: <archive>.h5, and <archive>.tsv, what was
 #                                                         seen of its audio
-# results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once
+# results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once; or a link to the same path below
+#                                                         the features_store that the config names
+# results/features/<dataset>/<recipe>/shared.tsv          where they lie there, if they were made here
 # results/<study>/runs.tsv                                one row per space: its name and every hyperparameter
 # results/<study>/models/<run>/                           embedder.weights.h5, history.tsv, layers.tsv
-# results/<study>/embeddings/<space>.h5                   <space>: a run or a reference (untrained_seed~…, mean_logmel)
+# results/<study>/embeddings/<space>.h5                   <space>: a run, a reference (untrained_seed~…, mean_logmel),
+#                                                         or one that the config's `spaces` names
 # results/<study>/probes/<space>/                         by_epoch.tsv; <probe>.tsv and <probe>_confusion.tsv of the others
 # results/<study>/geometry/                               <space>.tsv, <space>_spectrum.tsv, <space>_centroids.tsv
 # results/<study>/similarity/                             pairs.tsv, map.tsv, moves.tsv; spaces/<space>.h5, made from
@@ -19,7 +22,11 @@
 # results/<study>/tables/claims.tsv                       one row per claim of the study's claims file
 # results/<study>/tables/protocols.tsv                    the ranking here and in the study that compare_with names
 # results/<study>/figures/*.{svg,png}
+# results/<study>/viewer/                                 points.tsv, coordinates.tsv, neighbours.tsv, predictions.tsv;
+#                                                         pictures.webp, sound.tsv, attribution.txt; viewer.html, index.html
 # results/<study>/report/index.html                       one file, opens offline
+# results/<study>/exports/                                embeddings.parquet or .csv; projector/ for TensorBoard;
+#                                                         models/<run>/: embedder.keras, README.md, embedder.onnx
 # results/launch.json                                     who runs here, or ran last; launch.lock, the owner's lock
 # results/logs/… results/benchmarks/… results/receipts/…  the same paths again, one file per job
 #
@@ -58,11 +65,18 @@ include: "workflow/rules/protocols.smk"
 include: "workflow/rules/probe_figures.smk"
 include: "workflow/rules/landscape.smk"
 include: "workflow/rules/pictures.smk"
+include: "workflow/rules/audit.smk"
+include: "workflow/rules/viewer.smk"
+include: "workflow/rules/viewer_media.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/exports.smk"
+include: "workflow/rules/exported_models.smk"
 
 
 rule all:
     default_target: True
     input:
         study.page,
+        study.exported,
+        study.features_store.receipts,
     localrule: True

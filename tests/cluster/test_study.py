@@ -14,10 +14,12 @@ from cluster.slurm import Slurm
 
 SPACES = 4  # two runs, the untrained network, the mean log-mel spectrum
 PER_SPACE = ("fit_by_epoch", "fit_converged", "fit_knn", "fit_few_shot", "measure_geometry", "summarise_space")
-SUBMITTED = {
-    "list_clips": 1, "extract_shard": 2, "consolidate_features": 1, "train_model": 2, "embed_trained": 2,
-    "embed_untrained": 1, "embed_mean_logmel": 1, "compare_spaces": 1,
-} | dict.fromkeys(PER_SPACE, SPACES)  # fmt: skip
+ONCE = (
+    "list_clips", "consolidate_features", "embed_untrained", "embed_mean_logmel", "compare_spaces", "audit_neighbours",
+    "draw_points", "draw_pictures", "map_points", "predict_points", "encode_sound", "export_table",
+)  # fmt: skip
+TWICE = ("extract_shard", "train_model", "embed_trained")
+SUBMITTED = dict.fromkeys(ONCE, 1) | dict.fromkeys(TWICE, 2) | dict.fromkeys(PER_SPACE, SPACES)
 SAME = ("datasets", "features", "tiny")
 OWN_TO_EACH_RUN = ("report/index.html", ".png", ".svg")
 

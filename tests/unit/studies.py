@@ -9,8 +9,10 @@ import pandas as pd
 
 from lambdascape.claims.ledger import COLUMNS as LEDGER
 from lambdascape.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
+from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import write_table
 from lambdascape.mechanism.card import mechanisms
+from lambdascape.report.runs import every_run
 from lambdascape.selection import COLUMNS as SELECTION_COLUMNS
 from lambdascape.similarity.layout import map_spaces
 from lambdascape.similarity.moves import judge_moves
@@ -91,6 +93,15 @@ class FakeStudy:
         self.tables |= {name: folder / f"{name}.tsv" for name in ("moves", "map")}
         judged = mechanisms(pd.DataFrame(spaces), self.frame("training"), self.frame("layers"))
         self.tables["mechanism"] = self._path("mechanism", judged)
+        took = {s["run"]: (10.0 * s["seed"], "Fake GPU") for s in spaces if s["kind"] == "trained"}
+        found = every_run(
+            pd.DataFrame(spaces).astype({"seed": "Int64"}),
+            read_sweep(self.tables["runs"]),
+            *(self.frame(name) for name in ("training", "scores", "geometry")),
+            judged,
+            pd.DataFrame(took, index=["seconds", "device"]).T,
+        )
+        self.tables["every_run"] = self._path("every_run", found)
         self.tables["clips"] = self._path("clips", self._clips())
         rejected = [("audio/<bad>.wav", "frames as the header says", "80000", "160000")]
         columns = ["path", "rule", "found", "expected"]
@@ -106,6 +117,9 @@ class FakeStudy:
 
     def frame(self, name: str) -> pd.DataFrame:
         return pd.DataFrame(self._rows(name), columns=COLUMNS[name])
+
+    def frame_of_runs(self) -> pd.DataFrame:
+        return pd.DataFrame(self.spaces)
 
     def judged(self) -> dict[str, pd.DataFrame]:
         """Made-up tables of the arms against each other, which differ where their ranges over the seeds do not meet."""

@@ -21,7 +21,7 @@ from lambdascape.figures.few_shot import draw_few_shot, few_shot_figure
 from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
 from lambdascape.figures.mechanism import draw_mechanism, mechanism_figure
 from lambdascape.figures.moves import draw_moves, moves_figure
-from lambdascape.figures.response import draw_response, response_figure
+from lambdascape.figures.response import draw_response, noise_floor, response_figure
 from lambdascape.figures.run_map import draw_run_map, run_map_figure
 from lambdascape.figures.selection import draw_selection, selection_figure
 from lambdascape.figures.similarity import draw_similarity, ordered, similarity_figure
@@ -210,11 +210,27 @@ def test_the_response_shows_every_run_its_interval_and_the_means(tmp_path: Path)
     assert drawn["tile"].get_ydata() == pytest.approx(np.array(means) - 0.05)
     assert drawn["untrained"].get_ydata() == pytest.approx([0.2, 0.2])
     assert drawn["mean_logmel"].get_ydata() == pytest.approx([0.3, 0.3])
-    bars = [bar for group in figure.axes[0].collections for bar in group.get_segments()]
+    groups = {group.get_label(): group.get_segments() for group in figure.axes[0].collections}
+    assert groups.pop("interval:untrained")[0][:, 1] == pytest.approx([0.16, 0.26])
+    assert groups.pop("interval:mean_logmel")[0][:, 1] == pytest.approx([0.26, 0.36])
+    bars = [bar for segments in groups.values() for bar in segments]
     assert sorted(bar[0, 1] for bar in bars) == pytest.approx(sorted(mean - 0.04 for mean in means))  # of choice.tsv
     assert {round(float(np.ptp(bar[:, 1])), 6) for bar in bars} == {0.1}
     assert drawn["chosen"].get_ydata() == drawn["mean:l2~0.0"].get_ydata() == pytest.approx([max(means)])
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0", "0.01", "0.1"]
+
+
+def test_the_noise_floor_is_as_wide_as_means_of_so_many_seeds_scatter() -> None:
+    rows = pd.DataFrame(
+        [(f"l2~{arm}_seed~{seed}", value) for arm, values in {"1": (0.5, 0.7), "0.1": (0.6, 0.8)}.items()
+            for seed, value in enumerate(values)],
+        columns=["run", "value"],
+    )  # fmt: skip
+    low, high = noise_floor(rows)
+    # Two arms of two seeds: pooled s² = 0.02, t of 2 degrees of freedom = 4.302653, √(0.02 / 2) = 0.1.
+    assert (low, high) == pytest.approx((0.65 - 0.4302653, 0.65 + 0.4302653))
+    assert np.isnan(noise_floor(rows[rows["run"].str.endswith("0")])).all()
+    assert np.isnan(noise_floor(rows.head(2))).all()
 
 
 def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_path: Path) -> None:

@@ -31,7 +31,12 @@ STAGES = [
     "probe_figures",
     "landscape",
     "pictures",
+    "audit",
+    "viewer",
+    "viewer_media",
     "report",
+    "exports",
+    "exported_models",
 ]
 # TensorFlow costs seconds in every job that imports it.
 WITH_TENSORFLOW = {"batches", "dynamics", "network", "normalisation", "losses", "training", "triplet_model"}

@@ -9,6 +9,7 @@ import pytest
 
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, write_digest
+from lambdascape.machine import computed_on, processor
 from lambdascape.receipts import read_receipt, receipt_path
 
 JOB = """
@@ -81,6 +82,7 @@ def test_a_job_that_ended_well_leaves_a_receipt_and_one_that_failed_takes_it_awa
     assert receipt.outputs == {"made.txt": file_digest(tmp_path / "made.txt")}
     assert receipt.inputs == {"read.txt": file_digest(tmp_path / "read.txt"), "large.h5": noted}
     assert receipt.params == {"seed": 3}
+    assert receipt.device == processor()
     assert run("fail") == 1
     assert not (tmp_path / "results/receipts/a/b.json").exists()
 
@@ -92,3 +94,24 @@ def test_a_receipt_lies_where_the_log_does_and_another_file_is_refused(tmp_path:
     (tmp_path / "x.json").write_text(json.dumps({"inputs": {}}))
     with pytest.raises(InputError, match="must be a receipt"):
         read_receipt(tmp_path / "x.json")
+
+
+def test_a_job_with_a_backend_computed_on_the_card_that_this_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {"tensorflow": "Fake A", "jax": ""}
+    monkeypatch.setattr("lambdascape.devices.gpu_of", seen.__getitem__)
+    for backend, loaded, named in (
+        ("tensorflow", True, "Fake A"),
+        ("tensorflow", False, processor()),  # nothing is imported to find out
+        ("jax", True, processor()),
+        ("torch", True, processor()),
+    ):
+        monkeypatch.setenv("KERAS_BACKEND", backend)
+        monkeypatch.delitem(sys.modules, backend, raising=False)
+        if loaded:
+            monkeypatch.setitem(sys.modules, backend, pytest)
+        assert computed_on() == named
+
+
+def test_a_receipt_of_before_has_no_device(tmp_path: Path) -> None:
+    (tmp_path / "old.json").write_text(json.dumps({"params": {}, "inputs": {}, "outputs": {}}))
+    assert read_receipt(tmp_path / "old.json").device == ""

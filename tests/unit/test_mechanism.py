@@ -16,7 +16,7 @@ from lambdascape.files import read_table, write_table
 from lambdascape.mechanism.card import COLUMNS, TEXT, judge_mechanisms, mechanisms
 from lambdascape.mechanism.rules import RULES, Evidence, decide
 from lambdascape.mechanism.stages import by_stage, references_of
-from lambdascape.report.mechanism import mechanism_sentence, mechanism_table
+from lambdascape.report.mechanism import mechanism_cards, mechanism_sentence
 
 EPOCHS = 8
 NORMALISED = ("stem", "stage1", "stage4")
@@ -336,19 +336,26 @@ def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_p
         "How did λ act, each run held against λ = 0 with the same seed? By the rules below, at λ = 1: learning-rate "
         "knob in 1 of 2, little effect in 1 of 2."
     )
-    table = mechanism_table(judged)
-    assert table is not None
-    assert table.rows[0] == [
-        RUN, "learning-rate knob", "turned further", "200.00 (stem)", "×2.00 (stage 4)", "×0.50", "×1.00",
-        "0.10 (stem)", "0.00", "0.450", "-10 %", "0.050", "-30 %",
-    ]  # fmt: skip
-    assert all(len(row) == len(table.header) for row in table.rows)
+    card = dict(mechanism_cards(judged)[RUN])
+    assert card.pop("How λ acted").startswith("learning-rate knob: In a normalised stage the weights are shorter")
+    assert card == {
+        "Held against": "l2~0_seed~1",
+        "Variance/ε, lowest": "200.00 (stem)",
+        "Turn of a step": "×2.00 (stage 4)",
+        "Length of weights": "×0.50",
+        "Effective learning rate": "×1.00",
+        "‖∇penalty‖ / ‖∇triplet‖, highest": "0.10 (stem)",
+        "Dead kernels, most": "0.00",
+        "Held-out loss, all triplets": "0.450 (-10 %)",
+        "Gap to the training loss": "0.050 (-30 %)",
+    }
+    assert list(mechanism_cards(judged)) == list(judged["run"])
     sweep, judged = written(Runs(1.0, 0.01), tmp_path)
     assert mechanism_sentence(sweep, judged).endswith(
         "at λ = 1: little effect in 1 of 1. What λ = 0.01 itself does is not seen: no run is without λ."
     )
     sweep, judged = written(Runs(0.1), tmp_path)
-    assert (mechanism_sentence(sweep, judged), mechanism_table(judged)) == ("", None)
+    assert (mechanism_sentence(sweep, judged), mechanism_cards(judged)) == ("", {})
 
 
 def test_every_normalised_stage_is_a_point_at_its_numbers(tmp_path: Path) -> None:

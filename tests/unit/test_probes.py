@@ -538,6 +538,16 @@ def test_every_fold_is_scored_as_the_converged_probe_scores_it(fit):
         assert means["value"].tolist() == [value(folds, f"fold{k}", unit, "macro_f1") for k in (1, 2)]
 
 
+@pytest.mark.parametrize("name", ["validation", "test", "train", "mean"])
+def test_a_fold_that_has_the_name_of_a_split_is_refused_where_every_fold_is_scored(fit, name):
+    """In the tables their rows would be taken for each other's."""
+    embedding, tiles = make_space()
+    named = tiles.assign(fold=tiles["fold"].replace("fold2", name))
+    with pytest.raises(InputError, match=f"probe_folds: all must find folds with names of their own.*got '{name}'"):
+        fit(embedding, named, probe="folds")
+    assert len(fit(embedding, named)[0])  # where one fold alone is held out, no table has names of folds
+
+
 def test_a_segment_is_what_one_node_heard_in_all_its_channels(fit):
     _, counts = fit(*make_space(), probe="folds")
     items = counts[counts["split"] == "fold1"].groupby("unit")["count"].sum()

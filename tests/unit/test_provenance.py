@@ -32,7 +32,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fingerprint() -> str:
-    for function in (provenance.fingerprint, provenance._imports, provenance._code):
+    for function in (provenance.fingerprint, provenance._imports, provenance._code, provenance._tree):
         function.cache_clear()
     return provenance.fingerprint("job")
 

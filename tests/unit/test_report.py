@@ -1,5 +1,7 @@
 """The report is one harmless offline file that says what the tables say, and no more."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,19 +14,25 @@ import yaml
 
 from lambdascape.errors import InputError
 from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import file_digest, write_table
+from lambdascape.files import file_digest, read_table, write_table
 from lambdascape.flags import FLAGS
 from lambdascape.hyperparameters import in_words
+from lambdascape.machine import processor
+from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
+from lambdascape.products import PAGE_PARTS
 from lambdascape.protocols import compare_protocols
 from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import tables as report_tables
 from lambdascape.report.flagged import MARK, flagged
 from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.ledger import ledger
-from lambdascape.report.page import TITLES, WIDE, caption_html, write_report
+from lambdascape.report.page import write_report
+from lambdascape.report.pictures import TITLES, WIDE, caption_html, linked, parted
 from lambdascape.report.probe_tables import calibration_summary, folds_summary, probe_summary
+from lambdascape.report.run_table import run_table
+from lambdascape.report.runs import every_run, read_every_run
 from lambdascape.report.similarity import moved
-from lambdascape.report.sources import digests, duration, processor, times
+from lambdascape.report.sources import digests, duration, times
 from lambdascape.report.verdict import answer
 
 from .studies import CLAIMS, EPOCHS, FakeStudy
@@ -56,6 +64,8 @@ def write(study: FakeStudy, synthetic: bool = True, **changes: Any) -> str:
         "tables": study.tables,
         "figures": figures,
         "captions": {name: CAPTIONS / f"{name}.rst" for name in FIGURES},
+        "viewer": None,
+        "exported": [],
         "sources": [study.tables["scores"]],
         "benchmarks": {"models": folder / "benchmarks" / "models"},
         "receipts": folder / "receipts",
@@ -88,26 +98,36 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.words.append(data)
 
 
-def test_the_page_is_whole_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
+def test_the_page_is_whole_and_loads_nothing(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path)))
     assert page.open == []
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "base"}
-    for _, attributes in page.tags:
-        for name in ("src", "href"):
-            value = attributes.get(name)
-            assert value is None or value.startswith(("data:image/", "#"))
+    assert not {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed", "base"}
+    for tag, attributes in page.tags:
+        value = attributes.get("src")
+        assert value is None or value.startswith("data:image/")
+        assert tag == "a" or "href" not in attributes
         assert not any(name.startswith("on") for name in attributes)
     assert not re.search(r"url\(|@import", write(FakeStudy(tmp_path)))
+
+
+def test_the_only_script_is_the_pages_own_known_by_its_digest(tmp_path: Path) -> None:
+    text = write(FakeStudy(tmp_path))
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert scripts == ["\n" + (CAPTIONS / "page" / "page.js").read_text(encoding="utf-8") + "\n"]
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f'script-src &#39;sha256-{digest}&#39;"' in text
 
 
 def test_links_reach_their_places_and_every_picture_and_table_is_named(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path)))
     places = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
-    assert {str(a["href"])[1:] for tag, a in page.tags if tag == "a"} <= places
+    targets = {str(a["href"]) for tag, a in page.tags if tag == "a"}
+    assert {target[1:] for target in targets if target.startswith("#")} <= places
+    assert {target for target in targets if target.startswith("../tables/")} >= {"../tables/scores.tsv"}
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
     assert len(pictures) == len(FIGURES)
     assert all(picture["alt"] for picture in pictures)
@@ -126,11 +146,11 @@ def test_every_claim_is_there_with_verdict_estimate_evidence_and_what_would_refu
     assert "λ = 0.01 less λ = 1: -0.20 (-0.30 to -0.10)." in page.text
 
 
-def test_the_ledger_stands_right_behind_the_one_sentence_answer(tmp_path: Path) -> None:
+def test_the_answer_the_verdicts_and_what_to_do_next_come_first(tmp_path: Path) -> None:
     text = Page(write(FakeStudy(tmp_path))).text
-    places = [text.index(words) for words in ("The answer", "The ledger", "1. The loss", "The numbers behind")]
+    order = ("The answer", "What was claimed", "What to do next", "The ledger", "1. The loss", "The numbers behind")
+    places = [text.index(words) for words in order]
     assert places == sorted(places)
-    assert len(text[places[0] : places[1]]) < 300
 
 
 @pytest.mark.parametrize(
@@ -172,7 +192,7 @@ def test_claims_of_which_none_was_tested_are_told_so(tmp_path: Path) -> None:
 
 def test_labels_and_paths_from_outside_come_out_harmless(tmp_path: Path) -> None:
     text = write(FakeStudy(tmp_path))
-    assert "<script" not in text
+    assert text.count("<script") == 1  # the page's own
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "0.4 &lt;b&gt;bold&lt;/b&gt;" in text
     assert "audio/&lt;bad&gt;.wav" in text
@@ -280,8 +300,16 @@ def test_other_axes_are_reported_too(points: tuple[dict[str, Any], ...], tmp_pat
     assert ("Not λ alone differs between the runs, but also margin" in text) == ("margin" in points[0])
 
 
+def test_the_rule_knows_every_part_of_the_page() -> None:
+    assert sorted(PAGE_PARTS) == sorted(path.name for path in (CAPTIONS / "page").iterdir())
+    used = "".join(
+        path.read_text(encoding="utf-8") for path in (CAPTIONS / "index.html.j2", *CAPTIONS.glob("page/*.j2"))
+    )
+    assert {f"page/{part}" for part in PAGE_PARTS if part.endswith(".j2")} == set(re.findall(r'"(page/[^"]+)"', used))
+
+
 def test_every_figure_with_a_title_has_one_place_and_others_are_shown_too(tmp_path: Path) -> None:
-    template = (CAPTIONS / "index.html.j2").read_text(encoding="utf-8")
+    template = "".join(path.read_text(encoding="utf-8") for path in (CAPTIONS / "page").glob("*.j2"))
     assert sorted(re.findall(r'figure\("(\w+)"\)', template)) == sorted(TITLES)
     assert set(WIDE) <= set(TITLES)
     figures = {"mine": tmp_path / "mine.svg"}
@@ -296,7 +324,7 @@ def test_a_figure_without_a_caption_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_large_drawing_is_shown_as_its_png(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("lambdascape.report.page.LARGEST_SVG", 10)
+    monkeypatch.setattr("lambdascape.report.pictures.LARGEST_SVG", 10)
     for name in FIGURES:
         (tmp_path / f"{name}.png").write_bytes(b"\x89PNG")
     assert write(FakeStudy(tmp_path)).count("data:image/png;base64,") == len(FIGURES)
@@ -307,6 +335,16 @@ def test_captions_are_plain_text_for_both_reports(name: str) -> None:
     path = CAPTIONS / f"{name}.rst"
     assert caption_html(path).startswith("<p><strong>")
     assert not re.search(r"{{|{%", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", [*FIGURES, "protocols"])
+def test_captions_say_in_a_sentence_what_is_shown_then_how_to_read_it_and_where_it_is_from(name: str) -> None:
+    lead, rest, origin = parted(linked(caption_html(CAPTIONS / f"{name}.rst"), lambda words: f"../{words}"))
+    assert lead.startswith("<p><strong>")
+    assert lead.endswith("</p>")
+    assert len(rest) > 100
+    assert rest.count("<p>") == rest.count("</p>")
+    assert origin.startswith('From <a href="../')
 
 
 @pytest.mark.parametrize("text", [".. raw:: html\n\n   <b>x</b>\n", ".. include:: /etc/passwd\n", "`open\n=\n"])
@@ -452,8 +490,6 @@ def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
     ]
     assert by_name["mean log-mel"][0] == "0.300"
     assert list(by_name)[summary.strong[0]] == "λ = 0.01"
-    runs = report_tables.score_runs(sweep, scores, study.frame("training"))
-    assert [row[0] for row in runs.rows] == [space["run"] for space in study.spaces]
     classes = report_tables.class_scores(sweep, scores, study._clips(), "fold1")
     assert [row[:3] for row in classes.rows] == [[name, "4", "4"] for name in sorted(study.classes)]
 
@@ -467,7 +503,22 @@ def with_flags(study: FakeStudy, *rows: tuple[str, int, str, str]) -> pd.DataFra
     flags = pd.concat([up, *down]).drop_duplicates(["run", "epoch", "split", "measure"])
     table = pd.concat([training, flags], ignore_index=True)
     write_table(table, study.tables["training"])
+    known = read_every_run(study.tables["every_run"]).set_index("run")
+    found = every_run(
+        study.frame_of_runs().astype({"seed": "Int64"}),
+        read_sweep(study.tables["runs"]),
+        table,
+        *(study.frame(name) for name in ("scores", "geometry")),
+        pd.read_csv(study.tables["mechanism"], sep="\t"),
+        known[["seconds", "device"]],
+    )
+    write_table(found, study.tables["every_run"])
     return table
+
+
+def table_of_runs(study: FakeStudy) -> Any:
+    mechanism = read_table(study.tables["mechanism"], text=MECHANISM_TEXT)
+    return run_table(read_sweep(study.tables["runs"]), read_every_run(study.tables["every_run"]), mechanism)
 
 
 def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(tmp_path: Path) -> None:
@@ -487,10 +538,30 @@ def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(tmp_path: Path
     assert collapse in page
     assert rest in page
     assert max(page.index(collapse), page.index(rest)) < page.index("The numbers behind the answer")
-    runs = report_tables.score_runs(read_sweep(study.tables["runs"]), study.frame("scores"), table)
-    marked = [row[0] for row in runs.rows if MARK in row[0]]
+    runs = table_of_runs(study)
+    marked = [row.cells[0].text for row in runs.rows if MARK in row.cells[0].text]
     assert marked == [f"{first} {MARK}", f"{second} {MARK}"]
-    assert MARK in runs.note
+    assert runs.ill
+
+
+def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    runs = table_of_runs(study)
+    assert [row.cells[0].text for row in runs.rows] == [space["run"] for space in study.spaces]
+    names = [column.name for column in runs.columns]
+    assert names[:3] == ["Run", "λ", "Seed"]
+    at = names.index("Macro-F1, held-out")
+    assert runs.columns[at].number
+    value = study.value(study.spaces[0])
+    assert float(runs.rows[0].cells[at].value) == pytest.approx(value)
+    assert runs.rows[0].cells[at].text == f"{value:.3f} ({value - 0.04:.3f} to {value + 0.06:.3f})"
+    assert runs.rows[0].colour == runs.rows[1].colour != runs.rows[2].colour
+    assert (runs.rows[-1].colour, runs.rows[-1].cells[1].text) == ("", "–")
+    assert dict(runs.rows[0].card)["Epochs"] == str(EPOCHS)
+    assert dict(runs.rows[0].card)["How λ acted"]
+    page = Page(write(study))
+    rows = [attributes for tag, attributes in page.tags if tag == "tr" and attributes.get("class") == "behind"]
+    assert len(rows) == sum(space["kind"] == "trained" for space in study.spaces)
 
 
 def test_runs_that_ended_well_are_not_marked(tmp_path: Path) -> None:
@@ -527,6 +598,7 @@ def test_table_1_leaves_no_setting_out_and_marks_what_differs(tmp_path: Path) ->
         "value": "1, 0.1, 0.01",
         "published": "1, 0.1, 0.01",
         "compared": "same",
+        "why": "",
     }
     assert found["Sample rate"]["value"] == "16000 Hz"
     assert found["Width of the network"]["compared"] == "different"
@@ -572,7 +644,11 @@ def test_times_are_summed_by_stage_and_missing_ones_are_a_dash(tmp_path: Path) -
         path.parent.mkdir(parents=True)
         path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t{i}.0\n", encoding="utf-8")
     rows = times({"models": tmp_path / "models", "probes": tmp_path / "nothing"}).rows
-    assert rows == [["models", "3", "4.0 s", "2 MB"], ["probes", "0", "–", "–"]]
+    assert rows == [
+        ["models", "–", "3", "4.0 s", "2 MB"],
+        ["probes", "–", "0", "–", "–"],
+        ["all", "", "3", "4.0 s", ""],
+    ]
     assert [duration(s) for s in (0.04, 59.94, 61, 3600, 90061)] == [
         "0.0 s",
         "59.9 s",

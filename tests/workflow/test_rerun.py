@@ -8,7 +8,7 @@ import pytest
 from checkouts import TINY, Checkout
 
 REPORT = {"write_report": 1}
-SCORE_TABLES = {"collect_probes": 1, "judge_claims": 1}
+SCORE_TABLES = {"collect_probes": 1, "judge_claims": 1, "collect_runs": 1}
 ARM_TABLES = {"compare_arms": 1, "choose_arm": 1, "rank_criteria": 1}
 PROBE_FIGURES = {
     "draw_response": 1, "draw_selection": 1, "draw_probe_f1": 1, "draw_probe_cross_entropy": 1, "draw_few_shot": 1,
@@ -107,10 +107,12 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("figures/maps.py", "MAX_TILES = 1500", "MAX_TILES = 1000", {"draw_maps": 1} | REPORT),
         ("figures/dataset.py", "LINE = 0.235", "LINE = 0.25", {"draw_dataset": 1} | REPORT),
         ("figures/dynamics.py", "MOST_TICKS = 4", "MOST_TICKS = 3", {"draw_dynamics": 1} | REPORT),
-        ("mechanism/card.py", "def _own", "def _of_its_own", {"judge_mechanisms": 1, "draw_mechanism": 1} | REPORT),
+        ("mechanism/card.py", "def _own", "def _of_its_own", {
+            "judge_mechanisms": 1, "draw_mechanism": 1, "collect_runs": 1} | REPORT),
         ("figures/mechanism.py", "ROW = 0.62", "ROW = 0.7", {"draw_mechanism": 1} | REPORT),
         ("figures/response.py", "def response_figure", "def another_figure", {"draw_response": 1} | REPORT),
         ("report/verdict.py", "def answer", "def another_answer", REPORT),
+        ("report/runs.py", "def heading", "def other_heading", {"collect_runs": 1} | REPORT),
         (
             "batches.py",
             "class Batches",
@@ -122,7 +124,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
             {"fit_knn": 4} | SCORE_TABLES | PROBE_FIGURES | REPORT)),
         ("geometry.py", "def uniformity", "def other_uniformity", {
             "measure_geometry": 4, "collect_geometry": 1, "draw_spectra": 1, "rank_criteria": 1, "draw_selection": 1,
-            "judge_claims": 1} | REPORT),
+            "judge_claims": 1, "collect_runs": 1} | REPORT),
         ("comparisons.py", "def _pairs", "def _other_pairs", ARM_TABLES | {
             "draw_selection": 1, "draw_response": 1} | REPORT),
         ("similarity/pairs.py", "COLUMNS = 1024", "COLUMNS = 512", SIMILARITY | SIMILARITY_FIGURES | REPORT),

@@ -1,5 +1,8 @@
 """What Snakemake says before any job: lint, dry runs of every study, refused configs."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,3 +80,70 @@ def test_a_wrong_claims_file_is_refused_before_any_job(checkout: Checkout) -> No
     assert "claims.yaml: claim 1, test.highst: must be a known key; did you mean highest?" in run.stdout
     assert "Traceback" not in run.stdout
     assert not list(checkout.folder.glob("results/*/"))
+
+
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "jax",
+    "librosa",
+    "numba",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "h5py",
+    "matplotlib",
+    "seaborn",
+}
+IMPORTS = """
+import sys
+sys.path.insert(0, "workflow/lib")
+{imports}
+print(*sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+# Snakemake, with an ear on the folders that it lists.
+LISTENING = """
+import os, sys
+listed = set()
+def hear(event, values):
+    if event in ("os.listdir", "os.scandir") and not isinstance(values[0], int):
+        listed.add(os.path.abspath(values[0] or "."))
+sys.addaudithook(hear)
+from snakemake.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("audio was listed:", os.path.abspath("data/audio") in listed)
+"""
+
+
+def test_nothing_heavy_is_imported_when_the_workflow_is_read(checkout: Checkout) -> None:
+    """Snakemake's own plugins may import pandas; what this workflow adds must not."""
+    common = (checkout.folder / "workflow/rules/common.smk").read_text()
+    imports = "\n".join(re.findall(r"^(?:from|import) .*", common, re.MULTILINE))
+    assert "from lambdascape.study import Study" in imports
+    own = "\n".join(line for line in imports.splitlines() if "snakemake" not in line)
+    run = subprocess.run(
+        [sys.executable, "-c", IMPORTS.format(imports=own)],
+        cwd=checkout.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "lambdascape" in run.stdout.split()
+    assert HEAVY & set(run.stdout.split()) == set()
+
+
+@pytest.mark.parametrize(("words", "listed"), [(["--list-rules"], False), (["--dry-run"], True)])
+def test_no_audio_is_looked_for_when_the_workflow_is_read(checkout: Checkout, words: list[str], listed: bool) -> None:
+    """A dry run plans the manifest and looks; a job that starts, and reads the workflow again, must not."""
+    (checkout.folder / "data/audio").mkdir(parents=True)
+    (checkout.folder / "data/audio/a.wav").touch()
+    dataset = "{name: mine, adapter: folder, path: data/audio, title: Mine, licence: mine}"
+    (checkout.folder / "mine.yaml").write_text(f"study: mine\ndataset: {dataset}\n")
+    run = subprocess.run(
+        [sys.executable, "-c", LISTENING, *words, "--configfile", "mine.yaml"],
+        cwd=checkout.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout
+    assert f"audio was listed: {listed}" in run.stdout

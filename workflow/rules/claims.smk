@@ -11,7 +11,12 @@ rule judge_claims:
         confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
         claims=claims,
     output:
-        claims="results/{study}/tables/claims.tsv",
+        claims=report(
+            "results/{study}/tables/claims.tsv",
+            caption="../report/tables/claims.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "the verdict on each claim"},
+        ),
     log:
         "results/logs/{study}/tables/claims.log",
     benchmark:

@@ -52,6 +52,7 @@ wildcard_constraints:
     archive=study.archive_pattern,
     recipe=re.escape(study.recipe),
     run=study.run_pattern,
+    own=study.own_pattern,
     space=study.space_pattern,
     shard=r"\d+",
     seed=r"\d+",

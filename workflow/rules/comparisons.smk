@@ -6,7 +6,12 @@ rule compare_arms:
     input:
         confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
     output:
-        comparisons="results/{study}/tables/comparisons.tsv",
+        comparisons=report(
+            "results/{study}/tables/comparisons.tsv",
+            caption="../report/tables/comparisons.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "every pair of arms"},
+        ),
     log:
         "results/logs/{study}/tables/comparisons.log",
     benchmark:
@@ -30,7 +35,12 @@ rule choose_arm:
     input:
         confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
     output:
-        choice="results/{study}/tables/choice.tsv",
+        choice=report(
+            "results/{study}/tables/choice.tsv",
+            caption="../report/tables/choice.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "what validation sessions choose"},
+        ),
     log:
         "results/logs/{study}/tables/choice.log",
     benchmark:
@@ -86,7 +96,12 @@ rule draw_selection:
         scores="results/{study}/tables/scores.tsv",
         selection="results/{study}/tables/selection.tsv",
     output:
-        svg=report("results/{study}/figures/selection.svg", caption="../report/selection.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/selection.svg",
+            caption="../report/selection.rst",
+            category="Answer",
+            labels={"Study": "{study}", "Figure": "measures that need no label against the score"},
+        ),
         png="results/{study}/figures/selection.png",
     log:
         "results/logs/{study}/figures/selection.log",
@@ -111,7 +126,12 @@ rule judge_mechanisms:
         training="results/{study}/tables/training.tsv",
         layers="results/{study}/tables/layers.tsv",
     output:
-        mechanism="results/{study}/tables/mechanism.tsv",
+        mechanism=report(
+            "results/{study}/tables/mechanism.tsv",
+            caption="../report/tables/mechanism.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "how λ acted in each run, and why that is said"},
+        ),
     log:
         "results/logs/{study}/tables/mechanism.log",
     benchmark:

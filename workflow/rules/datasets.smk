@@ -37,7 +37,12 @@ rule list_clips:
         looks=study.looks,
     output:
         clips="results/datasets/{dataset}/clips.tsv",
-        rejected="results/datasets/{dataset}/rejected.tsv",
+        rejected=report(
+            "results/datasets/{dataset}/rejected.tsv",
+            caption="../report/tables/rejected.rst",
+            category="Tables",
+            labels={"Data set": "{dataset}", "Table": "files that cannot be used, and why"},
+        ),
         warnings="results/datasets/{dataset}/warnings.tsv",
     log:
         "results/logs/datasets/{dataset}/clips.log",
@@ -52,7 +57,7 @@ rule list_clips:
     params:
         audio=study.audio_of,
         settings=study.dataset_settings,
-        index=study.index_digest,
+        index=study.index_digest_of,
         code=fingerprint("list_clips"),
     script:
         "../scripts/list_clips.py"

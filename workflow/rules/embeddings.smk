@@ -82,3 +82,27 @@ rule embed_mean_logmel:
         code=fingerprint("embed_mean_logmel"),
     script:
         "../scripts/embed_mean_logmel.py"
+
+
+rule embed_own:
+    input:
+        source=study.own_source_of,
+        tiles=ancient("results/{study}/embeddings/mean_logmel.h5"),
+        tiles_digest="results/{study}/embeddings/mean_logmel.h5.sha256",
+    output:
+        embeddings="results/{study}/embeddings/{own}.h5",
+        digest="results/{study}/embeddings/{own}.h5.sha256",
+    log:
+        "results/logs/{study}/embeddings/{own}.log",
+    benchmark:
+        "results/benchmarks/{study}/embeddings/{own}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        tile_s=config["triplets"]["tile_s"],
+        code=fingerprint("embed_own"),
+    script:
+        "../scripts/embed_own.py"

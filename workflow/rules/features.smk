@@ -1,9 +1,14 @@
-# All frames of all clips, once: every study over the same audio shares the store of a recipe.
+# All frames of all clips, once: every study over the same audio shares the store of a recipe, and where the config names
+# a features_store, so does every user.
+
+
+ruleorder: fetch_features > consolidate_features
 
 
 rule features:
     input:
         features=study.features,
+        shared=study.features_store.receipts,
     localrule: True
 
 
@@ -52,3 +57,53 @@ rule consolidate_features:
         code=fingerprint("consolidate_features"),
     script:
         "../scripts/consolidate_features.py"
+
+
+# Instead of both where the store that users share has them: a link, once they are checked.
+rule fetch_features:
+    input:
+        clips="results/datasets/{dataset}/clips.tsv",
+    output:
+        features="results/features/{dataset}/{recipe}/features.h5",
+        digest="results/features/{dataset}/{recipe}/features.h5.sha256",
+    log:
+        "results/logs/features/{dataset}/{recipe}/features.log",
+    benchmark:
+        "results/benchmarks/features/{dataset}/{recipe}/features.tsv"
+    wildcard_constraints:
+        recipe=study.features_store.fetched_recipe,
+    conda:
+        "../../envs/features.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        shared=study.features_store.folder_of,
+        settings=study.recipe_settings,
+        code=fingerprint("fetch_features"),
+    script:
+        "../scripts/fetch_features.py"
+
+
+rule share_features:
+    input:
+        clips="results/datasets/{dataset}/clips.tsv",
+        features=ancient("results/features/{dataset}/{recipe}/features.h5"),
+        digest="results/features/{dataset}/{recipe}/features.h5.sha256",
+    output:
+        shared="results/features/{dataset}/{recipe}/shared.tsv",
+    log:
+        "results/logs/features/{dataset}/{recipe}/shared.log",
+    benchmark:
+        "results/benchmarks/features/{dataset}/{recipe}/shared.tsv"
+    conda:
+        "../../envs/features.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        shared=study.features_store.folder,
+        settings=study.recipe_settings,
+        code=fingerprint("share_features"),
+    script:
+        "../scripts/share_features.py"

@@ -15,7 +15,12 @@ rule draw_response:
         table="results/{study}/tables/scores.tsv",
         choice="results/{study}/tables/choice.tsv",
     output:
-        svg=report("results/{study}/figures/response.svg", caption="../report/response.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/response.svg",
+            caption="../report/response.rst",
+            category="Answer",
+            labels={"Study": "{study}", "Figure": "score against what varies"},
+        ),
         png="results/{study}/figures/response.png",
     log:
         "results/logs/{study}/figures/response.log",
@@ -40,7 +45,12 @@ rule draw_triplet_loss:
         table="results/{study}/tables/training.tsv",
         published=study.curves_behind,
     output:
-        svg=report("results/{study}/figures/triplet_loss.svg", caption="../report/triplet_loss.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/triplet_loss.svg",
+            caption="../report/triplet_loss.rst",
+            category="Training",
+            labels={"Study": "{study}", "Figure": "triplet loss by epoch"},
+        ),
         png="results/{study}/figures/triplet_loss.png",
     log:
         "results/logs/{study}/figures/triplet_loss.log",
@@ -60,51 +70,18 @@ rule draw_triplet_loss:
         "../scripts/draw_curves.py"
 
 
-use rule draw_triplet_loss as draw_probe_f1 with:
-    input:
-        runs="results/{study}/runs.tsv",
-        table="results/{study}/tables/probe_epochs.tsv",
-        published=study.curves_behind,
-    output:
-        svg=report("results/{study}/figures/probe_f1.svg", caption="../report/probe_f1.rst", category="Figures"),
-        png="results/{study}/figures/probe_f1.png",
-    log:
-        "results/logs/{study}/figures/probe_f1.log",
-    benchmark:
-        "results/benchmarks/{study}/figures/probe_f1.tsv"
-    localrule: True
-    params:
-        measure="macro_f1",
-        synthetic=study.is_synthetic,
-        code=fingerprint("draw_curves"),
-
-
-use rule draw_probe_f1 as draw_probe_cross_entropy with:
-    output:
-        svg=report(
-            "results/{study}/figures/probe_cross_entropy.svg",
-            caption="../report/probe_cross_entropy.rst",
-            category="Figures",
-        ),
-        png="results/{study}/figures/probe_cross_entropy.png",
-    log:
-        "results/logs/{study}/figures/probe_cross_entropy.log",
-    benchmark:
-        "results/benchmarks/{study}/figures/probe_cross_entropy.tsv"
-    localrule: True
-    params:
-        measure="cross_entropy",
-        synthetic=study.is_synthetic,
-        code=fingerprint("draw_curves"),
-
-
 rule draw_maps:
     input:
         runs="results/{study}/runs.tsv",
         embeddings=ancient(expand("results/{{study}}/embeddings/{space}.h5", space=study.spaces)),
         digests=expand("results/{{study}}/embeddings/{space}.h5.sha256", space=study.spaces),
     output:
-        svg=report("results/{study}/figures/maps.svg", caption="../report/maps.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/maps.svg",
+            caption="../report/maps.rst",
+            category="Spaces",
+            labels={"Study": "{study}", "Figure": "maps of the tiles"},
+        ),
         png="results/{study}/figures/maps.png",
     log:
         "results/logs/{study}/figures/maps.log",
@@ -123,27 +100,3 @@ rule draw_maps:
         code=fingerprint("draw_maps"),
     script:
         "../scripts/draw_maps.py"
-
-
-rule draw_confusion:
-    input:
-        runs="results/{study}/runs.tsv",
-        table="results/{study}/tables/confusion.tsv",
-    output:
-        svg=report("results/{study}/figures/confusion.svg", caption="../report/confusion.rst", category="Figures"),
-        png="results/{study}/figures/confusion.png",
-    log:
-        "results/logs/{study}/figures/confusion.log",
-    benchmark:
-        "results/benchmarks/{study}/figures/confusion.tsv"
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        synthetic=study.is_synthetic,
-        code=fingerprint("draw_confusion"),
-    script:
-        "../scripts/draw_confusion.py"

@@ -6,7 +6,12 @@ rule draw_spectra:
         runs="results/{study}/runs.tsv",
         table="results/{study}/tables/spectra.tsv",
     output:
-        svg=report("results/{study}/figures/spectra.svg", caption="../report/spectra.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/spectra.svg",
+            caption="../report/spectra.rst",
+            category="Spaces",
+            labels={"Study": "{study}", "Figure": "variance along each direction"},
+        ),
         png="results/{study}/figures/spectra.png",
     log:
         "results/logs/{study}/figures/spectra.log",
@@ -30,7 +35,12 @@ rule draw_similarity:
         runs="results/{study}/runs.tsv",
         table="results/{study}/similarity/pairs.tsv",
     output:
-        svg=report("results/{study}/figures/similarity.svg", caption="../report/similarity.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/similarity.svg",
+            caption="../report/similarity.rst",
+            category="Spaces",
+            labels={"Study": "{study}", "Figure": "how much alike every two spaces are"},
+        ),
         png="results/{study}/figures/similarity.png",
     log:
         "results/logs/{study}/figures/similarity.log",
@@ -54,7 +64,12 @@ rule draw_moves:
         runs="results/{study}/runs.tsv",
         table="results/{study}/similarity/pairs.tsv",
     output:
-        svg=report("results/{study}/figures/moves.svg", caption="../report/moves.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/moves.svg",
+            caption="../report/moves.rst",
+            category="Spaces",
+            labels={"Study": "{study}", "Figure": "what moves a space: what varies, or the seed"},
+        ),
         png="results/{study}/figures/moves.png",
     log:
         "results/logs/{study}/figures/moves.log",
@@ -78,7 +93,12 @@ rule draw_run_map:
         runs="results/{study}/runs.tsv",
         table="results/{study}/similarity/map.tsv",
     output:
-        svg=report("results/{study}/figures/run_map.svg", caption="../report/run_map.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/run_map.svg",
+            caption="../report/run_map.rst",
+            category="Spaces",
+            labels={"Study": "{study}", "Figure": "map of all runs"},
+        ),
         png="results/{study}/figures/run_map.png",
     log:
         "results/logs/{study}/figures/run_map.log",

@@ -6,7 +6,12 @@ rule draw_dataset:
         clips=study.clips,
         rejected=study.rejected,
     output:
-        svg=report("results/{study}/figures/dataset.svg", caption="../report/dataset.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/dataset.svg",
+            caption="../report/dataset.rst",
+            category="Data",
+            labels={"Study": "{study}", "Figure": "clips and sessions of each class"},
+        ),
         png="results/{study}/figures/dataset.png",
     log:
         "results/logs/{study}/figures/dataset.log",
@@ -31,7 +36,12 @@ rule draw_tiles:
         features=ancient(study.features),
         digest=f"{study.features}.sha256",
     output:
-        svg=report("results/{study}/figures/tiles.svg", caption="../report/tiles.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/tiles.svg",
+            caption="../report/tiles.rst",
+            category="Data",
+            labels={"Study": "{study}", "Figure": "log-mel frames of a few tiles"},
+        ),
         png="results/{study}/figures/tiles.png",
     log:
         "results/logs/{study}/figures/tiles.log",
@@ -56,7 +66,12 @@ rule draw_dynamics:
         runs="results/{study}/runs.tsv",
         table="results/{study}/tables/layers.tsv",
     output:
-        svg=report("results/{study}/figures/dynamics.svg", caption="../report/dynamics.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/dynamics.svg",
+            caption="../report/dynamics.rst",
+            category="Training",
+            labels={"Study": "{study}", "Figure": "what a step does to each stage, by epoch"},
+        ),
         png="results/{study}/figures/dynamics.png",
     log:
         "results/logs/{study}/figures/dynamics.log",
@@ -81,7 +96,12 @@ rule draw_mechanism:
         layers="results/{study}/tables/layers.tsv",
         mechanism="results/{study}/tables/mechanism.tsv",
     output:
-        svg=report("results/{study}/figures/mechanism.svg", caption="../report/mechanism.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/mechanism.svg",
+            caption="../report/mechanism.rst",
+            category="Training",
+            labels={"Study": "{study}", "Figure": "how λ acted in each run"},
+        ),
         png="results/{study}/figures/mechanism.png",
     log:
         "results/logs/{study}/figures/mechanism.log",

@@ -32,7 +32,12 @@ rule draw_protocols:
     input:
         table="results/{study}/tables/protocols.tsv",
     output:
-        svg=report("results/{study}/figures/protocols.svg", caption="../report/protocols.rst", category="Figures"),
+        svg=report(
+            "results/{study}/figures/protocols.svg",
+            caption="../report/protocols.rst",
+            category="Answer",
+            labels={"Study": "{study}", "Figure": "ranking here and in the study compared with"},
+        ),
         png="results/{study}/figures/protocols.png",
     log:
         "results/logs/{study}/figures/protocols.log",

@@ -7,9 +7,43 @@ rule report:
     localrule: True
 
 
+rule collect_runs:
+    input:
+        runs="results/{study}/runs.tsv",
+        training="results/{study}/tables/training.tsv",
+        scores="results/{study}/tables/scores.tsv",
+        geometry="results/{study}/tables/geometry.tsv",
+        mechanism="results/{study}/tables/mechanism.tsv",
+        histories=expand("results/{{study}}/models/{run}/history.tsv", run=study.runs),
+    output:
+        runs=report(
+            "results/{study}/tables/every_run.tsv",
+            caption="../report/tables/every_run.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "every run in one row"},
+        ),
+    log:
+        "results/logs/{study}/tables/every_run.log",
+    benchmark:
+        "results/benchmarks/{study}/tables/every_run.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        runs=list(study.runs),
+        receipts="results/receipts/{study}",
+        code=fingerprint("collect_runs"),
+    script:
+        "../scripts/collect_runs.py"
+
+
 rule write_report:
     input:
         template=f"{report_folder}/index.html.j2",
+        parts=expand("{folder}/page/{part}", folder=report_folder, part=study.page_parts),
         captions=expand("{folder}/{figure}.rst", folder=report_folder, figure=study.figures),
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=study.figures),
         pictures=expand("results/{{study}}/figures/{figure}.png", figure=study.figures),
@@ -26,8 +60,11 @@ rule write_report:
         choice="results/{study}/tables/choice.tsv",
         selection="results/{study}/tables/selection.tsv",
         mechanism="results/{study}/tables/mechanism.tsv",
+        every_run="results/{study}/tables/every_run.tsv",
         claims="results/{study}/tables/claims.tsv",
         protocols=study.protocols,
+        viewer="results/{study}/viewer/viewer.html",
+        exported=study.exported,
         sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *claims],
     output:
         page="results/{study}/report/index.html",

@@ -83,7 +83,12 @@ rule judge_moves:
         runs="results/{study}/runs.tsv",
         pairs="results/{study}/similarity/pairs.tsv",
     output:
-        moves="results/{study}/similarity/moves.tsv",
+        moves=report(
+            "results/{study}/similarity/moves.tsv",
+            caption="../report/tables/moves.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "what moves a space: what varies, or the seed"},
+        ),
     log:
         "results/logs/{study}/similarity/moves.log",
     benchmark:

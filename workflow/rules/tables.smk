@@ -57,7 +57,12 @@ rule collect_probes:
             "results/{{study}}/probes/{space}/{probe}_confusion.tsv", space=study.spaces, probe=study.probes
         ),
     output:
-        scores="results/{study}/tables/scores.tsv",
+        scores=report(
+            "results/{study}/tables/scores.tsv",
+            caption="../report/tables/scores.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "every score of every probe"},
+        ),
         probe_epochs="results/{study}/tables/probe_epochs.tsv",
         confusion="results/{study}/tables/confusion.tsv",
         few_shot="results/{study}/tables/few_shot.tsv",
@@ -87,7 +92,12 @@ rule collect_geometry:
         spectra=expand("results/{{study}}/geometry/{space}_spectrum.tsv", space=study.spaces),
         centroids=expand("results/{{study}}/geometry/{space}_centroids.tsv", space=study.spaces),
     output:
-        geometry="results/{study}/tables/geometry.tsv",
+        geometry=report(
+            "results/{study}/tables/geometry.tsv",
+            caption="../report/tables/geometry.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "the shape of each space"},
+        ),
         spectra="results/{study}/tables/spectra.tsv",
         centroids="results/{study}/tables/centroids.tsv",
     log:

@@ -11,6 +11,8 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
         tables=dict(snakemake.input.items()),
         figures=dict(zip(snakemake.params.figures, snakemake.input.figures, strict=True)),
         captions=dict(zip(snakemake.params.figures, snakemake.input.captions, strict=True)),
+        viewer=snakemake.input.viewer,
+        exported=snakemake.input.exported,
         sources=snakemake.input.sources,
         **snakemake.params.about,
     )

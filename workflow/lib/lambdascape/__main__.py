@@ -1,6 +1,7 @@
-"""The command line: `python -m lambdascape verify`, `doctor` and `recover`."""
+"""The command line: `python -m lambdascape verify`, `doctor`, `recover`, `plan` and `embed`."""
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,27 @@ After a crash, a kill, or a reboot: end the jobs that a killed launch left runni
 SLURM, by squeue and scancel), remove its locks and Snakemake's, remove half-written files, mend dates in the future.
 Results and checkpoints stay. A launch that runs is never touched. Exit code 0: the next launch can begin; 1: it cannot,
 with the reason; 2: the command itself cannot be used."""
+
+EMBED = """\
+Embed audio by a trained network that `make run TARGET=exports` has exported: log-mel by the recipe that travels with
+it, cut into tiles as in its study, one row per tile. Other rates are resampled; of several channels those are heard
+that the study heard. Exit code 0: every file was embedded; 1: some could not be, each is named with the reason, and the
+others were; 2: the command itself cannot be used."""
+EXAMPLES = """\
+examples:
+  python -m lambdascape embed results/demo/exports/models/l2~0.01_seed~1 kitchen.wav
+  python -m lambdascape embed embedder.keras *.wav --output tiles.parquet
+  python -m lambdascape embed embedder.keras street.flac --hop 0.5 --output street.npy"""
+
+PLAN = """\
+Say what a study asks of a cluster before a job is started: how many jobs of each rule, where they run, cores, memory
+and time limit; GPU-hours and CPU-hours at most; disk. The jobs are those of Snakemake's dry run, so that what is made
+already is left out (`--all` counts it, too) and a profile counts (`--profile`). Where jobs like these were measured in
+the folder of results, of this study or of a smaller one with the same network, tiles and features, it estimates the
+time, and says from how many jobs and how it is scaled. Nothing is made or submitted. Exit code 0: a plan; 1: there is
+none, with the reason; 2: the command itself cannot be used."""
+PROFILE = Path("profiles/slurm")
+RULES = Path(__file__).parents[2] / "rules"
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -86,7 +108,66 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="machines on which surely no launch runs any more, where the one that was killed there cannot be seen",
     )
+    command = commands.add_parser("plan", help="say what a study asks of a cluster", description=PLAN)
+    command.set_defaults(run=_plan)
+    command.add_argument(
+        "--study",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="config files, each laid over the one before; the first is the default one of the checkout",
+    )
+    command.add_argument(
+        "--profile",
+        metavar="FOLDER",
+        type=Path,
+        help=f"Snakemake's profile of the cluster (default: {PROFILE}, where it is there)",
+    )
+    command.add_argument("--all", action="store_true", help="as if nothing were made already")
+    command.add_argument(
+        "--jobs",
+        metavar="FILE",
+        help="what `snakemake --dry-run` printed, - for standard input (default: it is run here)",
+    )
+    command.add_argument(
+        "--results", default="results", type=Path, help="the folder with what was measured (default: %(default)s)"
+    )
+    command = commands.add_parser(
+        "embed",
+        help="embed audio files by an exported network",
+        description=EMBED,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=_embed)
+    command.add_argument("model", metavar="MODEL", type=Path, help="an exported embedder.keras, or its folder")
+    command.add_argument("files", metavar="FILE", type=Path, nargs="+", help="audio that libsndfile reads")
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="a table (.tsv, .csv or .parquet: file, channel, start_s, e0, e1, …) or the embeddings alone (.npy, shape "
+        "tile × dim); default: tab-separated text on the screen",
+    )
+    command.add_argument(
+        "--hop",
+        metavar="SECONDS",
+        type=float,
+        help="from one tile's start to the next; default: a tile's length, so that tiles do not overlap",
+    )
+    command.add_argument(
+        "--channel", metavar="N", type=int, help="the channel that is heard, from 1; default: as in the study"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
     return parser
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from lambdascape.exports.command import embed_files
+
+    given = (options.output, options.hop, options.channel, options.device)
+    return int(embed_files(options.model, options.files, *given) > 0)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -111,6 +192,59 @@ def _recover(options: argparse.Namespace) -> int:
     from lambdascape.recovery import recover
 
     return int(not recover(Path.cwd(), options.wait, options.ended))
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from lambdascape.plan.bill import bill
+    from lambdascape.plan.extent import extent_of
+    from lambdascape.plan.jobs import local_rules, read_dry_run
+    from lambdascape.plan.measured import History
+    from lambdascape.plan.room import rooms
+    from lambdascape.study import Study
+
+    first, *overlays = options.study
+    config = _config(first)
+    for file in overlays:
+        config = _laid_over(config, _config(file))
+    study = Study(config, ".", [str(file) for file in overlays])
+    profile = options.profile or (PROFILE if PROFILE.is_dir() else None)
+    local = local_rules(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.smk")))
+    jobs = read_dry_run(_dry_run(options, profile, overlays), local)
+    extent = extent_of(config, study.clips, config["triplets"]["tile_s"])
+    estimates = History(options.results).estimates(study, jobs, extent)
+    title = (
+        f"Study {study.name}: {len(study.runs)} networks, {len(study.spaces)} spaces; "
+        f"{'as if nothing were made' if options.all else 'what is made already is left out'}; "
+        f"{f'profile {profile}' if profile else 'no profile of a cluster'}"
+    )
+    print("\n".join(bill(title, jobs, estimates, extent, rooms(study, extent))))
+    return 0
+
+
+def _dry_run(options: argparse.Namespace, profile: Path | None, overlays: Sequence[Path]) -> str:
+    """What Snakemake's dry run prints, or a file of it."""
+    if options.jobs:
+        try:
+            return sys.stdin.read() if options.jobs == "-" else Path(options.jobs).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"--jobs: must be a readable text; {error}") from None
+    words = [sys.executable, "-m", "snakemake", "--dry-run"]
+    words += ["--profile", str(profile)] if profile else ["--cores", "all"]
+    words += ["--forceall"] if options.all else []
+    words += ["--configfile", *map(str, overlays)] if overlays else []
+    run = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if run.returncode:
+        raise InputError(f"Snakemake's dry run must end well; it ended with\n{run.stdout.strip()}")
+    return run.stdout
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Two configs as Snakemake merges them: block by block, the upper one's values last."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _laid_over(merged[key], value) if both else value
+    return merged
 
 
 def _name_of(config: Path) -> str:

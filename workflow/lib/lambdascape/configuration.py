@@ -21,6 +21,7 @@ DEMO_NAMES = (
     "Synthetic rooms in the layout of DCASE 2018 Task 5",
     "made by this workflow, free to use",
 )
+NEVER_PASSED_ON = ("dcase2018_task5",)  # academic use only, no passing on of the data or of modified data
 # Settings that decide how long and by which schedule a network is trained.
 BUDGET = ("epochs", "batch_size", "learning_rate", "lr_schedule", "lr_decay_steps", "lr_decay_rate")
 KINDS = {
@@ -248,6 +249,8 @@ def _contradictions_of_source(dataset: dict[str, Any]) -> Iterator[str]:
         yield f"dataset.path: must name the folder of the audio for the adapter {adapter}; got null"
     if not dataset["keep_audio"] and not dataset["download"]:
         yield "dataset.keep_audio: must be true where dataset.download is false, for your own audio stays; got false"
+    if dataset["redistributable"] and adapter in NEVER_PASSED_ON:
+        yield f"dataset.redistributable: must be false for {adapter}, whose audio may not be passed on; got true"
     if dataset["archives"] is not None and not dataset["download"]:
         yield f"dataset.archives: must be null where dataset.download is false; got {dataset['archives']!r}"
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -14,10 +15,12 @@ LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parents[1] / "scripts"
 # These carry out or report work but cannot change a result, so that a better message retrains nothing.
 WITHOUT_EFFECT = frozenset(
-    {"cards", "disk", "errors", "jobs", "locks", "memory", "provenance", "receipts", "tensorboard"}
+    {"cards", "disk", "errors", "jobs", "locks", "machine", "memory", "provenance", "receipts", "tensorboard"}
 )
 # What may begin with a docstring.
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+# Where a statement holds others.
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 PACKAGES = (
     "snakemake",
     "tensorflow",
@@ -71,7 +74,7 @@ def _reached(names: frozenset[str]) -> frozenset[str]:
 def _imports(path: Path) -> frozenset[str]:
     """Names below `lambdascape` that a file imports anywhere in it, for instance {"files", "figures.maps"}."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _statements(_tree(path)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lambdascape":
             base = node.module.split(".")[1:]
             inner = [".".join([*base, alias.name]) for alias in node.names]
@@ -89,11 +92,26 @@ def _path(name: str) -> Path:
 @cache
 def _code(path: Path) -> str:
     """The code of a file in one normal form, without comments, docstrings and other texts that stand alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    tree = _tree(path)
+    for node in _statements(tree):
         if isinstance(node, DOCUMENTED):
             node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and all that holds or is a statement in it; `ast.walk` would look into every expression, too."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for blocks in BLOCKS:
+            waiting += getattr(node, blocks, ())
 
 
 def _is_text(line: ast.stmt) -> bool:

@@ -1,4 +1,4 @@
-"""What a finished job vouches for: the digests of what it made and of what it made it from, and its params.
+"""What a finished job vouches for: the digests of what it made and of what it made it from, its params, its device.
 
 A receipt lies at the path of the job's log, under results/receipts/ in place of results/logs/. No rule declares it, so
 that it can make nothing rerun.
@@ -12,6 +12,7 @@ from typing import Any
 
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, write_text
+from lambdascape.machine import computed_on
 
 FOLDER, LOGS = "receipts", "logs"
 DIGEST = ".sha256"
@@ -25,6 +26,7 @@ class Receipt:
         params: its params, the fingerprint `code` among them.
         inputs: path to SHA-256 of the files that it read, as far as they are kept.
         outputs: path to SHA-256 of the files that it made.
+        device: the GPU that its network computed on, else the processor; empty in receipts of before.
 
     Paths are those that Snakemake knows, relative to the working directory.
     """
@@ -32,6 +34,7 @@ class Receipt:
     params: dict[str, Any]
     inputs: dict[str, str]
     outputs: dict[str, str]
+    device: str = ""
 
 
 def receipt_path(log: str | Path) -> Path:
@@ -51,7 +54,7 @@ def write_receipt(
     path: str | Path, outputs: Iterable[str], inputs: Iterable[str] = (), params: Mapping[str, Any] | None = None
 ) -> None:
     """Write the receipt of a job; a folder stands in it through the `.sha256` file beside it."""
-    receipt = Receipt(dict(params or {}), _digests(inputs), _digests(outputs))
+    receipt = Receipt(dict(params or {}), _digests(inputs), _digests(outputs), computed_on())
     write_text(json.dumps(vars(receipt), indent=1, sort_keys=True) + "\n", path)
 
 

@@ -6,23 +6,18 @@ Light, for it is read at every start.
 import os
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from lambdascape import sweep
 from lambdascape.datasets.archives import Archive, archives_of
+from lambdascape.features_store import FeaturesStore
+from lambdascape.products import FIGURES, PAGE_PARTS, STAGES, TABLES
 from lambdascape.provenance import settings_digest
 
-MEAN_LOGMEL = "mean_logmel"
-STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures")
-TABLES = (
-    *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
-    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "claims"),
-)
-FIGURES = (
-    *("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot"),
-    *("maps", "confusion", "spectra", "similarity", "moves", "run_map", "dataset", "tiles"),
-)
+MEAN_LOGMEL, OWN = "mean_logmel", "own"
 
 
 @dataclass(frozen=True)
@@ -111,9 +106,11 @@ class Study:
         keys = ("adapter", "folds", "channels", "on_bad_clip", "max_rejected_fraction")
         return {key: self.config["dataset"][key] for key in keys}
 
-    @property
-    def index_digest(self) -> str:
-        """Fingerprint of the files that say which clips there are, so that an edit of them is seen."""
+    def index_digest_of(self, wildcards: Any) -> str:
+        """Fingerprint of the files that say which clips there are, so that an edit of them is seen.
+
+        A function, so that a folder of audio is looked through when its job is planned, not in every job that starts.
+        """
         if self.is_synthetic:
             return settings_digest(self.config["dataset"]["demo"])
         if self.archives:
@@ -161,6 +158,11 @@ class Study:
         return f"results/features/{self.dataset}/{self.recipe}/features.h5"
 
     @property
+    def features_store(self) -> FeaturesStore:
+        """The place of these features in the store that users share, if the config names one."""
+        return FeaturesStore(self.config["features_store"], self.dataset, self.recipe, Path(self.features))
+
+    @cached_property
     def runs(self) -> dict[str, dict[str, Any]]:
         """Slug to settings and seed of each trained run."""
         return sweep.expand(self.config["sweep"], self.config)
@@ -171,9 +173,14 @@ class Study:
         return {f"untrained_seed~{seed}": seed for seed in self.config["sweep"]["seeds"]}
 
     @property
+    def own(self) -> dict[str, str]:
+        """Name to file of each space that the user brings."""
+        return dict(self.config["spaces"])
+
+    @property
     def spaces(self) -> list[str]:
-        """Names of all spaces that are judged: those of the runs, then the references."""
-        return [*self.runs, *self.untrained, MEAN_LOGMEL]
+        """Names of all spaces that are judged: those of the runs, then the references and what the user brings."""
+        return [*self.runs, *self.untrained, MEAN_LOGMEL, *self.own]
 
     @property
     def probes(self) -> list[str]:
@@ -190,6 +197,15 @@ class Study:
     def space_pattern(self) -> str:
         """Regular expression of the names of all spaces."""
         return "|".join(map(re.escape, self.spaces))
+
+    @property
+    def own_pattern(self) -> str:
+        """Regular expression of the names of the spaces that the user brings."""
+        return "|".join(map(re.escape, self.own))
+
+    def own_source_of(self, wildcards: Any) -> str:
+        """The file of one space that the user brings."""
+        return self.own[wildcards.own]
 
     @property
     def reference_settings(self) -> dict[str, Any]:
@@ -243,7 +259,8 @@ class Study:
             {"run": name, "kind": "untrained", "seed": seed} | shaped | judged for name, seed in self.untrained.items()
         ]
         mean_logmel = {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]} | judged
-        return [*trained, *untrained, mean_logmel]
+        own = [{"run": name, "kind": OWN, "tile_s": shaped["tile_s"]} | judged for name in self.own]
+        return [*trained, *untrained, mean_logmel, *own]
 
     @property
     def curves_behind(self) -> list[str]:
@@ -262,6 +279,11 @@ class Study:
         return [*FIGURES, *(["protocols"] if self.config["compare_with"] else [])]
 
     @property
+    def page_parts(self) -> tuple[str, ...]:
+        """Names of the files of which the report's page is made, beside its template."""
+        return PAGE_PARTS
+
+    @property
     def protocols(self) -> list[str]:
         """The table of both protocols where the study is compared with another one."""
         return [f"results/{self.name}/tables/protocols.tsv"] if "protocols" in self.tables else []
@@ -273,13 +295,74 @@ class Study:
         tables = {"runs": "runs", "training": "tables/training", "scores": "tables/scores"}
         return {name: f"results/{other}/{table}.tsv" for name, table in tables.items()} if other else {}
 
+    @property
+    def exports(self) -> dict[str, list[str]]:
+        """What can be handed to other tools: the files of each kind of export."""
+        folder, settings = f"results/{self.name}/exports", self.config["exports"]
+        of_model = ("embedder.keras", "README.md", *(["embedder.onnx"] if settings["onnx"] else []))
+        return {
+            "table": [f"{folder}/embeddings.{settings['table']}"],
+            "projector": [f"{folder}/projector/projector_config.pbtxt"],
+            "models": [f"{folder}/models/{run}/{name}" for run in self.runs for name in of_model],
+        }
+
+    @property
+    def exported(self) -> list[str]:
+        """The exports that every run of the study makes."""
+        return [file for kind in self.config["exports"]["always"] for file in self.exports[kind]]
+
+    def export_facts_of(self, wildcards: Any) -> dict[str, Any]:
+        """What an exported model tells of its run beside settings and seed."""
+        dataset = {key: self.config["dataset"][key] for key in ("name", "title", "licence", "channels")}
+        facts = {"study": self.name, "run": wildcards.run, "dataset": dataset}
+        return facts | {"test_fold": self.config["split"]["test_fold"]}
+
     def problems(self) -> list[str]:
-        """What is not there of the study that this one is compared with, one line; empty when all is there."""
+        """What is not there that the config names, one line each; empty when all is there."""
+        return [*self.features_store.problems(), *self._problems_of_spaces(), *self._problems_of_comparison()]
+
+    def _problems_of_spaces(self) -> list[str]:
+        found = []
+        for name, path in self.own.items():
+            if not path.endswith((".h5", ".hdf5", ".parquet")):
+                found.append(f"spaces.{name}: must name a file .h5, .hdf5 or .parquet; got {path}")
+            elif not Path(path).is_file():
+                found.append(f"spaces.{name}: must name a file of embeddings; there is none at {path}")
+        return found
+
+    def _problems_of_comparison(self) -> list[str]:
         missing = [path for path in self.other_tables.values() if not Path(path).is_file()]
         if not missing:
             return []
         rule = f"must name a study that has been run here; of {self.config['compare_with']} there is no {missing[0]}"
         return [f"compare_with: {rule}. Run it first: make run STUDY=<its file>"]
+
+    @property
+    def heard(self) -> str | None:
+        """The folder of the audio whose sound may stand in the report; None where it may not, or is not there."""
+        dataset = self.config["dataset"]
+        if not self.is_synthetic and not (dataset["redistributable"] and self.keeps_audio):
+            return None
+        return self.audio_of(SimpleNamespace(dataset=self.dataset))
+
+    @property
+    def viewer_settings(self) -> dict[str, Any]:
+        """How the points of the viewer are laid out."""
+        return {key: value for key, value in self.config["viewer"].items() if key != "points"}
+
+    @property
+    def viewer_about(self) -> dict[str, Any]:
+        """What the viewer says beside its points."""
+        dataset = self.config["dataset"]
+        return {
+            "study": self.name,
+            "synthetic": self.is_synthetic,
+            "title": dataset["title"],
+            "licence": dataset["licence"],
+            "redistributable": self.heard is not None,
+            "tile_s": self.config["triplets"]["tile_s"],
+            "neighbours": self.config["viewer"]["neighbours"],
+        }
 
     @property
     def page(self) -> str:

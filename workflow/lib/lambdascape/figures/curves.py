@@ -41,7 +41,7 @@ KINDS = {
     "cross_entropy": Kind(
         "Cross-entropy by epoch of the published study's probe",
         "probe epoch",
-        "cross-entropy",
+        "cross-entropy (nats)",
         "classifier_loss",
     ),
 }

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
+from lambdascape.figures.sweep import Sweep, read_sweep, text
 from lambdascape.files import read_table
 
 NOTHING = "No scores of few sessions: the data have no labels, or the study leaves that probe out."
@@ -47,9 +47,10 @@ def few_shot_figure(sweep: Sweep, shots: pd.DataFrame) -> Figure:
         for setting in sweep.values
     ]
     references = clips.merge(sweep.references, on="run")
+    reference_colours = style.reference_colours(sweep.kinds)
     ends += [
-        _curve(axes, references[references["kind"] == kind], kind, words, style.REFERENCE_COLOURS[kind], False)
-        for kind, words in REFERENCES.items()
+        _curve(axes, references[references["kind"] == kind], kind, words, reference_colours[kind], False)
+        for kind, words in sweep.kinds.items()
         if (references["kind"] == kind).any()
     ]
     _frame(axes, clips)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep
+from lambdascape.figures.sweep import mapped_runs, read_sweep
 from lambdascape.measured import draw_tiles
 from lambdascape.splits import in_test_split
 from lambdascape.store import read_embeddings
@@ -55,18 +55,6 @@ def draw_maps(
             kept = sample(tiles, test_fold)
             spaces.append((words, embedding[kept], tiles.iloc[kept].reset_index(drop=True)))
     style.write(lambda: maps_figure(spaces), svg, png, synthetic)
-
-
-def mapped_runs(sweep: Sweep) -> list[tuple[str, str]]:
-    """Run and words of each panel: the first run of each value, then the first of each reference."""
-    panels = []
-    for setting in sweep.values:
-        first = sweep.trained[sweep.trained["setting"] == setting].sort_values("seed", kind="stable").iloc[0]
-        panels.append((str(first["run"]), sweep.label(setting) + (f"\n{first['arm']}" if first["arm"] else "")))
-    for kind, words in REFERENCES.items():
-        here = sweep.references[sweep.references["kind"] == kind].sort_values("seed", kind="stable")
-        panels += [(str(run), words) for run in here["run"][:1]]
-    return panels
 
 
 def sample(tiles: pd.DataFrame, test_fold: str) -> npt.NDArray[np.intp]:

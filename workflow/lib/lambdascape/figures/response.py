@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import t
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
+from lambdascape.figures.sweep import Sweep, read_sweep, text
 from lambdascape.files import read_table
 from lambdascape.sweep import arm_and_seed
 
@@ -30,7 +31,9 @@ class Look:
 
 
 LOOKS = {"tile": Look("D", "--", 3.2, 1.1, 0.45, 0.19, 0.19), "clip": Look("o", "-", 6.5, 1.8, 0.95, -0.05, 0.05)}
-SEED_SIZE = 3.2  # of the points of single runs
+SEED_SIZE = 3.6  # of the points of single runs
+CONFIDENCE = 0.95  # of the noise floor
+NOISE = "#aeb6bf"
 
 
 def draw_response(
@@ -57,7 +60,7 @@ def response_figure(sweep: Sweep, scores: pd.DataFrame, choice: pd.DataFrame) ->
     """The figure that `draw_response` writes.
 
     Labels of its marks: the line through the means `<unit>`, the runs `<unit>:<setting>`, the means of the arms
-    `mean:<arm>`, the ring around the chosen one `chosen`.
+    `mean:<arm>`, the ring around the chosen one `chosen`, the noise floor `noise`, the references by their kind.
     """
     rows = scores[(scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] == "macro_f1")]
     trained = rows.merge(sweep.trained, on="run")
@@ -73,7 +76,8 @@ def response_figure(sweep: Sweep, scores: pd.DataFrame, choice: pd.DataFrame) ->
         for unit in LOOKS
         if (trained["unit"] == unit).any()
     ]
-    ends += _references(axes, sweep, rows[rows["unit"] == "clip"])
+    ends += _noise(axes, trained[trained["unit"] == "clip"])
+    ends += _references(axes, sweep, rows[rows["unit"] == "clip"], step)
     _frame(axes, sweep, place, step)
     by = f", by {sweep.symbol}" if sweep.key else ""
     style.title(axes, f"What a probe scores on held-out sessions{by}", _detail(sweep))
@@ -122,17 +126,58 @@ def _mean(axes: Axes, row: pd.DataFrame, x: float, look: Look, shared: dict[str,
             axes.plot([x], [value], ls="", label="chosen", zorder=3.2, **ring)
 
 
-def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame) -> list[style.End]:
-    """A line with a band for each reference space that has scores; returns the ends for the labels."""
-    ends = []
-    for kind, words in REFERENCES.items():
+def noise_floor(rows: pd.DataFrame) -> tuple[float, float]:
+    """Where the means of the arms would lie if nothing but the seed told runs apart, in 95 % of the cases.
+
+    Their common mean ± t · s / √r for r seeds; s is the pooled spread over the seeds of an arm, as in an analysis of
+    means (Ott 1967).
+
+    Args:
+        rows: run and value of each trained run.
+
+    Returns:
+        Low and high end; NaN with fewer than two arms or seeds.
+    """
+    arms = rows.groupby(rows["run"].map(lambda run: arm_and_seed(run)[0]))["value"]
+    seeds, count = arms.size().min(), len(arms)
+    if count < 2 or seeds < 2:
+        return float("nan"), float("nan")
+    pooled = float(np.sqrt(arms.var(ddof=1).mean()))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, count * (seeds - 1))) * pooled / np.sqrt(seeds)
+    middle = float(arms.mean().mean())
+    return middle - half, middle + half
+
+
+def _noise(axes: Axes, rows: pd.DataFrame) -> list[style.End]:
+    """The noise floor as a band; returns its label's place."""
+    low, high = noise_floor(rows)
+    if np.isnan(low):
+        return []
+    axes.axhspan(low, high, color=NOISE, alpha=0.30, lw=0, zorder=0.6, label="noise")
+    return [style.End(axes.get_xlim()[1], high, "noise floor: seeds", NOISE, main=False)]
+
+
+def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame, step: float) -> list[style.End]:
+    """A line for each scored reference space, its interval at the right end; returns the ends for the labels."""
+    ends, right, colours = [], axes.get_xlim()[1], style.reference_colours(sweep.kinds)
+    for place, (kind, words) in enumerate(sweep.kinds.items()):
         here = rows.merge(sweep.references[sweep.references["kind"] == kind], on="run")
         if here.empty:
             continue
-        mean, colour = float(here["value"].mean()), style.REFERENCE_COLOURS[kind]
+        mean, colour = float(here["value"].mean()), colours[kind]
         axes.axhline(mean, color=colour, lw=1.5, ls=(0, (6, 2)), zorder=1.6, label=kind)
-        axes.axhspan(here["low"].min(), here["high"].max(), color=colour, alpha=0.10, lw=0, zorder=0.6)
-        ends.append(style.End(axes.get_xlim()[1], mean, words, colour))
+        bar = right - (0.04 + 0.05 * place) * step
+        axes.vlines(
+            bar,
+            here["low"].min(),
+            here["high"].max(),
+            color=colour,
+            lw=1.6,
+            alpha=0.75,
+            zorder=1.7,
+            label=f"interval:{kind}",
+        )
+        ends.append(style.End(right, mean, words, colour))
     return ends
 
 

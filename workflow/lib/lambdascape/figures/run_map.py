@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
+from lambdascape.figures.sweep import Sweep, read_sweep, text
 from lambdascape.files import read_table
 
-PARTS = {"all": "with the spaces without training", "trained": "the trained spaces alone"}
+PARTS = {"all": "with the reference spaces", "trained": "the trained spaces alone"}
 SEED_MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p", "h", "d")
 REFERENCE_MARKERS = {"untrained": "X", "mean_logmel": "P"}
+OWN_MARKER = "*"
 
 
 def draw_run_map(runs: str | Path, layout: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
@@ -57,10 +58,14 @@ def run_map_figure(sweep: Sweep, layout: pd.DataFrame) -> Figure:
 
 def _panel(axes: Axes, sweep: Sweep, places: pd.DataFrame) -> None:
     colours, markers = style.colours(sweep.values), _markers(sweep)
+    reference_colours = style.reference_colours(sweep.kinds)
     at = places.set_index("run")
     for _, row in sweep.references.iterrows():
         if row["run"] in at.index:
-            look = {"marker": REFERENCE_MARKERS[row["kind"]], "color": style.REFERENCE_COLOURS[row["kind"]]}
+            look = {
+                "marker": REFERENCE_MARKERS.get(row["kind"], OWN_MARKER),
+                "color": reference_colours[row["kind"]],
+            }
             _point(axes, at, str(row["run"]), look)
     for _, row in sweep.trained.iterrows():
         if row["run"] in at.index:
@@ -96,9 +101,9 @@ def _keys(sweep: Sweep) -> list[Line2D]:
     values = [key(sweep.label(value), colours[value], "o") for value in sweep.values]
     seeds = [key(f"seed {text(seed)}", style.QUIET, marker) for seed, marker in markers.items()]
     seeds = seeds if 1 < len(seeds) <= len(SEED_MARKERS) else []
-    kinds = [kind for kind in REFERENCES if (sweep.references["kind"] == kind).any()]
-    return (
-        values
-        + seeds
-        + [key(REFERENCES[kind], style.REFERENCE_COLOURS[kind], REFERENCE_MARKERS[kind]) for kind in kinds]
-    )
+    kinds = {kind: words for kind, words in sweep.kinds.items() if (sweep.references["kind"] == kind).any()}
+    of_reference = style.reference_colours(sweep.kinds)
+    references = [
+        key(words, of_reference[kind], REFERENCE_MARKERS.get(kind, OWN_MARKER)) for kind, words in kinds.items()
+    ]
+    return values + seeds + references

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep
+from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table
 from lambdascape.similarity.layout import PAIRS_TEXT, matrix
 from lambdascape.similarity.moves import DISTANCES
@@ -51,7 +51,7 @@ def ordered(sweep: Sweep) -> list[tuple[str, str]]:
     ]
     references = [
         (str(row["run"]), words)
-        for kind, words in REFERENCES.items()
+        for kind, words in sweep.kinds.items()
         for _, row in sweep.references[sweep.references["kind"] == kind].sort_values("seed").iterrows()
     ]
     return trained + references
@@ -73,7 +73,7 @@ def similarity_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
         _panel(axes, values, bar, len(spaces) <= MOST_NUMBERED)
         _groups(axes, [words for _, words in spaces], len(sweep.trained), axes is panels[0])
         axes.set_title(words, loc="left", fontsize=10.5, fontweight="bold", pad=6)
-    detail = "1: alike; outlined: the seed alone differs (noise floor); beyond the line: spaces without training (null)"
+    detail = "1: alike; outlined: the seed alone differs (noise floor); beyond the line: reference spaces (null)"
     style.title(panels[0], "How much alike the spaces are", detail, above=22)
     return figure
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lambdascape.figures import style
-from lambdascape.figures.sweep import REFERENCES, Sweep, read_sweep, text
+from lambdascape.figures.sweep import Sweep, read_sweep, text
 from lambdascape.files import read_table
 
 LOWEST = 1e-7  # share of the variance below which lies nothing but the rounding of float32
@@ -45,11 +45,10 @@ def spectra_figure(sweep: Sweep, spectra: pd.DataFrame) -> Figure:
     for value in reversed(sweep.values):
         runs = sweep.trained.loc[sweep.trained["setting"] == value, "run"]
         handles += _line(axes, shares[shares["run"].isin(runs)], colours[value], "-", text(value), sweep.label(value))
-    for kind, words in REFERENCES.items():
+    reference_colours = style.reference_colours(sweep.kinds)
+    for kind, words in sweep.kinds.items():
         runs = sweep.references.loc[sweep.references["kind"] == kind, "run"]
-        handles += _line(
-            axes, shares[shares["run"].isin(runs)], style.REFERENCE_COLOURS[kind], (0, (6, 2)), kind, words
-        )
+        handles += _line(axes, shares[shares["run"].isin(runs)], reference_colours[kind], (0, (6, 2)), kind, words)
     axes.set_yscale("log")
     axes.set_ylim(LOWEST, 1)
     powers = range(round(math.log10(LOWEST)), 1)

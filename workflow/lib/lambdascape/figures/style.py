@@ -1,7 +1,7 @@
 """How every figure looks: colours, type, labels that keep apart, and the writing of SVG and PNG."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from lambdascape.files import atomic_path
 
 INK, QUIET, FAINT = "#1f2328", "#59636e", "#d8dde3"
 REFERENCE_COLOURS = {"untrained": "#8c6d46", "mean_logmel": "#4f6d7a"}
+OWN_COLOURS = ("#1b7f5c", "#9a4f7b", "#5b6abf", "#7a7a2e")  # of the spaces that the user brings, in their order
 NO_LABELS = "No labels: the probes were left out."
 PNG_DPI = 160
 COLUMNS = 3  # panels beside each other
@@ -58,6 +59,12 @@ RC: Any = {
 
 styled = mpl.rc_context(RC)
 """Decorator of functions that build a figure."""
+
+
+def reference_colours(kinds: Iterable[str]) -> dict[str, str]:
+    """A colour for each kind of reference space, see `sweep.Sweep.kinds`; with more than there are they come again."""
+    own = [kind for kind in kinds if kind not in REFERENCE_COLOURS]
+    return REFERENCE_COLOURS | {kind: OWN_COLOURS[place % len(OWN_COLOURS)] for place, kind in enumerate(own)}
 
 
 def figure(width: float, height: float) -> Figure:

@@ -12,6 +12,7 @@ from lambdascape.hyperparameters import in_words, setting, symbol
 
 NOT_SWEPT = ("run", "kind", "seed")
 REFERENCES = {"untrained": "untrained network", "mean_logmel": "mean log-mel"}
+OWN = "own"  # kind in runs.tsv of the spaces that the user brings; each is a kind of reference for itself
 # Groups of layers, as layers.tsv names them.
 GROUPS = {"stem": "stem", **{f"stage{i}": f"stage {i}" for i in range(1, 5)}, "head": "embedding layer"}
 
@@ -26,7 +27,7 @@ class Sweep:
         others: further columns that vary.
         trained: one row per trained run: run, seed, setting (its value on the axis), arm (the values
             of `others` in words).
-        references: one row per reference space: run, kind, seed.
+        references: one row per reference space: run, kind (a key of `kinds`), seed.
     """
 
     key: str
@@ -42,6 +43,12 @@ class Sweep:
             return "the one setting of this study"
         name, unit = in_words(self.key)
         return f"{name} ({unit})" if unit else name
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Kinds of reference spaces, and what to call them: `REFERENCES`, then each space that the user brings."""
+        own = [str(kind) for kind in self.references["kind"] if str(kind).startswith(f"{OWN}:")]
+        return REFERENCES | {kind: f"own space {kind.partition(':')[2]}" for kind in own}
 
     @property
     def symbol(self) -> str:
@@ -102,8 +109,22 @@ def read_sweep(path: str | Path) -> Sweep:
         }
     )
     values = tuple(sorted(set(value), key=lambda v: (isinstance(v, str), v)))
-    references = runs.loc[runs["kind"].isin(list(REFERENCES)), ["run", "kind", "seed"]].reset_index(drop=True)
+    references = runs.loc[runs["kind"].isin([*REFERENCES, OWN]), ["run", "kind", "seed"]].reset_index(drop=True)
+    brought = references["kind"] == OWN
+    references.loc[brought, "kind"] = f"{OWN}:" + references.loc[brought, "run"]
     return Sweep(key, values, others, table, references)
+
+
+def mapped_runs(sweep: Sweep) -> list[tuple[str, str]]:
+    """Run and words of each panel: the first run of each value, then the first of each reference."""
+    panels = []
+    for value in sweep.values:
+        first = sweep.trained[sweep.trained["setting"] == value].sort_values("seed", kind="stable").iloc[0]
+        panels.append((str(first["run"]), sweep.label(value) + (f"\n{first['arm']}" if first["arm"] else "")))
+    for kind, words in sweep.kinds.items():
+        here = sweep.references[sweep.references["kind"] == kind].sort_values("seed", kind="stable")
+        panels += [(str(run), words) for run in here["run"][:1]]
+    return panels
 
 
 def _plain(column: "pd.Series[Any]") -> list[Any]:

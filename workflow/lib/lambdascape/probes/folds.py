@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+from lambdascape.errors import InputError
 from lambdascape.probes.logistic import choose_c, fit
 from lambdascape.probes.scoring import Sheet
 from lambdascape.splits import draw_validation, read_folds
 
 MEAN = "mean"
 UNITS = ("tile", "segment", "clip")
+# The tables name folds in the column in which other probes name these splits.
+TAKEN = (MEAN, "train", "validation", "test")
 
 
 def fit_folds(
@@ -30,9 +33,17 @@ def fit_folds(
         counts_path: table `scoring.COUNT_COLUMNS` of the same splits. Both header only without labels.
 
     Raises:
-        InputError: see `splits.read_labelled` and `splits.draw_validation`, for any fold.
+        InputError: a fold has the name of a split or of the mean; see also `splits.read_labelled` and
+            `splits.draw_validation`, for any fold.
     """
     spaces = read_folds(embeddings_path)
+    taken = [fold for fold in spaces if fold in TAKEN]
+    if taken:
+        raise InputError(
+            f"split.probe_folds: all must find folds with names of their own, not {', '.join(TAKEN)}, which name "
+            f"splits in its tables; got {taken[0]!r}. Name the fold otherwise in the data set, or write "
+            "probe_folds: held_out"
+        )
     sheet = Sheet(None, "folds", UNITS)
     for draw, (fold, space) in enumerate(spaces.items()):
         if space is not None:

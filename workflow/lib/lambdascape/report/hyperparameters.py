@@ -1,13 +1,14 @@
 """Table 1 as it was run: every hyperparameter of the config beside that of the published study."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from lambdascape.figures.sweep import Sweep
-from lambdascape.hyperparameters import COLUMNS, TABLE_1, TOLD_ELSEWHERE, Hyperparameter
-from lambdascape.report.tables import NOTHING, shown
+from lambdascape.hyperparameters import COLUMNS, PUBLISHED, TABLE_1, TOLD_ELSEWHERE, Hyperparameter
+from lambdascape.reasons import reason
+from lambdascape.report.tables import NOTHING, Table, shown
 from lambdascape.sweep import SWEPT_BLOCKS
 
 SAME, DIFFERENT = "same", "different"
@@ -36,8 +37,8 @@ def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[st
         sweep: what varies.
 
     Returns:
-        Group to rows with the keys name, value, published, compared. Keys of the config that Table 1 does not
-        know stand in a last group, so that none is left out.
+        Group to rows with the keys name, value, published, compared, and why: a reason where it is not the published
+        value. Keys of the config that Table 1 does not know stand in a last group, so that none is left out.
     """
     values = dict(_leaves({block: config[block] for block in BLOCKS if block in config}))
     swept = {_place(key, config): _values(runs, key) for key in (sweep.key, *sweep.others) if key}
@@ -53,6 +54,24 @@ def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[st
     if rest:
         groups["Further settings"] = [_row(Hyperparameter(key, key), value) for key, value in rest.items()]
     return groups
+
+
+def differences(groups: Mapping[str, Sequence[Row]]) -> Table | None:
+    """What is not as in the published study, and why; None where nothing is.
+
+    Args:
+        groups: what `table_1` returns.
+    """
+    rows = [
+        [row["name"], row["value"], row["published"], row["why"]]
+        for group in groups.values()
+        for row in group
+        if row["why"]
+    ]
+    if not rows:
+        return None
+    header = ["Hyperparameter", "This study", PUBLISHED, "Why, or what it does"]
+    return Table("What differs from the published study, and why", header, rows, words=len(header))
 
 
 def _place(column: str, config: dict[str, Any]) -> str:
@@ -80,13 +99,15 @@ def _row(one: Hyperparameter, value: Any) -> Row:
     published = NOTHING if one.published is None else shown(one.published) + unit
     if value is None and one.note:
         compared = SAME if _equal(one.note, one.published) else ""
-        return {"name": one.name, "value": one.note, "published": published, "compared": compared}
-    compared = SAME if _equal(value, one.published) else DIFFERENT
+        why = "" if compared or one.published is None else reason(one.key, value, one.published)
+        return {"name": one.name, "value": one.note, "published": published, "compared": compared, "why": why}
+    compared = "" if one.published is None else SAME if _equal(value, one.published) else DIFFERENT
     return {
         "name": one.name,
         "value": NOTHING if value is None else shown(value) + unit,
         "published": published,
-        "compared": "" if one.published is None else compared,
+        "compared": compared,
+        "why": reason(one.key, value, one.published) if compared == DIFFERENT else "",
     }
 
 

@@ -45,12 +45,14 @@ class Ledger:
     Attributes:
         source: who made them; empty where the claims file does not say.
         tally: how many have which verdict, in words.
+        counts: the same, verdict and count.
         entries: the claims.
         tested: whether any could be tested.
     """
 
     source: str
     tally: str
+    counts: list[tuple[str, int]]
     entries: list[Entry]
     tested: bool
 
@@ -62,9 +64,10 @@ def ledger(claims: pd.DataFrame) -> Ledger:
         claims: table of `claims.ledger.judge_claims`, read with the columns `TEXT` as text.
     """
     counts = claims["verdict"].value_counts()
-    tally = ", ".join(f"{counts[verdict]} {verdict}" for verdict in MARKS if verdict in counts)
+    found = [(verdict, int(counts[verdict])) for verdict in MARKS if verdict in counts]
+    tally = ", ".join(f"{count} {verdict}" for verdict, count in found)
     source = str(claims["source"].iloc[0]) if len(claims) else ""
-    return Ledger(source, tally, list(_entries(claims)), bool((~_untested(claims)).any()))
+    return Ledger(source, tally, found, list(_entries(claims)), bool((~_untested(claims)).any()))
 
 
 def _untested(claims: pd.DataFrame) -> "pd.Series[bool]":

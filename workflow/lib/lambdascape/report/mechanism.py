@@ -6,9 +6,10 @@ import pandas as pd
 
 from lambdascape.figures.sweep import GROUPS, Sweep
 from lambdascape.mechanism.rules import NOT_APPLICABLE, REFERENCE, RULES, UNDECIDED
-from lambdascape.report.tables import NOTHING, Table, number, spaces
+from lambdascape.report.tables import NOTHING, number, spaces
 
 ALL_RULES = [(rule.verdict, rule.name, rule.words) for rule in RULES]
+WORDS = {rule.name: rule.words for rule in RULES}
 
 
 def mechanism_sentence(sweep: Sweep, judged: pd.DataFrame) -> str:
@@ -41,53 +42,45 @@ def _labels(sweep: Sweep, runs: list[str]) -> list[str]:
     return [sweep.label(value) for value in sweep.values if value in settings]
 
 
-def mechanism_table(judged: pd.DataFrame) -> Table | None:
-    """The verdict on each run with what it rests on; None where λ does not vary."""
-    if (judged["verdict"] == NOT_APPLICABLE).all():
-        return None
-    return Table(
-        "How λ acted in each run",
-        [
-            "Run",
-            "Verdict",
-            "Rule",
-            "Variance/ε, lowest",
-            "Turn of a step",
-            "Length of weights",
-            "Effective learning rate",
-            "‖∇penalty‖ / ‖∇triplet‖, highest",
-            "Dead kernels, most",
-            "Held-out loss",
-            "Its change",
-            "Gap",
-            "Its change",
-        ],
-        [_row({str(key): value for key, value in row.items()}) for row in judged.to_dict("records")],
-        words=3,
-        note="Medians over the last quarter of the epochs, at least three, that the run and its reference have in "
-        "common; dead kernels after the last epoch. ×: over the reference’s, in the stage in which shorter weights "
-        "and a further turn have gone furthest together. Losses are means over all triplets; gap: held-out loss less "
-        "training loss; changes are shares of the reference’s held-out loss. Losses of one run move by chance: what "
-        "holds for one seed alone is no finding.",
-    )
+CARD_NOTE = (
+    "Medians over the last quarter of the epochs, at least three, that the run and its reference have in common; dead "
+    "kernels after the last epoch. ×: over the reference’s, in the stage in which shorter weights and a further turn "
+    "have gone furthest together. Losses are means over all triplets; gap: held-out loss less training loss; changes "
+    "are shares of the reference’s held-out loss. Losses of one run move by chance: what holds for one seed alone is "
+    "no finding."
+)
 
 
-def _row(row: dict[str, Any]) -> list[str]:
+def mechanism_cards(judged: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
+    """The card of each run, name and text: its verdict and what that rests on; none where λ does not vary.
+
+    Args:
+        judged: mechanism.tsv.
+    """
+    rows = [{str(key): value for key, value in row.items()} for row in judged.to_dict("records")]
+    return {str(row["run"]): _card(row) for row in rows if row["verdict"] != NOT_APPLICABLE}
+
+
+def _card(row: dict[str, Any]) -> list[tuple[str, str]]:
+    held_against = [("Held against", row["reference"])] if row["reference"] not in ("", row["run"]) else []
+    dead = _in_stage(row, "dead_kernels", "dead_stage") if row["dead_kernels"] > 0 else number(row["dead_kernels"], 2)
     return [
-        row["run"],
-        row["verdict"],
-        row["rule"],
-        _in_stage(row, "variance_over_epsilon", "variance_stage"),
-        _in_stage(row, "angular_update_ratio", "turned_stage", "×"),
-        _factor(row["weight_norm_ratio"]),
-        _factor(row["effective_learning_rate_ratio"]),
-        _in_stage(row, "gradient_ratio", "gradient_stage"),
-        _in_stage(row, "dead_kernels", "dead_stage") if row["dead_kernels"] > 0 else number(row["dead_kernels"], 2),
-        number(row["held_out_loss"]),
-        _share(row["held_out_change"]),
-        number(row["gap"]),
-        _share(row["gap_change"]),
+        ("How λ acted", f"{row['verdict']}: {WORDS[row['rule']]}"),
+        *held_against,
+        ("Variance/ε, lowest", _in_stage(row, "variance_over_epsilon", "variance_stage")),
+        ("Turn of a step", _in_stage(row, "angular_update_ratio", "turned_stage", "×")),
+        ("Length of weights", _factor(row["weight_norm_ratio"])),
+        ("Effective learning rate", _factor(row["effective_learning_rate_ratio"])),
+        ("‖∇penalty‖ / ‖∇triplet‖, highest", _in_stage(row, "gradient_ratio", "gradient_stage")),
+        ("Dead kernels, most", dead),
+        ("Held-out loss, all triplets", _changed(row["held_out_loss"], row["held_out_change"])),
+        ("Gap to the training loss", _changed(row["gap"], row["gap_change"])),
     ]
+
+
+def _changed(value: float, change: float) -> str:
+    words = number(value)
+    return words if pd.isna(change) else f"{words} ({_share(change)})"
 
 
 def _in_stage(row: dict[str, Any], measure: str, stage: str, before: str = "") -> str:

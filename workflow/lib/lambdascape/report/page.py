@@ -1,17 +1,13 @@
 """The report of a study: one HTML file that opens offline."""
 
-import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from docutils.core import publish_parts
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lambdascape.errors import InputError
 from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
 from lambdascape.hyperparameters import PROTOCOLS
@@ -23,14 +19,19 @@ from lambdascape.report import protocols as report_protocols
 from lambdascape.report import similarity as report_similarity
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
+from lambdascape.report.exports import COMMAND, list_exports
 from lambdascape.report.flagged import MARK, warnings_of
-from lambdascape.report.hyperparameters import table_1
+from lambdascape.report.hyperparameters import differences, table_1
 from lambdascape.report.leakage import Facts, checklist
 from lambdascape.report.ledger import TEXT, ledger
-from lambdascape.report.mechanism import ALL_RULES, mechanism_sentence, mechanism_table
-from lambdascape.report.verdict import Answer, answer
+from lambdascape.report.mechanism import ALL_RULES, CARD_NOTE, mechanism_sentence
+from lambdascape.report.next_steps import RULES, next_steps
+from lambdascape.report.pictures import TITLES, pictures
+from lambdascape.report.run_table import run_table
+from lambdascape.report.runs import read_every_run
+from lambdascape.report.verdict import answer
+from lambdascape.viewer.page import script_sources
 
-LARGEST_SVG = 1_500_000  # bytes; a larger drawing is shown as its PNG
 TEXT_COLUMNS = {
     "runs": ("run", "kind"),
     "training": ("run", "split", "measure"),
@@ -43,37 +44,6 @@ TEXT_COLUMNS = {
     "mechanism": MECHANISM_TEXT,
     "claims": TEXT,
 }
-TITLES = {  # of the figures that have a place in the template
-    "response": "What a probe scores on held-out sessions",
-    "selection": "Measures that need no label against the score",
-    "triplet_loss": "Triplet loss by epoch",
-    "dynamics": "What one training step does to each stage of the network, by epoch",
-    "mechanism": "How λ acted in each run: turn of a step and variance of each stage, and a verdict",
-    "probe_f1": "Macro-F1 of the published study's probe by epoch",
-    "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
-    "few_shot": "What a probe scores when few sessions are labelled",
-    "maps": "Maps of the spaces",
-    "confusion": "Confusion matrices",
-    "spectra": "Share of the variance along each principal direction",
-    "similarity": "How much alike every two spaces are",
-    "moves": "What moves a space: what varies, or the seed",
-    "run_map": "A map of all runs",
-    "protocols": "The ranking in this study and in the one that it is compared with",
-    "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
-    "tiles": "Log-mel frames of a few tiles of each class",
-}
-WIDE = ("protocols", "selection", "dynamics", "mechanism", "maps", "confusion", "similarity", "dataset", "tiles")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure of the report: name, address of the image, text in its place, caption, whether wide."""
-
-    name: str
-    source: str
-    alt: str
-    caption: Markup
-    wide: bool
 
 
 def write_report(
@@ -86,6 +56,8 @@ def write_report(
     tables: Mapping[str, str | Path],
     figures: Mapping[str, str | Path],
     captions: Mapping[str, str | Path],
+    viewer: str | Path | None,
+    exported: Sequence[str | Path],
     sources: Sequence[str | Path],
     benchmarks: Mapping[str, str | Path],
     receipts: str | Path,
@@ -96,14 +68,16 @@ def write_report(
 
     Args:
         output: the HTML file.
-        template: Jinja2 template of the page.
+        template: Jinja2 template of the page; its parts lie in the folder `page` beside it.
         study: name of the study.
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
-        tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, claims,
-            clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none; more may be.
-        figures: name to path of the SVG, its PNG beside it; names that are not in `TITLES` come behind the spaces.
+        tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, every_run,
+            claims, clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none; more may be.
+        figures: name to path of the SVG, its PNG beside it; names not in `pictures.TITLES` come behind the spaces.
         captions: name to path of the caption in reStructuredText, for every figure.
+        viewer: the maps to look at and to listen to, see `viewer.page.write_viewer`; None leaves them out.
+        exported: files for other tools, which the report links.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
         benchmarks: stage to the folder of its benchmark files, in the order of the stages.
         receipts: folder of the receipts of the study's jobs, for the leakage checklist.
@@ -117,9 +91,25 @@ def write_report(
     listed = {name: read_text_table(tables[name]) for name in ("clips", "rejected", "warnings", "unused_clips")}
     sweep = read_sweep(tables["runs"])
     found = answer(sweep, read["scores"], read["choice"], read["comparisons"], config["statistics"]["confidence"])
-    pictures = _pictures(figures, captions, found)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(Path(template).read_text(encoding="utf-8")).render(
+    shown = pictures(figures, captions, output, tables, found.numbers)
+    folder = Path(template).parent
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = _part(folder, "page.js")
+    piece = Path(viewer).read_text(encoding="utf-8") if viewer else ""
+    hyperparameters = table_1(config, read["runs"], sweep)
+    page = environment.get_template(Path(template).name).render(
+        style=Markup(_part(folder, "style.css") + _part(folder, "print.css")),
+        script=Markup(script),
+        policy=_policy(f"<script>\n{script}\n</script>{piece}"),
+        viewer=Markup(piece),
+        exports=list_exports(exported, output),
+        export_command=COMMAND,
         study=study,
         symbol=sweep.symbol,
         axis=sweep.axis,
@@ -129,8 +119,10 @@ def write_report(
         answer=found,
         flagged=warnings_of(read["training"]),
         mark=MARK,
-        pictures=pictures,
-        further=[name for name in pictures if name not in TITLES],
+        advice=next_steps(sweep, read, config["statistics"]["confidence"], config),
+        advice_rules=RULES,
+        pictures=shown,
+        further=[name for name in shown if name not in TITLES],
         ledger=ledger(read["claims"]),
         leakage=checklist(
             Facts(
@@ -141,7 +133,8 @@ def write_report(
                 Path(receipts),
             )
         ),
-        hyperparameters=table_1(config, read["runs"], sweep),
+        hyperparameters=hyperparameters,
+        differences=differences(hyperparameters),
         protocol=PROTOCOLS[config["protocol"]],
         **_protocols(tables.get("protocols", [])),
         dataset=config["dataset"],
@@ -149,13 +142,20 @@ def write_report(
         sources=report_sources.facts(config, checkout),
         digests=report_sources.digests(sources),
         times=report_sources.times(benchmarks),
+        rejects=report_sources.rejects(listed["clips"], listed["rejected"]),
+        citations=report_sources.citations(checkout),
         command=command,
         confidence=config["statistics"]["confidence"],
         resamples=config["statistics"]["resamples"],
+        run_table=run_table(sweep, read_every_run(tables["every_run"]), read["mechanism"]),
         **_comparisons(sweep, read, 1 - config["statistics"]["confidence"]),
         **_tables(sweep, read, listed, tables, config["split"]["test_fold"]),
     )
     write_text(page, output)
+
+
+def _part(folder: Path, name: str) -> str:
+    return (folder / "page" / name).read_text(encoding="utf-8")
 
 
 def _comparisons(sweep: Sweep, read: Mapping[str, pd.DataFrame], level: float) -> dict[str, Any]:
@@ -193,15 +193,14 @@ def _tables(
     chosen = report_comparisons.arm_labels(sweep).get(report_comparisons.chosen_arm(read["choice"]), "")
     return {
         "score_summary": report_tables.score_summary(sweep, scores, chosen),
-        "score_runs": report_tables.score_runs(sweep, scores, read["training"]),
         "class_scores": report_tables.class_scores(sweep, scores, clips, test_fold),
         "probe_summary": probe_tables.probe_summary(sweep, scores),
         "calibration_summary": probe_tables.calibration_summary(sweep, scores),
         "folds_summary": probe_tables.folds_summary(sweep, scores, test_fold),
         "training_summary": report_tables.training_summary(sweep, read["training"]),
         "mechanism_sentence": mechanism_sentence(sweep, read["mechanism"]),
-        "mechanism_table": mechanism_table(read["mechanism"]),
         "mechanism_rules": ALL_RULES,
+        "card_note": CARD_NOTE,
         "geometry_summary": report_tables.geometry_summary(sweep, read["geometry"]),
         "group_summaries": report_tables.group_summaries(sweep, read["geometry"]),
         "moved": report_similarity.moved(sweep, read["moves"]),
@@ -229,52 +228,7 @@ def _tables(
     }
 
 
-def _pictures(
-    figures: Mapping[str, str | Path], captions: Mapping[str, str | Path], found: Answer
-) -> dict[str, Picture]:
-    missing = sorted(set(figures) - set(captions))
-    if missing:
-        raise InputError(f"every figure needs a caption; {', '.join(missing)} has none")
-    return {
-        name: Picture(
-            name,
-            _inlined(Path(path)),
-            f"{TITLES.get(name, name)}. {found.numbers if name == 'response' else ''}".strip(),
-            caption_html(captions[name]),
-            name in WIDE,
-        )
-        for name, path in figures.items()
-    }
-
-
-def _inlined(svg: Path) -> str:
-    """A data address that holds the drawing; an image runs no script, whatever its labels say."""
-    if svg.stat().st_size <= LARGEST_SVG:
-        kind, content = "svg+xml", svg.read_bytes()
-    else:
-        kind, content = "png", svg.with_suffix(".png").read_bytes()
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def caption_html(path: str | Path) -> Markup:
-    """A caption in reStructuredText as a piece of HTML; it can include no file and no raw HTML.
-
-    Raises:
-        InputError: the text breaks the rules of reStructuredText.
-    """
-    settings = {
-        "file_insertion_enabled": False,
-        "raw_enabled": False,
-        "_disable_config": True,
-        "report_level": 2,
-        "halt_level": 2,
-        "warning_stream": False,
-        "traceback": True,
-        "doctitle_xform": False,
-        "smart_quotes": False,
-    }
-    try:
-        parts = publish_parts(Path(path).read_text(encoding="utf-8"), writer="html5", settings_overrides=settings)
-    except Exception as error:
-        raise InputError(f"{path}: must be reStructuredText; {error}") from None
-    return Markup(parts["body"])
+def _policy(scripts: str) -> str:
+    """What the page may load and run: these scripts, known by their digests, and nothing from anywhere else."""
+    own = " ".join(script_sources(scripts))
+    return f"default-src 'none'; img-src data:; media-src data: blob:; style-src 'unsafe-inline'; script-src {own}"

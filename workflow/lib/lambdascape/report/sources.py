@@ -1,4 +1,4 @@
-"""Where the results come from: machine, versions, digests and the time that each stage took."""
+"""Where the results come from: machine, versions, digests, the time that each stage took, and how to cite them."""
 
 import os
 import platform
@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
+from lambdascape.errors import InputError
 from lambdascape.files import file_digest
+from lambdascape.machine import processor
 from lambdascape.provenance import git_state, settings_digest, versions
-from lambdascape.report.tables import Table
+from lambdascape.receipts import FOLDER, read_receipt
+from lambdascape.report.tables import NOTHING, Table
+
+BENCHMARKS = "benchmarks"
+CITATION = "CITATION.cff"
 
 
 def facts(config: dict[str, Any], checkout: str | Path) -> list[tuple[str, str]]:
@@ -23,43 +30,101 @@ def facts(config: dict[str, Any], checkout: str | Path) -> list[tuple[str, str]]
     ]
 
 
-def processor() -> str:
-    """Name of this machine's processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def times(benchmarks: Mapping[str, str | Path]) -> Table:
-    """Jobs, time and memory of each stage, summed from Snakemake's benchmark files.
+    """Jobs, time, memory and device of each stage, summed from Snakemake's benchmark files.
 
     Args:
-        benchmarks: stage to the folder that holds the files of its jobs, at any depth; it may be missing.
+        benchmarks: stage to the folder that holds the files of its jobs, at any depth; it may be missing. The receipts
+            of these jobs, which know the device, lie at the same path under `receipts`.
     """
-    rows = []
+    rows, total = [], 0.0
     for stage, folder in benchmarks.items():
         files = sorted(Path(folder).rglob("*.tsv"))
         jobs = pd.concat([pd.read_csv(file, sep="\t") for file in files]) if files else pd.DataFrame()
-        seconds = pd.to_numeric(jobs["s"], errors="coerce") if "s" in jobs else pd.Series(dtype=float)
-        memory = pd.to_numeric(jobs["max_rss"], errors="coerce") if "max_rss" in jobs else pd.Series(dtype=float)
+        seconds, memory = (
+            pd.to_numeric(jobs[name], errors="coerce") if name in jobs else pd.Series(dtype=float)
+            for name in ("s", "max_rss")
+        )
+        total += float(seconds.sum())
         rows.append(
             [
                 stage,
+                ", ".join(_devices(files)) or NOTHING,
                 str(len(files)),
-                duration(float(seconds.sum())) if len(seconds) else "–",
-                f"{memory.max():,.0f} MB" if memory.notna().any() else "–",
+                duration(float(seconds.sum())) if len(seconds) else NOTHING,
+                f"{memory.max():,.0f} MB" if memory.notna().any() else NOTHING,
             ]
         )
+    if total:
+        rows.append(["all", "", str(sum(int(row[2]) for row in rows)), duration(total), ""])
     return Table(
-        "Time of each stage",
-        ["Stage", "Jobs", "Wall time, summed", "Largest job's memory"],
+        "Time and device of each stage",
+        ["Stage", "Device", "Jobs", "Wall time, summed", "Largest job's memory"],
         rows,
+        words=2,
         note="Jobs run beside each other, so the study took less than the sum. A stage that was not repeated "
-        "keeps the time of its last run.",
+        "keeps the time of its last run; of a training that was killed, the part after the last kill counts. "
+        "Device: the GPU that a network computed on, else the processor.",
     )
+
+
+def _devices(benchmarks: Sequence[Path]) -> list[str]:
+    """What the jobs with these benchmark files computed on, as far as their receipts tell."""
+    found = []
+    for path in benchmarks:
+        parts = [FOLDER if part == BENCHMARKS else part for part in path.parts]
+        try:
+            found.append(read_receipt(Path(*parts).with_suffix(".json")).device)
+        except InputError:  # temporary products have none
+            continue
+    return sorted({device for device in found if device})
+
+
+def rejects(clips: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """How many files were refused, by which rule, in a sentence.
+
+    Args:
+        clips: clips.tsv.
+        rejected: rejected.tsv.
+    """
+    if rejected.empty:
+        return f"none of {len(clips):,} clips"
+    rules = rejected["rule"].value_counts(sort=False)
+    counts = ", ".join(f"{rule} ({count:,})" for rule, count in rules.items())
+    share = len(rejected) / (len(clips) + len(rejected))
+    return f"{len(rejected):,} of {len(clips) + len(rejected):,} ({100 * share:.1f} %), by the rules: {counts}"
+
+
+def citations(checkout: str | Path) -> list[str]:
+    """How to cite the software, then what it rests on, from CITATION.cff; empty where that file is not there.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = Path(checkout) / CITATION
+    if not path.is_file():
+        return []
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return [_citation(work) for work in (read, *read.get("references", []))]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: must be in the Citation File Format, with authors and titles; {error!r}") from None
+
+
+def _citation(work: Mapping[str, Any]) -> str:
+    names = [
+        author.get("name") or ", ".join(author[key] for key in ("family-names", "given-names") if key in author)
+        for author in work["authors"]
+    ]
+    year = f" ({work['year']})" if "year" in work else ""
+    place = (work.get("institution") or work.get("conference") or {}).get("name", "")
+    rest = [
+        str(work["title"]),
+        f"version {work['version']}" if "version" in work else "",
+        str(work.get("collection-title", place)),
+        f"doi:{work['doi']}" if "doi" in work else "",
+    ]
+    return f"{'; '.join(names)}{year}. {'. '.join(part for part in rest if part)}."
 
 
 def duration(seconds: float) -> str:

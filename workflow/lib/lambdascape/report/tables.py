@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lambdascape.figures.sweep import REFERENCES, Sweep, text
-from lambdascape.report.flagged import MARK, flagged
+from lambdascape.figures.sweep import Sweep, text
 
 NOTHING = "–"
 MOST_ROWS = 50  # longer lists are cut; their files are named
@@ -107,7 +106,7 @@ def spaces(sweep: Sweep) -> list[tuple[str, list[str]]]:
     ]
     references = [
         (words, [str(run) for run in sweep.references.loc[sweep.references["kind"] == kind, "run"]])
-        for kind, words in REFERENCES.items()
+        for kind, words in sweep.kinds.items()
     ]
     return arms + [(words, runs) for words, runs in references if runs]
 
@@ -161,47 +160,6 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
         note="Seeds: lowest to highest. Ends: lowest to highest end of the seeds’ own bootstrap intervals over "
         "sessions; the interval of a mean stands under Comparisons. Validation: per clip, on training sessions kept "
         "apart to choose the probe's penalty. Bold: chosen on the validation sessions of all seeds.",
-    )
-
-
-def score_runs(sweep: Sweep, scores: pd.DataFrame, training: pd.DataFrame) -> Table:
-    """Everything that counts about each run, one row per run and reference space."""
-    rows, ill = [], {run for runs in flagged(training).values() for run in runs}
-    for run in [*sweep.trained["run"], *sweep.references["run"]]:
-        clip, tile = converged(scores, [run], "macro_f1"), converged(scores, [run], "macro_f1", "tile")
-        choice = pick(scores, [run], probe="converged", measure="c")
-        by_epoch = pick(scores, [run], probe="by_epoch", split="test", measure="macro_f1")
-        rows.append(
-            [
-                f"{run} {MARK}" if run in ill else str(run),
-                *(
-                    cell
-                    for part in (clip, tile)
-                    for cell in (number(part["value"].mean()), span(part["low"].min(), part["high"].max()))
-                ),
-                f"{choice['value'].iloc[0]:g}" if len(choice) else NOTHING,
-                number(by_epoch["value"].mean()),
-                number(_last(training, [run], "train", "triplet_loss")),
-                number(_last(training, [run], "test", "triplet_loss")),
-            ]
-        )
-    return Table(
-        "Every run",
-        [
-            "Run",
-            "Macro-F1 per clip",
-            "Interval",
-            "Macro-F1 per tile",
-            "Interval",
-            "C",
-            "By-epoch probe",
-            "Triplet loss, training",
-            "Triplet loss, held-out",
-        ],
-        rows,
-        note="C: the probe's inverse penalty, chosen on validation sessions. By-epoch probe: macro-F1 per "
-        "tile after its last epoch. Triplet loss after the last epoch."
-        + (f" {MARK}: something is wrong with the space, see the answer." if ill else ""),
     )
 
 

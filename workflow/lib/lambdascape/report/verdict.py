@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lambdascape.figures.sweep import REFERENCES, Sweep
+from lambdascape.figures.sweep import Sweep
 from lambdascape.report.comparisons import arm_labels, chosen_arm, listed, main_pairs, p_value, records
 from lambdascape.report.tables import NOTHING, converged, number, span
 from lambdascape.sweep import arm_and_seed
@@ -88,7 +88,7 @@ def _headline(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame, lev
         return "The study trains one setting, so it compares none."
     if choice["seeds"].iloc[0] < 2:
         return f"{_capital(name)} is chosen on validation sessions, but with one seed that may be chance."
-    below, above, level_with = _told_from(labels, comparisons, chosen, level)
+    below, above, level_with = told_from(labels, comparisons, chosen, level)
     if above:
         rest = listed(above)
         return f"{_capital(name)} is chosen on validation sessions, but scores below {rest} on held-out ones."
@@ -103,7 +103,7 @@ def _headline(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame, lev
     return f"{words} {listed(below)} on held-out ones, but {listed(level_with)} cannot be told from it."
 
 
-def _told_from(
+def told_from(
     labels: dict[str, str], comparisons: pd.DataFrame, chosen: str, level: float
 ) -> tuple[list[str], list[str], list[str]]:
     """Names of the arms that score below the chosen one, above it, and neither, after Holm's correction."""
@@ -168,7 +168,7 @@ def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame, choice: 
     """The runs of the best value against each reference space that was scored, by the interval of their mean."""
     low, high = choice.loc[choice["chosen"] == 1, ["test_low", "test_high"]].iloc[0]
     sentences = []
-    for kind, words in REFERENCES.items():
+    for kind, words in sweep.kinds.items():
         runs = sweep.references.loc[sweep.references["kind"] == kind, "run"]
         reference = converged(scores, runs, "macro_f1")
         if reference.empty:

@@ -1,0 +1,264 @@
+"""The viewer in a real browser: maps, marks, pictures and sound, by mouse and keyboard, light and dark, on a phone."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from lambdascape.files import read_table, write_table
+from lambdascape.viewer.page import write_viewer
+from lambdascape.viewer.points import TEXT
+
+from .conftest import Watched
+
+Watch = Callable[..., Watched]
+READY = "#viewer[data-ready]"
+# What the tests look at; the page itself keeps its state to itself.
+STATE = """() => ({
+  tile: document.getElementById("viewer-audio").dataset.tile,
+  source: (document.getElementById("viewer-audio").getAttribute("src") || "").slice(0, 22),
+  said: document.getElementById("viewer-said").textContent,
+  number: document.getElementById("viewer-tile").value,
+  ringed: [...document.querySelectorAll(".viewer-map")].map((map) => map.dataset.ringed),
+  clicked: [...document.querySelectorAll(".viewer-map")].map((map) => map.classList.contains("viewer-clicked")),
+})"""
+SOURCE = """([name, map]) => {
+  const data = Bokeh.documents[map].get_model_by_name(name).data;
+  return Object.fromEntries(Object.entries(data).map(([key, values]) => [key, Array.from(values)]));
+}"""
+
+
+@pytest.fixture(scope="session")
+def viewer_page(study_page: Path) -> Path:
+    """The viewer of the same study, as a page of its own."""
+    return study_page.parents[1] / "viewer" / "index.html"
+
+
+@pytest.fixture
+def opened(watch: Watch, viewer_page: Path) -> Callable[..., Watched]:
+    """Opens the viewer; at the end of the test it must have kept quiet and asked for nothing."""
+
+    def start(**settings: Any) -> Watched:
+        watched = watch(**settings)
+        watched.open(viewer_page)
+        watched.page.wait_for_selector(READY, timeout=30_000)
+        return watched
+
+    return start
+
+
+def quiet(watched: Watched) -> None:
+    assert watched.complaints == []
+    assert watched.requests == []
+
+
+def source(page: Any, name: str, index: int = 0) -> dict[str, list[Any]]:
+    return dict(page.evaluate(SOURCE, [name, index]))
+
+
+def place(page: Any, tile: int, index: int = 0) -> tuple[float, float]:
+    """Where a tile lies in the window."""
+    box = page.evaluate(
+        """([tile, map]) => {
+          document.getElementById(`viewer-plot-${map}`).scrollIntoView({ block: "center" });
+          const doc = Bokeh.documents[map], plot = doc.roots()[0], data = doc.get_model_by_name("points").data;
+          const frame = Bokeh.index.get_one(plot) ?? Bokeh.index[plot.id];
+          const canvas = document.getElementById(`viewer-plot-${map}`).getBoundingClientRect();
+          const inner = frame.frame.bbox, outer = frame.canvas_view.el.getBoundingClientRect();
+          const { x_range, y_range } = plot;
+          const across = (data.x[tile] - x_range.start) / (x_range.end - x_range.start);
+          const down = (y_range.end - data.y[tile]) / (y_range.end - y_range.start);
+          return [outer.left + inner.left + inner.width * across, outer.top + inner.top + inner.height * down];
+        }""",
+        [tile, index],
+    )
+    return box[0], box[1]
+
+
+def neighbours_of(viewer_page: Path, tile: int) -> list[str]:
+    """The neighbours of a tile on each map, as the tables say."""
+    table = read_table(viewer_page.parent / "neighbours.tsv", ("run",))
+    runs = read_table(viewer_page.parent / "coordinates.tsv", ("run", "view"))["run"].unique()
+    return [
+        " ".join(map(str, table[(table["run"] == run) & (table["point"] == tile)].sort_values("rank")["neighbour"]))
+        for run in runs
+    ]
+
+
+def test_a_click_plays_the_tile_and_marks_its_neighbours_on_every_map(
+    opened: Callable[..., Watched], viewer_page: Path
+) -> None:
+    watched = opened()
+    page = watched.page
+    page.evaluate("""() => { window.played = [];
+      const play = HTMLMediaElement.prototype.play;
+      HTMLMediaElement.prototype.play = function () { window.played.push(this.dataset.tile); return play.call(this); };
+      document.getElementById("viewer-audio").addEventListener("playing", () => { window.playing = true; }); }""")
+    data = source(page, "points", 1)
+    gaps = [
+        min((data["x"][i] - x) ** 2 + (data["y"][i] - y) ** 2 for i in range(len(data["x"])) if i != tile)
+        for tile, (x, y) in enumerate(zip(data["x"], data["y"], strict=True))
+    ]
+    heard = read_table(viewer_page.parent / "sound.tsv", ("mp3",))["point"].tolist()
+    tile = max(heard, key=lambda point: gaps[point])  # the one that no other hides
+    page.mouse.click(*place(page, tile, 1))
+    page.wait_for_function("() => window.playing === true", timeout=10_000)
+    state = page.evaluate(STATE)
+    assert state["number"] == state["tile"] == str(tile)
+    assert page.evaluate("() => window.played") == [str(tile)]
+    assert state["source"] == "data:audio/mpeg;base64"
+    assert state["ringed"] == neighbours_of(viewer_page, tile)
+    assert state["clicked"] == [index == 1 for index in range(len(state["clicked"]))]
+    for index, ringed in enumerate(state["ringed"]):
+        dots = source(page, "points", index)
+        marked = source(page, "ring", index)
+        tiles = [int(number) for number in ringed.split()]
+        assert marked["x"] == pytest.approx([dots["x"][other] for other in tiles])
+        assert source(page, "self", index)["y"] == pytest.approx([dots["y"][tile]])
+        here, there = set(tiles), set(map(int, state["ringed"][1].split()))
+        assert len(source(page, "cross", index)["x"]) == len(there - here)
+    page.wait_for_function("() => document.getElementById('viewer-audio').ended", timeout=10_000)
+    quiet(watched)
+
+
+def test_neighbours_play_by_keyboard_and_show_pictures(opened: Callable[..., Watched], viewer_page: Path) -> None:
+    watched = opened()
+    page = watched.page
+    page.focus("#viewer-tile")
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('viewer-audio').dataset.tile === '3'")
+    first = neighbours_of(viewer_page, 3)[0].split()[0]
+    page.focus("#viewer-near button")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"() => document.getElementById('viewer-audio').dataset.tile === '{first}'")
+    assert page.evaluate(STATE)["number"] == "3"
+    painted = """(selector) => [...document.querySelectorAll(selector)].every((canvas) => {
+      const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      return new Set(pixels).size > 8; })"""
+    page.wait_for_function(painted, arg="#viewer-picture, #viewer-near canvas")
+    points = read_table(viewer_page.parent / "points.tsv", TEXT)
+    assert points["clip"][3] in page.inner_text("#viewer-facts")
+    page.click('[data-step="1"]')
+    assert page.evaluate(STATE)["number"] == "4"
+    quiet(watched)
+
+
+def test_colours_and_views_switch(opened: Callable[..., Watched], viewer_page: Path) -> None:
+    watched = opened()
+    page = watched.page
+    before = source(page, "points")
+    classes = read_table(viewer_page.parent / "points.tsv", TEXT)["label"].nunique()
+    assert len(set(before["colour"])) == len(page.query_selector_all("#viewer-key button")) == classes
+    for column in ("session", "node", "split", "correct"):
+        page.select_option("#viewer-colour", column)
+        assert len(page.query_selector_all("#viewer-key button")) >= 2
+        assert source(page, "points")["x"] == before["x"]
+    assert page.inner_text("#viewer-key").split("\n")[:2] == ["right", "wrong"]
+    predictions = read_table(viewer_page.parent / "predictions.tsv", ("run", "predicted"))
+    points = read_table(viewer_page.parent / "points.tsv", TEXT)
+    first = predictions[predictions["run"] == predictions["run"].iloc[0]]
+    right = int((points["label"].iloc[first["point"]].to_numpy() == first["predicted"].to_numpy()).sum())
+    assert source(page, "points")["colour"].count("#0173b2") == right
+    page.select_option("#viewer-colour", "label")
+    page.click("#viewer-key button")
+    alone = source(page, "points")["alpha"]
+    assert len(set(alone)) == 2
+    page.click("#viewer-key button")
+    assert len(set(source(page, "points")["alpha"])) == 1
+    page.check('input[value="umap"]')
+    coordinates = read_table(viewer_page.parent / "coordinates.tsv", ("run", "view"))
+    run = coordinates["run"].iloc[0]
+    for view in ("umap", "pca"):
+        page.check(f'input[value="{view}"]')
+        expected = coordinates[(coordinates["run"] == run) & (coordinates["view"] == view)]
+        assert source(page, "points")["x"] == pytest.approx(expected["x"].tolist(), abs=1e-4)
+    quiet(watched)
+
+
+def test_marks_follow_light_and_dark(opened: Callable[..., Watched]) -> None:
+    watched = opened(color_scheme="dark")
+    ink = """() => Bokeh.documents[0].roots()[0].renderers.filter((drawn) => drawn.name === "ink").map(
+      ({ glyph }) => glyph.line_color.value ?? glyph.line_color)"""
+    assert set(watched.page.evaluate(ink)) == {"rgb(230, 233, 237)"}
+    watched.page.emulate_media(color_scheme="light")
+    watched.page.wait_for_function(f"() => ({ink})().every((colour) => colour === 'rgb(31, 35, 40)')")
+    quiet(watched)
+
+
+def test_on_a_phone_maps_stand_below_one_another_and_nothing_is_cut(opened: Callable[..., Watched]) -> None:
+    watched = opened(viewport={"width": 360, "height": 740}, has_touch=True)
+    page = watched.page
+    boxes = [part.bounding_box() for part in page.query_selector_all(".viewer-plot")]
+    assert len({round(box["x"]) for box in boxes}) == 1
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in boxes)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    page.touchscreen.tap(*place(page, 0))
+    page.wait_for_function("() => !document.getElementById('viewer-panel').hidden")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    quiet(watched)
+
+
+def test_without_sound_in_the_page_a_folder_is_played_from_the_start_of_the_tile(
+    watch: Watch, viewer_page: Path, tmp_path: Path
+) -> None:
+    folder = viewer_page.parent
+    points = read_table(folder / "points.tsv", TEXT)
+    write_table(pd.DataFrame(columns=["point", "mp3"]), tmp_path / "sound.tsv")
+    parts = Path(__file__).parents[2] / "workflow/report/viewer"
+    names = ("points", "coordinates", "neighbours", "predictions")
+    files = {name: folder / f"{name}.tsv" for name in names} | {
+        "runs": folder.parent / "runs.tsv",
+        "audit": folder.parent / "tables/audit.tsv",
+        "pictures": folder / "pictures.webp",
+        "attribution": folder / "attribution.txt",
+        "sound": tmp_path / "sound.tsv",
+        "template": parts / "viewer.html.j2",
+        "around": parts / "around.html.j2",
+        "style": parts / "style.css",
+        "script": parts / "viewer.js",
+    }
+    about = {
+        "study": "silent",
+        "title": "t",
+        "licence": "none",
+        "redistributable": False,
+        "tile_s": 0.3,
+        "neighbours": 5,
+    }
+    write_viewer(files, about, tmp_path / "viewer.html", tmp_path / "index.html")
+    tile = int((points["start_s"] > 0).idxmax())
+    audio = tmp_path / "set" / points["path"][tile]
+    audio.parent.mkdir(parents=True)
+    soundfile.write(audio, np.zeros(16000 * 12), 16000)
+    watched = watch()
+    page = watched.open(tmp_path / "index.html")
+    page.wait_for_selector(READY)
+    page.fill("#viewer-tile", str(tile))
+    page.press("#viewer-tile", "Enter")
+    assert "No sound here" in page.inner_text("#viewer-said")
+    assert page.is_visible("#viewer-silent")
+    page.set_input_files("#viewer-files", tmp_path / "set")
+    assert page.inner_text("#viewer-found").startswith("1 of ")
+    page.press("#viewer-tile", "Enter")
+    page.click('[data-step="-1"]')
+    page.click('[data-step="1"]')
+    page.wait_for_function("() => document.getElementById('viewer-said').textContent.startsWith('Playing')")
+    page.wait_for_function("() => document.getElementById('viewer-audio').paused")
+    stopped = page.evaluate("() => document.getElementById('viewer-audio').currentTime")
+    assert points["start_s"][tile] + 0.3 <= stopped <= points["start_s"][tile] + 1.0
+    assert not page.is_visible("#viewer-silent")
+    quiet(watched)
+
+
+def test_findings_of_the_audit_play(opened: Callable[..., Watched]) -> None:
+    watched = opened()
+    buttons = watched.page.query_selector_all("[data-tile]:not(audio)")
+    for button in buttons[:2]:
+        button.click()
+        assert watched.page.evaluate(STATE)["number"] == button.get_attribute("data-tile")
+    quiet(watched)

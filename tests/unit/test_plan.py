@@ -1,0 +1,337 @@
+"""The plan of a study counts what Snakemake would start, and says what it measured and what it only reckons."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from lambdascape.__main__ import main
+from lambdascape.errors import InputError
+from lambdascape.files import write_table
+from lambdascape.plan.bill import bill
+from lambdascape.plan.extent import Extent, extent_of, of_manifest, tiles_in
+from lambdascape.plan.jobs import Job, local_rules, read_dry_run
+from lambdascape.plan.measured import Estimate, History
+from lambdascape.plan.room import parameters, rooms
+from lambdascape.study import Study
+
+ROOT = Path(__file__).parents[2]
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+SHAPE = {"architecture": "resnet18", "width": 64, "conv_biases": False, "embedding_dim": 64}
+DRY_RUN = """\
+Building DAG of jobs...
+Job stats:
+job            count
+-----------  -------
+train_model        2
+list_clips         1
+all                1
+total              4
+
+
+[Wed Nov 25 16:42:01 2026]
+rule list_clips:
+    input: results/datasets/demo/audio
+    output: results/datasets/demo/clips.tsv
+    log: results/logs/datasets/demo/clips.log
+    jobid: 7
+    benchmark: results/benchmarks/datasets/demo/clips.tsv
+    wildcards: dataset=demo
+    threads: 4
+    resources: tmpdir=/tmp, mem_mb=2000, mem=2 GB, runtime=60, slurm_partition=cpu
+[Wed Nov 25 16:42:01 2026]
+rule train_model:
+    output: results/demo/models/l2~1_seed~1/history.tsv
+    jobid: 14
+    benchmark: results/benchmarks/demo/models/l2~1_seed~1.tsv
+    reason: Missing output files: results/demo/models/l2~1_seed~1/history.tsv
+    wildcards: study=demo, run=l2~1_seed~1
+    resources: tmpdir=/tmp, runtime=1440, gpu=1, mem_mb=4000, slurm_partition=gpu
+[Wed Nov 25 16:42:01 2026]
+rule train_model:
+    output: results/demo/models/l2~1_seed~2/history.tsv
+    jobid: 15
+    benchmark: results/benchmarks/demo/models/l2~1_seed~2.tsv
+    wildcards: study=demo, run=l2~1_seed~2
+    resources: tmpdir=/tmp, runtime=1440, gpu=1, mem_mb=<TBD>, cpus_per_task=8, slurm_partition=gpu
+[Wed Nov 25 16:42:01 2026]
+rule all:
+    input: results/demo/report/index.html
+    jobid: 0
+    resources: tmpdir=/tmp, mem_mb=1000
+Job stats:
+job            count
+total              4
+"""
+
+
+def test_the_jobs_of_a_dry_run_are_read_with_what_they_ask_for() -> None:
+    clips, first, second = read_dry_run(DRY_RUN, {"list_clips"})
+    benchmark = "results/benchmarks/datasets/demo/clips.tsv"
+    assert clips == Job("list_clips", True, {"dataset": "demo"}, benchmark, 4, 0, 2000.0, 60.0, "cpu")
+    wildcards = {"study": "demo", "run": "l2~1_seed~1"}
+    benchmark = "results/benchmarks/demo/models/l2~1_seed~1.tsv"
+    assert first == Job("train_model", False, wildcards, benchmark, 1, 1, 4000.0, 1440.0, "gpu")
+    assert (second.cores, second.mem_mb) == (8, None)
+
+
+def test_a_finished_study_leaves_no_job() -> None:
+    assert read_dry_run("Building DAG of jobs...\nNothing to be done (all requested files are present).\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "its last line is: nothing"),
+        ("Building DAG of jobs...\nMissingInputException in rule x\n\n", "its last line is: MissingInputException"),
+        (DRY_RUN.replace("rule list_clips:", "rule list clips"), "it counts 4, 3 can be read"),
+    ],
+)
+def test_what_is_no_whole_dry_run_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_dry_run(text)
+
+
+def test_local_rules_are_read_with_what_they_inherit() -> None:
+    rules = (
+        "# rule x:\nrule a:\n    input:\n        b=1,\n    localrule: True  # why\n\n\n"
+        "rule b:\n    threads: 2\n\n\nuse rule a as c with:\n    output:\n        d=2,\n"
+    )
+    assert local_rules([rules, "rule d:\n    threads: 1\n"]) == {"a", "c"}
+    assert "write_runs" in local_rules([(ROOT / "workflow/rules/tables.smk").read_text()])
+
+
+def test_the_published_network_has_the_known_number_of_weights() -> None:
+    head = (512 + 1) * 64
+    assert parameters(SHAPE).trained - head == 11_170_240
+    biased = parameters(SHAPE | {"conv_biases": True})
+    channels = 64 * 5 + 128 * 5 + 256 * 5 + 512 * 5  # of 20 convolutions: stem, 16 of blocks, 3 shortcuts
+    assert biased.trained - parameters(SHAPE).trained == channels
+    assert biased.all - biased.trained == 2 * channels  # moving mean and variance
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "resnet50"])
+def test_the_weights_are_those_of_the_network(architecture: str) -> None:
+    from lambdascape.network import build_embedder
+
+    settings = CONFIG["network"] | {"architecture": architecture, "width": 4, "embedding_dim": 5}
+    embedder = build_embedder(32, 16, settings, 1)
+    assert parameters(settings).all == embedder.count_params()
+    assert parameters(settings).trained == sum(weight.numpy().size for weight in embedder.trainable_variables)
+
+
+def manifest(path: Path, clips: list[tuple[float, str]]) -> Path:
+    rows = [(f"c{i}", "16000", str(int(16000 * seconds)), fold) for i, (seconds, fold) in enumerate(clips)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(pd.DataFrame(rows, columns=["clip", "rate", "frames", "fold"]), path)
+    return path
+
+
+def test_tiles_and_triplets_are_counted_in_the_manifest(tmp_path: Path) -> None:
+    path = manifest(
+        tmp_path / "clips.tsv", [(10.0, "fold1"), (10.0, "fold2"), (5.0, "fold2"), (4.9, "fold2"), (15.5, "a")]
+    )
+    assert of_manifest(path, 5.0, "fold1") == Extent(5, 45.4, 8, 5, f"the manifest {path}")
+    assert [tiles_in(seconds, 0.1) for seconds in (0.3, 0.31, 0.05)] == [3, 3, 0]
+
+
+def test_without_a_manifest_the_known_size_counts_and_an_unknown_one_does_not(tmp_path: Path) -> None:
+    published = yaml.safe_load((ROOT / "studies/regularisation_strict.yaml").read_text())
+    config = CONFIG | {"dataset": CONFIG["dataset"] | published["dataset"]}
+    extent = extent_of(config, tmp_path / "none.tsv", 5.0)
+    assert extent is not None
+    assert (extent.clips, extent.tiles, extent.triplets) == (72_984, 145_968, 109_928)
+    assert -(-extent.triplets // 128) == 859  # steps of an epoch of the published study
+    each = extent_of(config | {"dataset": config["dataset"] | {"channels": "each"}}, tmp_path / "none.tsv", 5.0)
+    assert each is not None
+    assert each.clips == 4 * extent.clips
+    unknown = config | {"dataset": config["dataset"] | {"adapter": "folder"}}
+    assert extent_of(unknown, tmp_path / "none.tsv", 5.0) is None
+    demo = extent_of(CONFIG, tmp_path / "none.tsv", 2.0)
+    assert demo is not None
+    assert (demo.clips, demo.seconds, demo.tiles) == (245, 2450.0, 1225)  # 7 × 5 sessions × 2 nodes × 3.5 clips of 10 s
+
+
+def test_the_disk_is_reckoned_from_the_recipe_and_the_audio() -> None:
+    study = Study(CONFIG, ".", [])
+    weights = parameters(CONFIG["network"])
+    found = {room.what: room.bytes for room in rooms(study, Extent(2, 100.0, 50, 40, "here"))}
+    assert found == {
+        "features": 100.0 * 50 * 40 * 2,
+        "their shards, for a while": 100.0 * 50 * 40 * 2,
+        "embeddings": 50 * (8 * (64 * 4 + 270) + (40 * 4 + 270)),  # 6 runs and 2 references of 64, 1 of 40 dimensions
+        "networks": 6 * 4 * weights.all,
+        "checkpoints": 6 * 4 * (weights.all + 2 * weights.trained),
+    }
+    unknown = {room.what: room.bytes for room in rooms(study, None)}
+    assert (unknown["features"], unknown["embeddings"]) == (None, None)
+    assert unknown["networks"] == found["networks"]
+
+
+def test_what_is_downloaded_counts_with_what_it_unpacks_to(tmp_path: Path) -> None:
+    dataset = CONFIG["dataset"] | {"adapter": "dcase2018_task5", "download": True}
+    kept = next(iter(rooms(Study(CONFIG | {"dataset": dataset}, ".", []), None)))
+    assert kept.bytes == pytest.approx(45.8e9 * 3.1, rel=0.01)
+    drained = next(iter(rooms(Study(CONFIG | {"dataset": dataset | {"keep_audio": False}}, ".", []), None)))
+    assert drained.bytes is not None
+    assert drained.bytes < kept.bytes / 5
+
+
+SECONDS = (9.0, 4.0, 6.0, 5.0)  # of the epochs: 5 in the middle once the first one, which compiles, is left out
+
+
+def past(
+    root: Path, name: str = "small", device: str = "cpu", network: dict[str, Any] | None = None, recipe: str = ""
+) -> None:
+    """A finished study of one run on 20 clips of two tiles, 10 of them for training: 20 triplets an epoch."""
+    study, run = Study(CONFIG, ".", []), "l2~1_seed~1"
+    clips = manifest(root / f"datasets/{name}/clips.tsv", [(4.0, f"fold{i % 2 + 1}") for i in range(20)])
+    settings = {block: dict(study.runs[run][block]) for block in ("triplets", "network", "training")}
+    settings["network"] |= network or {}
+    features = f"results/features/{name}/{recipe or study.recipe}/features.h5"
+    receipt = {
+        "params": {"settings": settings, "test_fold": "fold1"},
+        "inputs": {f"results/{clips.relative_to(root)}": "", features: ""},
+        "outputs": {},
+    }
+    place = root / f"receipts/{name}/models/{run}.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(receipt))
+    rows = [(i + 1, split, device, s) for i, s in enumerate(SECONDS) for split in ("train", "test")]
+    history = root / f"{name}/models/{run}/history.tsv"
+    write_table(pd.DataFrame(rows, columns=["epoch", "split", "device", "seconds"]), history)
+    for stage, seconds in (("models", 30.0), ("embeddings", 8.0)):
+        benchmark(root / f"benchmarks/{name}/{stage}/{run}.tsv", seconds)
+
+
+def benchmark(path: Path, seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t100\n")
+
+
+def job(rule: str, run: str, stage: str) -> Job:
+    wildcards = {"study": "demo", "run": run}
+    return Job(rule, False, wildcards, f"results/benchmarks/demo/{stage}/{run}.tsv", 1, 1, 4000.0, 1440.0, "gpu")
+
+
+TRAININGS = [job("train_model", run, "models") for run in Study(CONFIG, ".", []).runs]
+LARGE = Extent(2000, 8000.0, 4000, 2000, "here")  # 100 times the triplets of an epoch, 100 times the tiles
+
+
+def test_a_training_is_estimated_from_the_epochs_of_one_like_it(tmp_path: Path) -> None:
+    past(tmp_path)
+    found = History(tmp_path).estimates(Study(CONFIG, ".", []), TRAININGS, LARGE)
+    # 6 runs × (8 epochs × 5 s × 100 + 30 s of the whole job less its 4 epochs of 5 s)
+    assert found["train_model"].seconds == pytest.approx(6 * (8 * 5.0 * 100 + 10.0))
+    assert found["train_model"].measured == 1
+    assert "cpu, which may say little of a GPU" in found["train_model"].words
+    assert "scaled by triplets of an epoch and by epochs" in found["train_model"].words
+
+
+def test_where_a_card_was_measured_the_processor_has_no_say(tmp_path: Path) -> None:
+    past(tmp_path)
+    past(tmp_path, "other", "Card A")
+    for path in tmp_path.glob("other/models/*/history.tsv"):
+        path.write_text(path.read_text().replace("\t5.0", "\t0.5").replace("\t4.0", "\t0.5").replace("\t6.0", "\t0.5"))
+    found = History(tmp_path).estimates(Study(CONFIG, ".", []), TRAININGS[:1], LARGE)["train_model"]
+    assert found.seconds == pytest.approx(8 * 0.5 * 100 + 28.0)
+    assert "measured on Card A;" in found.words
+
+
+@pytest.mark.parametrize("other", [{"network": {"width": 16}}, {"recipe": "logmel64-00000000"}])
+def test_another_network_or_other_features_are_no_measure(tmp_path: Path, other: dict[str, Any]) -> None:
+    past(tmp_path, **other)
+    jobs = [*TRAININGS, job("embed_trained", "l2~1_seed~1", "embeddings")]
+    assert History(tmp_path).estimates(Study(CONFIG, ".", []), jobs, LARGE) == {}
+
+
+def test_other_settings_of_lambda_seed_or_schedule_are_a_measure(tmp_path: Path) -> None:
+    past(tmp_path, network={"l2": 0.5, "dropout": 0.9})
+    assert "train_model" in History(tmp_path).estimates(Study(CONFIG, ".", []), TRAININGS, LARGE)
+    assert History(tmp_path).estimates(Study(CONFIG, ".", []), TRAININGS, None) == {}
+
+
+def test_other_jobs_are_scaled_by_what_their_time_grows_with(tmp_path: Path) -> None:
+    past(tmp_path)
+    benchmark(tmp_path / "benchmarks/small/embeddings/untrained_seed~1.tsv", 800.0)
+    benchmark(tmp_path / "benchmarks/small/tables/choice.tsv", 3.0)
+    benchmark(tmp_path / "benchmarks/datasets/small/clips.tsv", 2.0)
+    embed = [job("embed_trained", run, "embeddings") for run in Study(CONFIG, ".", []).runs]
+    choose = Job(
+        "choose_arm", False, {"study": "demo"}, "results/benchmarks/demo/tables/choice.tsv", 1, 0, 1.0, 1.0, ""
+    )
+    clips = "results/benchmarks/datasets/demo/clips.tsv"
+    jobs = [*embed, choose, Job("list_clips", False, {"dataset": "demo"}, clips, 1, 0, 1.0, 1.0, "")]
+    found = History(tmp_path).estimates(Study(CONFIG, ".", []), jobs, LARGE)
+    assert found["embed_trained"].seconds == pytest.approx(
+        6 * 8.0 * 100
+    )  # the untrained one's 800 s are another rule's
+    assert found["choose_arm"] == Estimate(3.0, 1, "not scaled")
+    assert found["list_clips"].seconds == pytest.approx(2.0 * 8000 / 80)
+    small = Extent(1, 1.0, 1, 1, "here")
+    assert History(tmp_path).estimates(Study(CONFIG, ".", []), embed, small)["embed_trained"].seconds == 6 * 8.0
+
+
+def test_damaged_receipts_and_benchmarks_are_left_out(tmp_path: Path) -> None:
+    past(tmp_path)
+    for path in [*tmp_path.glob("receipts/*/models/*.json"), *tmp_path.glob("benchmarks/*/*/*.tsv")]:
+        path.write_text("{")
+    jobs = [*TRAININGS, job("embed_trained", "l2~1_seed~1", "embeddings")]
+    assert History(tmp_path).estimates(Study(CONFIG, ".", []), jobs, LARGE) == {}
+
+
+def test_the_bill_adds_up_cards_cores_and_what_is_estimated() -> None:
+    jobs = read_dry_run(DRY_RUN, ())
+    lines = list(bill("Study x", jobs, {"train_model": Estimate(7200.0, 3, "measured")}, LARGE, []))
+    text = "\n".join(lines)
+    assert lines[0] == "Study x"
+    assert "GPU-hours  48.0    upper limit of 2 jobs; estimated 2.00" in text
+    # cores × limit: 4 × 1 h, 1 × 24 h, 8 × 24 h; estimated: two jobs of 1 h, of 4.5 cores in the mean
+    assert "CPU-hours  220.0   upper limit of 3 jobs; estimated 9.00, 1 jobs left out of which nothing is known" in text
+    assert "memory     4.0 GB  what the largest job asks for (train_model)" in text
+    row = next(line.split() for line in lines if line.startswith("train_model"))
+    assert " ".join(row) == "train_model 2 partition gpu, 1 GPU 8 4.0 GB 24.0 h 48.0 h 1.0 h 2.0 h"
+    assert "3 measured jobs" in text
+
+
+def test_local_jobs_are_not_in_the_queue_and_missing_limits_are_told() -> None:
+    text = "\n".join(bill("x", read_dry_run(DRY_RUN, {"list_clips", "train_model"}), {}, None, []))
+    assert "jobs       3       0 in the queue, 3 beside Snakemake" in text
+    assert "audio: not known yet" in text
+    assert "no job like these was measured" in text
+    text = "\n".join(bill("x", read_dry_run(DRY_RUN.replace("runtime=60, ", "")), {}, None, []))
+    assert "upper limit of 2 jobs; 1 have no limit" in text
+    assert "No job is left" in "\n".join(bill("x", [], {}, None, []))
+
+
+def test_the_command_plans_from_a_saved_dry_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dry.txt").write_text(DRY_RUN)
+    study = tmp_path / "study.yaml"
+    study.write_text("study: mine\nsweep: {seeds: [1, 2, 3], axes: {l2: [1.0, 0.5]}}\n")
+    words = ["plan", "--study", str(ROOT / "config.yaml"), "study.yaml", "--jobs", "dry.txt"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "Study mine: 6 networks, 10 spaces; what is made already is left out; no profile of a cluster"
+    )
+    assert main([*words[:-1], "none.txt"]) == 1
+    assert "error: --jobs: must be a readable text" in capsys.readouterr().err
+    study.write_text("study: mine\nsweep: {axes: {l2: [0.5, 0.25]}}\n")
+    assert main(words) == 1
+    assert "error: the jobs must be those of study mine; l2~1_seed~1 is none of its runs" in capsys.readouterr().err
+
+
+def test_a_dry_run_that_fails_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)  # there is no Snakefile here
+    assert main(["plan", "--study", str(ROOT / "config.yaml")]) == 1
+    said = capsys.readouterr().err
+    assert "error: Snakemake's dry run must end well" in said
+    assert "Snakefile" in said

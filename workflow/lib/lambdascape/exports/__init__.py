@@ -1,0 +1,1 @@
+"""What a study hands to other tools: tables of embeddings, projector files, trained embedders and their cards."""

@@ -1,0 +1,16 @@
+"""The names of what a study makes: its stages, tables and figures, and the parts of its page."""
+
+STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures", "viewer")
+TABLES = (
+    *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
+    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims", "audit"),
+)
+FIGURES = (
+    *("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot"),
+    *("maps", "confusion", "spectra", "similarity", "moves", "run_map", "dataset", "tiles"),
+)
+# Beside the template of the report, in its folder `page`.
+PAGE_PARTS = (
+    *("macros.html.j2", "answer.html.j2", "claims.html.j2", "scores.html.j2", "runs.html.j2", "training.html.j2"),
+    *("spaces.html.j2", "exports.html.j2", "method.html.j2", "words.html.j2", "style.css", "print.css", "page.js"),
+)

@@ -1,0 +1,14 @@
+"""Draw the log-mel picture of every point."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
+    from lambdascape.viewer.pictures import draw_pictures
+
+    draw_pictures(
+        snakemake.input.points,
+        snakemake.input.features,
+        snakemake.input.clips,
+        snakemake.params.tile_s,
+        snakemake.output.sheet,
+    )

@@ -1,0 +1,17 @@
+"""Write the network of one run as a file that Keras alone can load."""
+
+from lambdascape.devices import network_job
+
+with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
+    from lambdascape.exports.model import export_model
+    from lambdascape.files import write_digest
+
+    export_model(
+        snakemake.input.weights,
+        snakemake.input.features,
+        snakemake.params.settings,
+        snakemake.params.seed,
+        snakemake.params.facts,
+        snakemake.output.model,
+    )
+    write_digest(snakemake.output.model, snakemake.output.digest)

@@ -1,0 +1,14 @@
+"""Write the embeddings of all spaces as one table."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
+    from lambdascape.exports.table import export_table
+
+    export_table(
+        snakemake.params.spaces,
+        snakemake.input.embeddings,
+        snakemake.input.runs,
+        snakemake.params.test_fold,
+        snakemake.output.table,
+    )

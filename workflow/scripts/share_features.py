@@ -1,0 +1,14 @@
+"""Put the features into the store that users share."""
+
+from lambdascape.jobs import job
+
+with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
+    from lambdascape.sharing import share
+
+    share(
+        snakemake.input.features,
+        snakemake.input.clips,
+        snakemake.params.settings,
+        snakemake.params.shared,
+        snakemake.output.shared,
+    )
