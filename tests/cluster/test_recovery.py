@@ -101,15 +101,22 @@ def test_a_killed_head_is_recovered_from_and_started_again(
         of_first = of_run(slurm.jobs(), heads[0])
         assert not [job for job in of_first if job["JobState"] in ("RUNNING", "PENDING")]
 
-        # Now the same command goes on, though SLURM does not answer at first; a second one beside it is refused.
-        programs = deaf_squeue(tmp_path / "programs")
-        heads.append(Head(checkout, "models", path=str(programs)))
-        wait_until(lambda: "SLURM run ID" in heads[2].said or heads[2].process.poll() is not None, "the next head", 120)
-        heads.append(Head(checkout, "models"))
-        assert heads[3].ended(60) != 0
-        assert re.search(rf"One launch at a time: here runs process {heads[2].process.pid} on \S+", heads[3].said)
-        assert heads[2].ended() == 0, heads[2].said[-6000:]
-        assert int((programs / "squeue.asked").read_text()) == LOST_ANSWERS
+        if wait:  # then everything is there, and known to be whole
+            heads.append(Head(checkout, "models"))
+            assert heads[2].ended() == 0, heads[2].said[-6000:]
+            assert "Nothing to be done" in heads[2].said
+        else:
+            # Now the same command goes on, though SLURM does not answer at first; a second one beside it is refused.
+            programs = deaf_squeue(tmp_path / "programs")
+            heads.append(Head(checkout, "models", path=str(programs)))
+            wait_until(
+                lambda: "SLURM run ID" in heads[2].said or heads[2].process.poll() is not None, "the next head", 120
+            )
+            heads.append(Head(checkout, "models"))
+            assert heads[3].ended(60) != 0
+            assert re.search(rf"One launch at a time: here runs process {heads[2].process.pid} on \S+", heads[3].said)
+            assert heads[2].ended() == 0, heads[2].said[-6000:]
+            assert int((programs / "squeue.asked").read_text()) == LOST_ANSWERS
     finally:
         for head in heads:
             head.kill()
