@@ -34,8 +34,8 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 # A profile says itself how much runs at once; on a cluster the cores of the login node are no limit.
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
-.PHONY: help run dryrun report verify doctor recover cluster-plan test faults lint format lock env dev-env clean-env bench-features bench-scale \
-  bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity bench-start
+.PHONY: help run dryrun report verify doctor recover cluster-plan test faults lint format lock env dev-env clean-env bench-features \
+  bench-scale bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity bench-start
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -26,6 +26,7 @@ NODES = ("n1", "n2")
 GPUS = 4
 # The plugin hides SLURM_CONF from the jobs' inner srun, which then looks here.
 FOLDER = Path("/etc/slurm")
+FILES = (FOLDER / "slurm.conf", FOLDER / "gres.conf")
 MARK = "# Written by lambdascape's tests/cluster/slurm.py, which removes it again."
 # Partitions are not named as in profiles/slurm, so that a test has to do what a site does.
 CONFIG = """\
@@ -53,12 +54,9 @@ SwitchType=switch/none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=2
 JobAcctGatherParams=UsePss,OverMemoryKill
-# No database of jobs: the controller itself remembers finished ones, far longer than the plugin's pauses, and writes a
-# line about each that ends.
+# No database of jobs: the controller itself remembers finished ones, far longer than the plugin's pauses.
 AccountingStorageType=accounting_storage/none
 MinJobAge=7200
-JobCompType=jobcomp/filetxt
-JobCompLoc={state}/completed.txt
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 # Nodes may claim more than this machine has.
@@ -93,10 +91,8 @@ def why_not() -> str:
         return f"needs slurm-wlm and munge, which have {', '.join(missing)} (apt-get install slurm-wlm munge)"
     if os.getuid():
         return "needs root, for /etc/slurm/slurm.conf and the nodes"
-    config = FOLDER / "slurm.conf"
-    if config.exists() and MARK not in config.read_text():
-        return f"{config} is another cluster's and stays as it is"
-    return ""
+    foreign = [str(path) for path in FILES if path.exists() and MARK not in path.read_text()]
+    return f"{' and '.join(foreign)} is another cluster's and stays as it is" if foreign else ""
 
 
 def search_path() -> str:
@@ -186,7 +182,7 @@ class Slurm:
         self.state.chmod(0o755)
         self._configure()
         self._start_munge()
-        self._start("slurmctld")
+        run("slurmctld")
         self._wait(lambda: "UP" in run("scontrol", "ping", check=False), "the controller to answer", "slurmctld.log")
         for node in NODES:
             self.start_node(node)
@@ -200,21 +196,22 @@ class Slurm:
             if numbers:
                 run("scancel", *numbers, check=False)
                 ended = ["squeue", "-h", "-o", "%A", "-t", "R,S,CG,CF"]
-                wait_until(lambda: not run(*ended, check=False).strip(), "cancelled jobs to end", 30)
+                with suppress(TimeoutError):
+                    wait_until(lambda: not run(*ended, check=False).strip(), "cancelled jobs to end", 30)
         for node in NODES:
             self._end(f"slurmd.{node}.pid", "slurmd")
         self._end("slurmctld.pid", "slurmctld")
         self._end("munge/pid", "munged")
-        for name in ("slurm.conf", "gres.conf"):
-            path = FOLDER / name
+        for path in FILES:
             if path.exists() and MARK in path.read_text():
                 path.unlink()
         shutil.rmtree(self.state)
 
     def start_node(self, node: str) -> None:
-        """Start a node, also one that crashed, and wait until it takes jobs."""
+        """Start a node, also one that crashed, unless it runs; and wait until it takes jobs."""
         (self.state / f"spool.{node}").mkdir(exist_ok=True)
-        self._start("slurmd", "-N", node)
+        if not self._pid(f"slurmd.{node}.pid", "slurmd"):
+            run("slurmd", "-N", node)
         usable = ("idle", "mixed", "allocated", "completing")
         state = ["sinfo", "-h", "-N", "-n", node, "-o", "%T"]
         log = f"slurmd.{node}.log"
@@ -243,13 +240,8 @@ class Slurm:
     def jobs(self) -> list[dict[str, str]]:
         """What the controller knows of every job since `up`: the fields of `scontrol show job -d`, oldest first."""
         records = run("scontrol", "show", "job", "-d", "-o", check=False).splitlines()
-        found = [dict(re.findall(r"(\w+(?:\\/\w+)?)=(\S*)", record)) for record in records if "JobId=" in record]
+        found = [dict(re.findall(r"(\w+)=(\S*)", record)) for record in records if "JobId=" in record]
         return sorted(found, key=lambda job: int(job["JobId"]))
-
-    def completed(self) -> str:
-        """The lines that the controller wrote as jobs ended."""
-        path = self.state / "completed.txt"
-        return path.read_text() if path.exists() else ""
 
     def _configure(self) -> None:
         with ExitStack() as stack:
@@ -268,10 +260,9 @@ class Slurm:
         for card in cards:
             card.symlink_to("/dev/null")
         FOLDER.mkdir(exist_ok=True)
-        (FOLDER / "slurm.conf").write_text(text)
-        (FOLDER / "gres.conf").write_text(
-            f"{MARK}\nAutoDetect=off\nNodeName={names} Name=gpu File={cards[0].parent}/card[0-{GPUS - 1}]\n"
-        )
+        cards_of_nodes = f"NodeName={names} Name=gpu File={cards[0].parent}/card[0-{GPUS - 1}]"
+        for path, lines_of in zip(FILES, (text, f"{MARK}\nAutoDetect=off\n{cards_of_nodes}\n"), strict=True):
+            path.write_text(lines_of)
 
     def _start_munge(self) -> None:
         folder = self.state / "munge"
@@ -283,9 +274,6 @@ class Slurm:
         options = [f"--{name}{'' if name == 'socket' else '-file'}={folder / name}" for name in names]
         run("runuser", "-u", "munge", "--", "munged", *options)
         wait_until(lambda: (folder / "socket").exists(), "munge to listen", 10)
-
-    def _start(self, *command: str) -> None:
-        run(*command)
 
     def _wait(self, condition: Callable[[], object], what: str, log: str) -> None:
         try:

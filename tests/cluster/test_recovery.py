@@ -101,15 +101,22 @@ def test_a_killed_head_is_recovered_from_and_started_again(
         of_first = of_run(slurm.jobs(), heads[0])
         assert not [job for job in of_first if job["JobState"] in ("RUNNING", "PENDING")]
 
-        # Now the same command goes on, though SLURM does not answer at first; a second one beside it is refused.
-        programs = deaf_squeue(tmp_path / "programs")
-        heads.append(Head(checkout, "models", path=str(programs)))
-        wait_until(lambda: "SLURM run ID" in heads[2].said or heads[2].process.poll() is not None, "the next head", 120)
-        heads.append(Head(checkout, "models"))
-        assert heads[3].ended(60) != 0
-        assert re.search(rf"One launch at a time: here runs process {heads[2].process.pid} on \S+", heads[3].said)
-        assert heads[2].ended() == 0, heads[2].said[-6000:]
-        assert int((programs / "squeue.asked").read_text()) == LOST_ANSWERS
+        if wait:  # then everything is there, and known to be whole
+            heads.append(Head(checkout, "models"))
+            assert heads[2].ended() == 0, heads[2].said[-6000:]
+            assert "Nothing to be done" in heads[2].said
+        else:
+            # Now the same command goes on, though SLURM does not answer at first; a second one beside it is refused.
+            programs = deaf_squeue(tmp_path / "programs")
+            heads.append(Head(checkout, "models", path=str(programs)))
+            wait_until(
+                lambda: "SLURM run ID" in heads[2].said or heads[2].process.poll() is not None, "the next head", 120
+            )
+            heads.append(Head(checkout, "models"))
+            assert heads[3].ended(60) != 0
+            assert re.search(rf"One launch at a time: here runs process {heads[2].process.pid} on \S+", heads[3].said)
+            assert heads[2].ended() == 0, heads[2].said[-6000:]
+            assert int((programs / "squeue.asked").read_text()) == LOST_ANSWERS
     finally:
         for head in heads:
             head.kill()
@@ -123,3 +130,20 @@ def test_a_killed_head_is_recovered_from_and_started_again(
         assert without_times(here / "history.tsv") == without_times(there / "history.tsv")
     verified = lambdascape(checkout, "verify", "--study", "tiny.yaml")
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+@pytest.mark.fault("K5", "Q1")
+@pytest.mark.skipif(TRIALS == 1, reason="left to make faults, for it takes half a minute")
+def test_an_interrupted_head_cancels_its_jobs(slurm: Slurm, finished: Checkout, tmp_path: Path) -> None:
+    checkout = without_models(finished, tmp_path / "checkout")
+    head = Head(checkout, "models")
+    try:
+        freeze(slurm, head, dict.fromkeys(RUNS, False), checkout.folder / "results/checkpoints/tiny")
+        os.kill(head.process.pid, signal.SIGINT)
+        assert head.ended(120) != 0
+    finally:
+        head.kill()
+    wait_until(lambda: {job["JobState"] for job in of_run(slurm.jobs(), head)} == {"CANCELLED"}, "jobs to end")
+    recovered = lambdascape(checkout, "recover")
+    assert recovered.returncode == 0
+    assert recovered.stdout.endswith("Nothing is in the way: the same command as before continues.\n")
