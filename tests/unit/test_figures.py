@@ -27,7 +27,7 @@ from lambdascape.figures.selection import draw_selection, selection_figure
 from lambdascape.figures.similarity import draw_similarity, ordered, similarity_figure
 from lambdascape.figures.spectra import draw_spectra, spectra_figure
 from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import read_table
+from lambdascape.files import read_table, write_table
 from lambdascape.mechanism.card import TEXT
 from lambdascape.selection import held_out_measures
 
@@ -93,6 +93,7 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     monkeypatch.setitem(style.RC, "svg.fonttype", "none")  # so that the test can read the text
     monkeypatch.setattr(style, "PNG_DPI", 20)
     study = FakeStudy(tmp_path)
+    write_table(two_groups(study), study.tables["layers"])
     runs, table = study.tables["runs"], study.tables
     folder = tmp_path / "out"
 
