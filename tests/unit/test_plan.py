@@ -110,17 +110,7 @@ def test_the_published_network_has_the_known_number_of_weights() -> None:
     biased = parameters(SHAPE | {"conv_biases": True})
     channels = 64 * 5 + 128 * 5 + 256 * 5 + 512 * 5  # of 20 convolutions: stem, 16 of blocks, 3 shortcuts
     assert biased.trained - parameters(SHAPE).trained == channels
-    assert biased.all - biased.trained == 2 * channels  # moving mean and variance
-
-
-@pytest.mark.parametrize("architecture", ["resnet18", "resnet50"])
-def test_the_weights_are_those_of_the_network(architecture: str) -> None:
-    from lambdascape.network import build_embedder
-
-    settings = CONFIG["network"] | {"architecture": architecture, "width": 4, "embedding_dim": 5}
-    embedder = build_embedder(32, 16, settings, 1)
-    assert parameters(settings).all == embedder.count_params()
-    assert parameters(settings).trained == sum(weight.numpy().size for weight in embedder.trainable_variables)
+    assert biased.all - biased.trained == 2 * channels  # moving mean and variance; test_network has the other kinds
 
 
 def manifest(path: Path, clips: list[tuple[float, str]]) -> Path:
