@@ -28,6 +28,7 @@ rule write_report:
         mechanism="results/{study}/tables/mechanism.tsv",
         claims="results/{study}/tables/claims.tsv",
         protocols=study.protocols,
+        viewer="results/{study}/viewer/viewer.html",
         sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *claims],
     output:
         page="results/{study}/report/index.html",
