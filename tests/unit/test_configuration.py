@@ -244,7 +244,7 @@ def test_the_data_sets_that_can_be_downloaded_are_named_by_their_adapters(config
             "must be one of table, projector, models; got the text 'everything'",
         ),
         ("exports.table", "xlsx", "exports.table: must be one of parquet, csv; got the text 'xlsx'"),
-        ("exports.modles", True, "exports.modles: must be a known key"),
+        ("exports.network", True, "exports.network: must be a known key"),
     ],
 )
 def test_spaces_and_exports_are_checked(config: Config, schema: Config, key: str, value: Any, message: str) -> None:

@@ -170,6 +170,11 @@ def test_another_licence_makes_the_page_of_the_viewer_anew_and_no_map(finished: 
     assert with_config(finished, "  name: tiny\n", "  name: tiny\n  licence: another\n") == PAGE
 
 
+def test_an_edited_part_of_the_report_writes_the_report_anew(finished: Checkout) -> None:
+    with finished.edited("workflow/report/page/style.css", "1.0625rem", "1.0rem"):
+        assert finished.planned() == REPORT
+
+
 def test_an_edited_script_of_the_page_makes_the_page_anew(finished: Checkout) -> None:
     with finished.edited("workflow/report/viewer/viewer.js", "const REACH = 18", "const REACH = 20"):
         assert finished.planned() == PAGE
