@@ -1,11 +1,17 @@
 """What tests of every room may ask for."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from checkouts import Checkout
+
+# Before anything imports NumPy: on matrices as small as the tests', threads cost several times what they compute. Jobs
+# are held to the threads that Snakemake gives them, too.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 REPO = Path(__file__).resolve().parents[1]
 
