@@ -230,3 +230,24 @@ def laid_over(config: Config, overlay: Config) -> Config:
 def test_the_data_sets_that_can_be_downloaded_are_named_by_their_adapters(config: Config, schema: Config) -> None:
     (found,) = problems(with_value(config, "dataset.download", True), schema)
     assert "(they are for dcase2018_task5, tau2019, tau2020, tau2022, urbansound8k); got true" in found
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("spaces", {"mean_logmel": "a.h5"}, "must consist of letters, digits, dots and hyphens; got the text"),
+        ("spaces", {"l2~1_seed~1": "a.h5"}, "must consist of letters, digits, dots and hyphens; got the text"),
+        ("spaces", {"openl3": 1}, "spaces.openl3: must be text; got 1"),
+        (
+            "exports.always",
+            ["models", "everything"],
+            "must be one of table, projector, models; got the text 'everything'",
+        ),
+        ("exports.table", "xlsx", "exports.table: must be one of parquet, csv; got the text 'xlsx'"),
+        ("exports.network", True, "exports.network: must be a known key"),
+    ],
+)
+def test_spaces_and_exports_are_checked(config: Config, schema: Config, key: str, value: Any, message: str) -> None:
+    found = problems(with_value(config, key, value), schema)
+    assert len(found) == 1
+    assert message in found[0]

@@ -201,7 +201,7 @@ class Study:
     @property
     def own_pattern(self) -> str:
         """Regular expression of the names of the spaces that the user brings."""
-        return "|".join(map(re.escape, self.own))
+        return "|".join(map(re.escape, self.own)) or "(?!)"  # an empty pattern would match every name
 
     def own_source_of(self, wildcards: Any) -> str:
         """The file of one space that the user brings."""
