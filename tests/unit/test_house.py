@@ -153,7 +153,11 @@ def test_lambda_is_never_an_identifier() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "workflow/README.md", "workflow/STORE.md", "workflow/claims/README.md"]
+    "name",
+    [
+        *("README.md", "CONTRIBUTING.md", "workflow/README.md", "workflow/RECIPES.md", "workflow/STORE.md"),
+        "workflow/claims/README.md",
+    ],
 )
 def test_pages_link_to_what_is_there_and_have_no_gaps(name: str) -> None:
     text = (REPO / name).read_text()

@@ -14,16 +14,18 @@ os.environ.update(PYTHONPATH=library)
 
 from lambdascape.claims.check import find
 from lambdascape.claims.check import problems as problems_of_claims
-from lambdascape.configuration import problems
+from lambdascape.configuration import arrange, problems
 from lambdascape.provenance import fingerprint
 from lambdascape.study import Study
 
 schema = workflow.source_path("../schemas/config.schema.yaml")
 with open(schema, encoding="utf-8") as stream:
-    found = problems(config, yaml.safe_load(stream), workflow.configfiles)
+    rules_of_config = yaml.safe_load(stream)
+found = problems(config, rules_of_config, workflow.configfiles)
 if found:
     raise WorkflowError("The config cannot be used:\n  " + "\n  ".join(found))
 validate(config, schema)
+arrange(config, rules_of_config)
 
 checkout = os.path.relpath(workflow.basedir)
 claims = find(config["claims"], [".", checkout])
