@@ -139,6 +139,15 @@ def test_the_library_knows_no_engine_and_no_config_and_stays_short(path: Path) -
         assert top == []
 
 
+def test_readers_need_no_locks() -> None:
+    """A file system of a cluster may have none."""
+    opened = [
+        line for path in MODULES for line in path.read_text().splitlines() if re.search(r'h5py\.File\(.*"r"', line)
+    ]
+    assert len(opened) >= 4
+    assert [line for line in opened if 'locking="best-effort"' not in line] == []
+
+
 def test_no_rule_reads_more_of_the_config_than_its_own_block() -> None:
     for path in RULES:
         if path.stem in ("common", "report"):

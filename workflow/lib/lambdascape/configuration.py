@@ -17,7 +17,7 @@ from lambdascape.errors import InputError
 from lambdascape.triplets import seconds_to_frames, tile_frames
 
 YTE = "__use_yte__"
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one where it is built in
 MOST_VALUES = 100_000  # of a config; a study of 1,000 explicit arms has fewer
 DEMO_NAMES = (
     "demo",
