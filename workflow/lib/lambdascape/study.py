@@ -160,7 +160,8 @@ class Study:
     @property
     def features_store(self) -> FeaturesStore:
         """The place of these features in the store that users share, if the config names one."""
-        return FeaturesStore(self.config["features_store"], self.dataset, self.recipe, Path(self.features))
+        receipt = Path(f"results/receipts/features/{self.dataset}/{self.recipe}/features.json")
+        return FeaturesStore(self.config["features_store"], self.dataset, self.recipe, Path(self.features), receipt)
 
     @cached_property
     def runs(self) -> dict[str, dict[str, Any]]:
