@@ -22,7 +22,7 @@ if refused:
 from lambdascape.claims.check import find
 from lambdascape.claims.check import problems as problems_of_claims
 from lambdascape.configuration import LOADER, arrange, problems
-from lambdascape.provenance import fingerprint
+from lambdascape.provenance import contents, fingerprint
 from lambdascape.study import Study
 
 schema = workflow.source_path("../schemas/config.schema.yaml")
