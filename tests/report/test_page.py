@@ -50,6 +50,14 @@ def test_the_page_opens_without_a_complaint_and_asks_for_nothing(study_page: Pat
     assert broken == 0
 
 
+def test_made_up_data_are_called_so_at_the_top_and_on_every_map(study_page: Path, watch: Watch) -> None:
+    page = watch().open(study_page)
+    made_up = page.locator("header .banner", has_text="synthetic").count() == 1
+    maps = page.locator(".viewer-map")
+    assert maps.count() > 2
+    assert page.locator(".viewer-map figcaption", has_text="synthetic data").count() == made_up * maps.count()
+
+
 def test_what_the_page_would_fetch_or_complain_of_is_noticed(tmp_path: Path, watch: Watch) -> None:
     bad = tmp_path / "bad.html"
     bad.write_text('<img src="http://example.invalid/x.png"><script>console.error("no"); missing()</script>')

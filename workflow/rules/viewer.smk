@@ -51,7 +51,7 @@ rule map_points:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=2000,
         runtime=60,
     params:
         spaces=study.spaces,
