@@ -108,7 +108,7 @@ bench-similarity: env ## measure what comparing every two of 100 spaces costs
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/similarity.py --json results/benchmarks/similarity.json
 
 bench-report: dev-env ## measure the report of 30 runs: time, size, and how soon a browser can use it
-	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/report.py --json results/benchmarks/report.json
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/page.py --json results/benchmarks/report.json
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock
