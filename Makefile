@@ -31,7 +31,7 @@ snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 
 .PHONY: help run dryrun report verify doctor cluster-plan test faults lint format lock env dev-env clean-env bench-features bench-scale \
-  bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity bench-report
+  bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity bench-viewer bench-report
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -106,6 +106,9 @@ bench-probes: env ## measure what probes cost: 36,000 tiles to fit, and a millio
 
 bench-similarity: env ## measure what comparing every two of 100 spaces costs
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/similarity.py --json results/benchmarks/similarity.json
+
+bench-viewer: dev-env ## measure what the viewer costs at its largest, in the browser too
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/viewer.py --json results/benchmarks/viewer.json
 
 bench-report: dev-env ## measure the report of 30 runs: time, size, and how soon a browser can use it
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/page.py --json results/benchmarks/report.json
