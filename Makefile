@@ -118,7 +118,7 @@ bench-start: env ## measure what a start and each job cost beside the work, on a
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/start.py --json results/benchmarks/start.json
 
 bench-report: dev-env ## measure the report of 30 runs: time, size, and how soon a browser can use it
-	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/report.py --json results/benchmarks/report.json
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/page.py --json results/benchmarks/report.json
 
 bench-viewer: dev-env ## measure what the viewer costs at its largest, in the browser too
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/viewer.py --json results/benchmarks/viewer.json
