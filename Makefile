@@ -35,7 +35,7 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
 .PHONY: help run dryrun report verify doctor recover cluster-plan test faults lint format lock env dev-env clean-env bench-features \
-  bench-scale bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity bench-start
+  bench-scale bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity bench-start bench-report bench-viewer
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -116,6 +116,12 @@ bench-similarity: env ## measure what comparing every two of 100 spaces costs
 
 bench-start: env ## measure what a start and each job cost beside the work, on a study of 30 runs
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/start.py --json results/benchmarks/start.json
+
+bench-report: dev-env ## measure the report of 30 runs: time, size, and how soon a browser can use it
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/report.py --json results/benchmarks/report.json
+
+bench-viewer: dev-env ## measure what the viewer costs at its largest, in the browser too
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/viewer.py --json results/benchmarks/viewer.json
 
 lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock

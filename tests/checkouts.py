@@ -100,6 +100,7 @@ class Checkout:
         """The jobs of a dry run: name of the rule to number of its jobs; targets are left out."""
         run = self.snakemake("--dry-run", *words, config=config)
         assert run.returncode == 0, run.stdout
+        assert "Exception" not in run.stdout, run.stdout
         table = re.search(r"^job +count\n-+ +-+\n((?:.+\n)+?)total", run.stdout, re.MULTILINE)
         if not table:
             assert "Nothing to be done" in run.stdout, run.stdout

@@ -1,5 +1,6 @@
 """What tests of every room may ask for."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,11 @@ import pytest
 
 from checkouts import Checkout
 from fault_table import MARK, FaultTable
+
+# Before anything imports NumPy: on matrices as small as the tests', threads cost several times what they compute. Jobs
+# are held to the threads that Snakemake gives them, too.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 REPO = Path(__file__).resolve().parents[1]
 

@@ -54,6 +54,7 @@ def test_every_product_is_there_under_its_name(finished: Checkout) -> None:
         results / "datasets/tiny/warnings.tsv",
         study / "runs.tsv",
         study / "report/index.html",
+        study / "exports/embeddings.parquet",
         *(study / f"models/{run}/{name}" for run in RUNS for name in MODEL),
         *(study / f"embeddings/{space}.h5" for space in SPACES),
         *(study / f"probes/{space}/by_epoch.tsv" for space in SPACES),

@@ -1,5 +1,6 @@
 """The ledger: every test on made-up runs with a known answer, and what it says where the runs cannot tell."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,20 @@ def falling(last: float, rate: float = 0.05) -> np.ndarray:
     return last * (1 + 0.5 * (np.exp(-rate * EPOCHS) - np.exp(-rate * EPOCHS[-1])))
 
 
-def counts_of(score: float, run: str) -> pd.DataFrame:
-    """Counts of two classes in every session, with about this macro-F1; some sessions are harder for all."""
+@cache
+def counted(score: float, sessions: int) -> tuple[pd.DataFrame, float]:
+    """Counts of two classes in so many sessions with about this macro-F1, and what it is; some are harder for all."""
     rows = []
-    for session in range(SESSIONS):
+    for session in range(sessions):
         right = round(ITEMS * np.clip(score + 0.02 * np.cos(session), 0, 1))
         for label, other in (("a", "b"), ("b", "a")):
             rows += [(f"s{session}", label, label, right), (f"s{session}", label, other, ITEMS - right)]
     table = pd.DataFrame(rows, columns=["session", "label", "predicted", "count"])
-    table = pd.concat([table.assign(unit=unit, split="test", run=run) for unit in ("tile", "clip")], ignore_index=True)
+    table = pd.concat([table.assign(unit=unit, split="test") for unit in ("tile", "clip")], ignore_index=True)
     # What was counted on validation sessions has no say.
-    return pd.concat([table, table.head(1).assign(split="validation", label="b", count=10**6)], ignore_index=True)
+    ignored = table.head(1).assign(split="validation", label="b", count=10**6)
+    counts = pd.concat([table, ignored], ignore_index=True)
+    return counts, score_of(counts)
 
 
 def score_of(counts: pd.DataFrame) -> float:
@@ -80,12 +84,11 @@ class Study:
                 training += [(run, e, split, "triplet_loss", number + extra) for split in ("train", "test")]
                 training.append((run, e, "train", "penalty", 99.0))
             probes += [(run, e, "test", "cross_entropy", n + extra) for e, n in enumerate(self.entropy[value], start=1)]
-            counts = counts_of(self.f1[value] + self.f1_jitter * extra, run)
-            counts = counts[counts["session"].isin([f"s{number}" for number in range(self.sessions)])]
-            score = (score_of(counts), None, None)
+            counts, f1 = counted(float(self.f1[value] + self.f1_jitter * extra), self.sessions)
+            score = (f1, None, None)
             scores += [(run, "converged", "test", unit, "macro_f1", "", *score) for unit in ("tile", "clip")]
             self.confusions[run] = folder / "probes" / run / "confusion.tsv"
-            write_table((counts if labelled else counts.head(0)).drop(columns="run"), self.confusions[run])
+            write_table(counts if labelled else counts.head(0), self.confusions[run])
         if not labelled:
             probes, scores = [], []
         columns = ["run", "epoch", "split", "measure", "value"]

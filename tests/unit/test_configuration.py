@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lambdascape.configuration import problems
+from lambdascape.configuration import arrange, problems
 
 Config = dict[str, Any]
 
@@ -116,13 +116,28 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(schema:
         ("sweep.seeds", [], "sweep.seeds: must not be empty; got []"),
         ("sweep.seeds", [1, 1], "sweep.seeds: must name each value once; got [1, 1]"),
         ("sweep.axes.l2", [0.1, 0.1 + 1e-13], "sweep: each run must differ from the others; two are l2~0.1_seed~1"),
-        ("study", "features", "study: must not be one of datasets, features, logs, benchmarks, receipts, which name"),
+        ("study", "features", "study: must not be one of datasets, features, logs, benchmarks, receipts, check"),
         ("study", "../elsewhere",
          "study: must consist of letters, digits, dots and hyphens; got the text '../elsewhere'"),
         ("study", "a; touch pwned", "study: must consist of letters, digits, dots and hyphens; got the text"),
         ("study", "", "study: must consist of letters, digits, dots and hyphens; got the text ''"),
+        ("study", "demo\n", "study: must consist of letters, digits, dots and hyphens; got the text 'demo\\n'"),
+        ("study", "checkpoints", "study: must not be one of datasets, features"),
+        ("dataset.name", "..", "dataset.name: must consist of letters, digits, dots and hyphens; got the text '..'"),
+        ("training.epochs", 10**30, "training.epochs: must be at most "),
+        ("training.batch_size", 1e30, "training.batch_size: must be at most "),
+        ("network.l2", -(10**400), "network.l2: must be at least 0; got -1000"),
+        ("sweep.axes.l2", [1e30], "sweep.axes.l2.0: must be at most "),
+        ("sweep.seeds", [2**64], "sweep.seeds.0: must be at most "),
+        ("features.n_mels", 10**9, "features.n_mels: must be at most "),
+        ("statistics.confidence", True, "statistics.confidence: must be a number; got True"),
+        ("probes", [], "probes: must be a mapping of keys; got []"),
+        ("features_store", "", "features_store: must not be empty; got the text ''"),
         ("study", 2018, "study: must be text; got 2018"),
         ("dataset.adapter", "folder", "dataset.title: must be your own for the adapter folder; got the demo's, 'Synth"),
+        ("dataset", {"adapter": "dcase2018_task5", "path": "x", "redistributable": True},
+         "dataset.redistributable: must be false for dcase2018_task5, whose audio may not be passed on; got true"),
+        ("viewer.points", 5001, "viewer.points: must be at most 5000; got 5001"),
         ("dataset.demo.shortest_session", 9, "dataset.demo.shortest_session: must be at most dataset.demo.longest"),
         ("training.epochs", "2", "training.epochs: must be a whole number; got the text '2' (values nested in"),
         ("dataset.adapter", "folder",
@@ -199,6 +214,43 @@ def test_downloaded_audio_needs_no_path_and_has_no_other(config: Config, schema:
     assert found.startswith("dataset.path: must be null where dataset.download is true")
 
 
+def test_y1_a_key_that_is_written_twice_is_refused(config: Config, schema: Config, tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text("study: mine\ntraining: {epochs: 2, margin: 1.0, epochs: 3}\nsplit: {}\nsplit: {}\n")
+    assert problems(config, schema, [str(file)]) == [
+        f"{key}: must be written once; it stands twice in {file}, where the first would not count"
+        for key in ("split", "training.epochs")
+    ]
+
+
+def test_y1_anchors_that_unfold_without_end_are_refused_at_once(config: Config, schema: Config) -> None:
+    bomb: list[Any] = [1] * 10
+    for _ in range(12):
+        bomb = [bomb] * 10
+    config["sweep"]["axes"]["l2"] = bomb
+    assert problems(config, schema) == ["config: must hold no more than 100,000 values; its anchors unfold to more"]
+    config["sweep"]["axes"]["l2"] = [1.0, 0.1]
+    assert problems(config, schema) == []
+
+
+def turned_round(value: Any) -> Any:
+    """The same config written from its end."""
+    if isinstance(value, dict):
+        return {key: turned_round(inner) for key, inner in reversed(value.items())}
+    return [turned_round(inner) for inner in value] if isinstance(value, list) else value
+
+
+def test_p7_the_order_in_which_keys_are_written_is_lost(config: Config, schema: Config) -> None:
+    """What Snakemake compares as text must not depend on it; the default study's own order is that of the schema."""
+    config["sweep"]["arms"] = [{"l2": 1.0, "epochs": 50}, {"epochs": 30, "l2": 0.1}]
+    turned = turned_round(config)
+    assert repr(turned) != repr(config)
+    arrange(turned, schema)
+    assert [list(arm) for arm in turned["sweep"].pop("arms")] == [["l2", "epochs"]] * 2
+    config["sweep"].pop("arms")
+    assert repr(turned) == repr(config)
+
+
 def test_all_problems_are_told_at_once(config: Config, schema: Config) -> None:
     with_value(with_value(config, "training.epochs", -1), "features.sr", "16k")
     assert len(problems(config, schema)) == 2
@@ -230,3 +282,24 @@ def laid_over(config: Config, overlay: Config) -> Config:
 def test_the_data_sets_that_can_be_downloaded_are_named_by_their_adapters(config: Config, schema: Config) -> None:
     (found,) = problems(with_value(config, "dataset.download", True), schema)
     assert "(they are for dcase2018_task5, tau2019, tau2020, tau2022, urbansound8k); got true" in found
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("spaces", {"mean_logmel": "a.h5"}, "must consist of letters, digits, dots and hyphens; got the text"),
+        ("spaces", {"l2~1_seed~1": "a.h5"}, "must consist of letters, digits, dots and hyphens; got the text"),
+        ("spaces", {"openl3": 1}, "spaces.openl3: must be text; got 1"),
+        (
+            "exports.always",
+            ["models", "everything"],
+            "must be one of table, projector, models; got the text 'everything'",
+        ),
+        ("exports.table", "xlsx", "exports.table: must be one of parquet, csv; got the text 'xlsx'"),
+        ("exports.network", True, "exports.network: must be a known key"),
+    ],
+)
+def test_spaces_and_exports_are_checked(config: Config, schema: Config, key: str, value: Any, message: str) -> None:
+    found = problems(with_value(config, key, value), schema)
+    assert len(found) == 1
+    assert message in found[0]

@@ -27,7 +27,7 @@ from lambdascape.figures.selection import draw_selection, selection_figure
 from lambdascape.figures.similarity import draw_similarity, ordered, similarity_figure
 from lambdascape.figures.spectra import draw_spectra, spectra_figure
 from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import read_table
+from lambdascape.files import read_table, write_table
 from lambdascape.mechanism.card import TEXT
 from lambdascape.selection import held_out_measures
 
@@ -75,18 +75,15 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
         dynamics_figure(sweep, two_groups(study)),
         mechanism_figure(sweep, study.frame("layers"), read_table(study.tables["mechanism"], text=TEXT)),
     ]
-    for figure in figures:
-        figure.set_dpi(30)
-        figure.canvas.draw()
-    for figure in (
+    others = (
         spectra_figure(sweep, study.frame("spectra")),
         similarity_figure(sweep, study.frame("pairs")),
         moves_figure(sweep, study.frame("pairs")),
         run_map_figure(sweep, pd.read_csv(study.tables["map"], sep="\t")),
-    ):
-        figure.set_dpi(30)
-        figure.canvas.draw()
-        assert figure.axes
+    )
+    for figure in (*figures, *others):
+        figure.draw_without_rendering()  # all of the layout; pixels take as long again
+    assert all(figure.axes for figure in others)
     panels = [len(figure.axes) for figure in figures]
     expected = [1, 1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0, 0]
     assert panels == [*expected, 9 * 2, int(sweep.key == "l2")]
@@ -94,7 +91,9 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
 
 def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(style.RC, "svg.fonttype", "none")  # so that the test can read the text
+    monkeypatch.setattr(style, "PNG_DPI", 20)
     study = FakeStudy(tmp_path)
+    write_table(two_groups(study), study.tables["layers"])
     runs, table = study.tables["runs"], study.tables
     folder = tmp_path / "out"
 
@@ -122,7 +121,8 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")
 
 
-def test_the_same_tables_give_the_same_bytes_and_another_mark_does_not(tmp_path: Path) -> None:
+def test_the_same_tables_give_the_same_bytes_and_another_mark_does_not(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(style, "PNG_DPI", 20)
     study = FakeStudy(tmp_path)
     for name, synthetic in (("a", False), ("b", False), ("c", True)):
         svg, png = tmp_path / f"{name}.svg", tmp_path / f"{name}.png"

@@ -1,6 +1,6 @@
 """The network has the published form, and λ holds for what it should hold for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import h5py
@@ -11,6 +11,7 @@ import pytest
 from lambdascape.errors import InputError
 from lambdascape.mfcc import mfcc_matrix
 from lambdascape.network import build_embedder, load_embedder, save_embedder
+from lambdascape.plan.room import parameters
 from networks import NETWORK
 
 SMALL = NETWORK | {"width": 4, "embedding_dim": 8}
@@ -20,13 +21,20 @@ PARAMETERS = {"resnet18": 11_170_240, "resnet34": 21_278_400, "resnet50": 23_501
 
 
 def backbone_parameters(embedder: keras.Model) -> int:
-    return sum(int(np.prod(v.shape)) for v in embedder.trainable_variables if not v.path.startswith("embedding/"))
+    return _size(v for v in embedder.trainable_variables if not v.path.startswith("embedding/"))
+
+
+def _size(variables: Iterable[keras.Variable]) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in variables)
 
 
 @pytest.mark.parametrize("architecture", PARAMETERS)
 def test_networks_have_the_known_number_of_parameters(architecture: str) -> None:
     settings = SMALL | {"architecture": architecture, "width": 64, "conv_biases": False, "embedding_dim": 64}
-    assert backbone_parameters(build_embedder(64, 64, settings, 1)) == PARAMETERS[architecture]
+    embedder = build_embedder(64, 64, settings, 1)
+    assert backbone_parameters(embedder) == PARAMETERS[architecture]
+    reckoned = parameters(settings)  # as the plan of a study does, without building it
+    assert (reckoned.trained, reckoned.all) == (_size(embedder.trainable_variables), embedder.count_params())
 
 
 @pytest.mark.parametrize("l2", [1.0, 0.1, 0.01])

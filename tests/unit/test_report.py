@@ -122,6 +122,30 @@ def test_the_only_script_is_the_pages_own_known_by_its_digest(tmp_path: Path) ->
     assert f'script-src &#39;sha256-{digest}&#39;"' in text
 
 
+def test_the_viewer_stands_in_the_page_and_only_its_own_scripts_may_run(tmp_path: Path) -> None:
+    viewer = tmp_path / "viewer.html"
+    viewer.write_text('<section id="viewer"><h2>Maps</h2><script>start("λ")</script></section>', encoding="utf-8")
+    text = write(FakeStudy(tmp_path / "study"), viewer=viewer)
+    page = Page(text)
+    assert page.open == []
+    assert page.text.index("Maps") < page.text.index("The spaces themselves")
+    assert ("a", {"href": "#viewer"}) in page.tags
+    digest = base64.b64encode(hashlib.sha256('start("λ")'.encode()).digest()).decode()
+    assert text.count("&#39;sha256-") == 2
+    assert f'&#39;sha256-{digest}&#39;"' in text
+    assert "#viewer" not in write(FakeStudy(tmp_path / "study"))
+
+
+def test_exports_are_linked_from_where_the_page_lies(tmp_path: Path) -> None:
+    table = tmp_path / "study" / "exports" / "embeddings.parquet"
+    table.parent.mkdir(parents=True)
+    table.write_bytes(bytes(2_000_000))
+    page = Page(write(FakeStudy(tmp_path / "study"), exported=[table]))
+    assert ("a", {"href": "exports/embeddings.parquet"}) in page.tags
+    assert "2 MB" in page.text
+    assert "Nothing was exported yet" in Page(write(FakeStudy(tmp_path / "study"))).text
+
+
 def test_links_reach_their_places_and_every_picture_and_table_is_named(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path)))
     places = {attributes["id"] for _, attributes in page.tags if "id" in attributes}

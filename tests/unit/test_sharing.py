@@ -1,11 +1,13 @@
 """Features in a folder that users share: put there once and whole, and used only where they are whole and the same."""
 
+import json
 import multiprocessing
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,8 +216,8 @@ def test_who_may_not_write_there_reads_and_shares_nothing(open_folder: Path) -> 
     store.mkdir(mode=0o755)
     User(open_folder / "first", store).make().share()
     second = User(open_folder / "second", store)
-    place = FeaturesStore(str(store), "rooms", "logmel4-12345678", open_folder / "second/features.h5")
-    elsewhere = FeaturesStore(str(store), "rooms", "logmel4-87654321", open_folder / "second/other.h5")
+    there = place(store, open_folder / "second/features.h5")
+    elsewhere = replace(there, recipe="logmel4-87654321", here=open_folder / "second/other.h5")
     for path in (second.folder, *second.folder.iterdir()):
         os.chown(path, NOBODY, NOBODY)
 
@@ -223,7 +225,7 @@ def test_who_may_not_write_there_reads_and_shares_nothing(open_folder: Path) -> 
         os.setgroups([])
         os.setgid(NOBODY)
         os.setuid(NOBODY)
-        assert place.fetches
+        assert there.fetches
         second.fetch()
         assert open_features(second.features).clips == ["x", "y"]
         assert elsewhere.receipts == []
@@ -234,7 +236,8 @@ def test_who_may_not_write_there_reads_and_shares_nothing(open_folder: Path) -> 
 
 
 def place(root: Path | None, here: Path) -> FeaturesStore:
-    return FeaturesStore(str(root) if root else None, "rooms", "logmel4-12345678", here)
+    receipt = here.with_name("receipt.json")
+    return FeaturesStore(str(root) if root else None, "rooms", "logmel4-12345678", here, receipt)
 
 
 def test_features_are_fetched_where_they_are_there_and_not_here_and_stay_what_they_are(
@@ -255,6 +258,14 @@ def test_features_are_fetched_where_they_are_there_and_not_here_and_stay_what_th
     second.make()
     assert not place(store, second.features).fetches
     assert place(store, second.features).receipts == told
+
+
+def test_fetched_features_that_were_moved_as_a_file_stay_fetched_ones(first: User, second: User, store: Path) -> None:
+    second.make()
+    receipt = second.folder / "receipt.json"
+    for params, fetched in (({"code": "x"}, False), ({"code": "x", "shared": str(store)}, True)):
+        receipt.write_text(json.dumps({"params": params, "inputs": {}, "outputs": {}}))
+        assert place(None, second.features).fetches == fetched
 
 
 def test_a_link_to_a_store_that_is_gone_is_no_features(second: User, store: Path) -> None:

@@ -49,7 +49,7 @@ def test_refused_files_are_counted_by_rule() -> None:
 def test_the_software_is_cited_first_then_what_it_starts_from() -> None:
     software, *others = citations(ROOT)
     assert software.startswith("The lambdascape authors. lambdascape: how the L2 factor")
-    assert "version 0.1.0" in software
+    assert software.endswith(", version 0.1.0.")
     assert others[0] == (
         "Gröger, Fabian (2020). Study doc: regularisation experiment. "
         "Lucerne University of Applied Sciences and Arts (HSLU)."
@@ -83,6 +83,8 @@ def test_every_reason_belongs_to_a_published_value() -> None:
         ("training.epochs", 90, [50, 30], "More epochs"),
         ("sweep.seeds", [1, 2], [1234], "Several seeds"),
         ("sweep.seeds", [7], [1234], "One seed"),
+        ("training.margin", [0.5, 2.0], 1.0, "asked about"),
+        ("training.margin", 0.5, 1.0, OWN_CHOICE),
         ("network.dropout", 0.7, 0.5, OWN_CHOICE),
         ("network.dropout", None, 0.5, OWN_CHOICE),
         ("nothing.known", 1, 2, OWN_CHOICE),

@@ -55,6 +55,27 @@ def test_only_a_probe_that_draws_triplets_is_told_their_rule(config: dict[str, A
         assert found.by_epoch_settings_of(SimpleNamespace(space=name))["triplets"] == config["triplets"]
 
 
+def test_a_space_that_the_user_brings_is_a_reference_of_its_own(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("here.parquet").touch()
+    found = Study(config | {"spaces": {"openl3": "here.parquet"}}, ".", [])
+    assert (found.spaces[-1], found.run_rows[-1]) == ("openl3", {"run": "openl3", "kind": "own", "tile_s": 2.0})
+    assert found.spaces[:-1] == study(config).spaces
+    assert found.own_source_of(SimpleNamespace(own="openl3")) == "here.parquet"
+    assert found.space_seed_of(SimpleNamespace(space="openl3")) == 1
+    assert found.problems() == []
+
+
+def test_what_the_user_brings_must_be_there_in_a_known_format(config: dict[str, Any]) -> None:
+    found = Study(config | {"spaces": {"a": "a.csv", "b": "absent.h5"}}, ".", []).problems()
+    assert found == [
+        "spaces.a: must name a file .h5, .hdf5 or .parquet; got a.csv",
+        "spaces.b: must name a file of embeddings; there is none at absent.h5",
+    ]
+
+
 def test_a_study_is_compared_with_one_that_has_been_run(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,6 +271,10 @@ def test_the_budget_of_pictures_takes_quality_first_and_is_never_passed() -> Non
     noise = np.random.default_rng(0).integers(0, 255, (400, 400)).astype(np.uint8)
     fine, coarse = len(pictures.encode(noise)), len(pictures.encode(noise, 60_000))
     assert coarse <= 60_000 < fine
+    worst = np.random.default_rng(0).integers(0, 256, (5000, pictures.HEIGHT, pictures.WIDTH)).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pictures.sheet(worst)).save(stream, "WEBP", quality=pictures.QUALITIES[-1], method=4)
+    assert stream.tell() <= pictures.MOST_BYTES
     with pytest.raises(InputError, match="must fit into 10 bytes"):
         pictures.encode(noise, 10)
 

@@ -22,6 +22,11 @@ ALL_FIGURES = (
     | SIMILARITY_FIGURES
     | {"draw_triplet_loss": 1, "draw_dynamics": 1, "draw_mechanism": 1, "draw_maps": 1, "draw_spectra": 1}
 )
+# The maps of the report: what is on them, and what is made of that.
+POINTS = {"map_points": 1, "predict_points": 1, "draw_pictures": 1, "encode_sound": 1, "write_viewer": 1}
+VIEWER = {"audit_neighbours": 1, "draw_points": 1} | POINTS
+PAGE = {"write_viewer": 1} | REPORT
+EXPORTS = {"export_table": 1}
 TABLES = SCORE_TABLES | ARM_TABLES | SIMILARITY | {"collect_training": 1, "collect_geometry": 1, "judge_mechanisms": 1}
 
 
@@ -41,14 +46,14 @@ def test_a_finished_study_has_nothing_to_do(finished: Checkout) -> None:
 def test_a_new_l2_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkout) -> None:
     chain = {"train_model": 1, "embed_trained": 1} | judged(1)
     assert with_config(finished, "[1.0, 0.01]", "[1.0, 0.1, 0.01]") == (
-        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | REPORT
+        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS
     )
 
 
 def test_a_new_seed_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkout) -> None:
     chain = {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3)
     assert with_config(finished, "seeds: [1]", "seeds: [1, 2]") == (
-        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | REPORT
+        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS
     )
 
 
@@ -78,7 +83,7 @@ def test_a_probe_more_is_fitted_and_a_probe_less_is_not(finished: Checkout) -> N
 def test_a_setting_of_the_training_repeats_the_models_and_what_follows(finished: Checkout) -> None:
     chain = {"train_model": 2, "embed_trained": 2} | judged(2)
     assert with_config(finished, "epochs: 2", "epochs: 3") == (
-        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | REPORT
+        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS
     )
 
 
@@ -94,7 +99,9 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         | judged(4)
         | TABLES
         | ALL_FIGURES
+        | VIEWER
         | REPORT
+        | EXPORTS
         | {"list_unused": 1, "draw_tiles": 1}
     )
     assert planned == everything
@@ -117,7 +124,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
             "batches.py",
             "class Batches",
             "class OtherBatches",
-            {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | REPORT,
+            {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS,
         ),
         ("claims/ledger.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
         ("probes/knn.py", "QUERIES = 1 << 14", "QUERIES = 1 << 13", (
@@ -130,7 +137,12 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("similarity/pairs.py", "COLUMNS = 1024", "COLUMNS = 512", SIMILARITY | SIMILARITY_FIGURES | REPORT),
         ("similarity/summary.py", "MOST_GROUPS = 1000", "MOST_GROUPS = 999", {
             "summarise_space": 4} | SIMILARITY | SIMILARITY_FIGURES | REPORT),
+        ("audit.py", "FENCE = 3.0", "FENCE = 2.5", VIEWER | REPORT),
+        ("viewer/maps.py", "MIN_DIST = 0.1", "MIN_DIST = 0.2", {"map_points": 1} | PAGE),
+        ("viewer/sound.py", "LEVEL = 0.9", "LEVEL = 0.8", {"encode_sound": 1} | PAGE),
+        ("viewer/page.py", "def findings", "def other_findings", PAGE),
         ("figures/run_map.py", "SEED_MARKERS =", "OTHER_MARKERS =", {"draw_run_map": 1} | REPORT),
+        ("exports/table.py", "LEAST_ROWS = 1 << 12", "LEAST_ROWS = 1 << 13", EXPORTS),
     ],
 )  # fmt: skip
 def test_changed_code_repeats_what_runs_it(
@@ -138,6 +150,56 @@ def test_changed_code_repeats_what_runs_it(
 ) -> None:
     with finished.edited(f"workflow/lib/lambdascape/{module}", old, new):
         assert finished.planned() == expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("points: 30", {"draw_points": 1} | POINTS | REPORT),
+        ("umap_neighbours: null", {"map_points": 1} | PAGE),
+        ("neighbours: 3", VIEWER | REPORT),
+    ],
+)
+def test_a_setting_of_the_viewer_repeats_what_it_decides(
+    finished: Checkout, setting: str, expected: dict[str, int]
+) -> None:
+    assert with_config(finished, "study: tiny", f"study: tiny\nviewer: {{{setting}}}") == expected
+
+
+def test_another_licence_makes_the_page_of_the_viewer_anew_and_no_map(finished: Checkout) -> None:
+    assert with_config(finished, "  name: tiny\n", "  name: tiny\n  licence: another\n") == PAGE
+
+
+def test_an_edited_part_of_the_report_writes_the_report_anew(finished: Checkout) -> None:
+    with finished.edited("workflow/report/page/style.css", "1.0625rem", "1.0rem"):
+        assert finished.planned() == REPORT
+
+
+def test_an_edited_script_of_the_page_makes_the_page_anew(finished: Checkout) -> None:
+    with finished.edited("workflow/report/viewer/viewer.js", "const REACH = 18", "const REACH = 20"):
+        assert finished.planned() == PAGE
+
+
+def test_a_brought_space_runs_its_own_chain_and_what_gathers_the_spaces(finished: Checkout) -> None:
+    shutil.copy(finished.folder / "results/tiny/embeddings/mean_logmel.h5", finished.folder / "own.h5")
+    planned = with_config(finished, "study: tiny", "study: tiny\nspaces: {openl3: own.h5}")
+    (finished.folder / "own.h5").unlink()
+    tables = SCORE_TABLES | SIMILARITY | {"collect_geometry": 1, "rank_criteria": 1, "judge_mechanisms": 1}
+    chain = {"embed_own": 1} | judged(1) | {"write_runs": 1}
+    assert planned == chain | tables | ALL_FIGURES | VIEWER | REPORT | EXPORTS
+
+
+def test_exports_repeat_nothing_but_themselves_and_the_report_that_lists_them(finished: Checkout) -> None:
+    models = {"export_model": 2, "write_card": 2}
+    for words, expected in (
+        ("{table: csv}", EXPORTS),
+        ("{always: []}", {}),
+        ("{always: [table, projector]}", {"export_projector": 1}),
+        ("{always: [table, models]}", models),
+        ("{always: [table, models], onnx: true}", models | {"export_onnx": 2}),
+    ):
+        assert with_config(finished, "study: tiny", f"study: tiny\nexports: {words}") == expected | REPORT
+    assert finished.planned("exports") == models | {"export_projector": 1}
 
 
 def test_an_edited_claim_is_judged_again_and_nothing_else(finished: Checkout) -> None:
@@ -211,7 +273,19 @@ def test_another_study_over_the_same_audio_computes_no_feature(finished: Checkou
 
 @pytest.mark.parametrize(
     "target",
-    ["datasets", "features", "models", "embeddings", "probes", "geometry", "similarity", "tables", "figures", "report"],
+    [
+        "datasets",
+        "features",
+        "models",
+        "embeddings",
+        "probes",
+        "geometry",
+        "similarity",
+        "tables",
+        "figures",
+        "viewer",
+        "report",
+    ],
 )
 def test_every_stage_is_a_target_and_repeats_its_own_work_when_asked(finished: Checkout, target: str) -> None:
     assert finished.planned(target) == {}

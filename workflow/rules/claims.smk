@@ -9,7 +9,7 @@ rule judge_claims:
         scores="results/{study}/tables/scores.tsv",
         geometry="results/{study}/tables/geometry.tsv",
         confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
-        claims=claims,
+        claims=ancient(claims),
     output:
         claims=report(
             "results/{study}/tables/claims.tsv",
@@ -31,6 +31,7 @@ rule judge_claims:
         runs=list(study.runs),
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
+        claims=contents(*claims),
         code=fingerprint("judge_claims"),
     script:
         "../scripts/judge_claims.py"

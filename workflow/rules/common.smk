@@ -21,21 +21,23 @@ if refused:
 
 from lambdascape.claims.check import find
 from lambdascape.claims.check import problems as problems_of_claims
-from lambdascape.configuration import problems
-from lambdascape.provenance import fingerprint
+from lambdascape.configuration import LOADER, arrange, problems
+from lambdascape.provenance import contents, fingerprint
 from lambdascape.study import Study
 
 schema = workflow.source_path("../schemas/config.schema.yaml")
 with open(schema, encoding="utf-8") as stream:
-    found = problems(config, yaml.safe_load(stream), workflow.configfiles)
+    rules_of_config = yaml.load(stream, LOADER)
+found = problems(config, rules_of_config, workflow.configfiles)
 if found:
     raise WorkflowError("The config cannot be used:\n  " + "\n  ".join(found))
 validate(config, schema)
+arrange(config, rules_of_config)
 
 checkout = os.path.relpath(workflow.basedir)
 claims = find(config["claims"], [".", checkout])
 with open(workflow.source_path("../schemas/claims.schema.yaml"), encoding="utf-8") as stream:
-    found = problems_of_claims(claims, yaml.safe_load(stream), config)
+    found = problems_of_claims(claims, yaml.load(stream, LOADER), config)
 if found:
     raise WorkflowError("The claims cannot be judged:\n  " + "\n  ".join(found))
 overlays = [os.path.relpath(file, workflow.basedir) for file in workflow.overwrite_configfiles]

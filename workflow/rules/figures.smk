@@ -43,7 +43,7 @@ rule draw_triplet_loss:
     input:
         runs="results/{study}/runs.tsv",
         table="results/{study}/tables/training.tsv",
-        published=study.curves_behind,
+        published=ancient(study.curves_behind),
     output:
         svg=report(
             "results/{study}/figures/triplet_loss.svg",
@@ -64,6 +64,7 @@ rule draw_triplet_loss:
         runtime=10,
     params:
         measure="triplet_loss",
+        published=contents(*study.curves_behind),
         synthetic=study.is_synthetic,
         code=fingerprint("draw_curves"),
     script:

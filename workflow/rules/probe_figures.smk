@@ -5,7 +5,7 @@ use rule draw_triplet_loss as draw_probe_f1 with:
     input:
         runs="results/{study}/runs.tsv",
         table="results/{study}/tables/probe_epochs.tsv",
-        published=study.curves_behind,
+        published=ancient(study.curves_behind),
     output:
         svg=report(
             "results/{study}/figures/probe_f1.svg",
@@ -21,6 +21,7 @@ use rule draw_triplet_loss as draw_probe_f1 with:
     localrule: True
     params:
         measure="macro_f1",
+        published=contents(*study.curves_behind),
         synthetic=study.is_synthetic,
         code=fingerprint("draw_curves"),
 
@@ -41,6 +42,7 @@ use rule draw_probe_f1 as draw_probe_cross_entropy with:
     localrule: True
     params:
         measure="cross_entropy",
+        published=contents(*study.curves_behind),
         synthetic=study.is_synthetic,
         code=fingerprint("draw_curves"),
 

@@ -42,9 +42,9 @@ rule collect_runs:
 
 rule write_report:
     input:
-        template=f"{report_folder}/index.html.j2",
-        parts=expand("{folder}/page/{part}", folder=report_folder, part=study.page_parts),
-        captions=expand("{folder}/{figure}.rst", folder=report_folder, figure=study.figures),
+        template=ancient(f"{report_folder}/index.html.j2"),
+        parts=ancient(expand("{folder}/page/{part}", folder=report_folder, part=study.page_parts)),
+        captions=ancient(expand("{folder}/{figure}.rst", folder=report_folder, figure=study.figures)),
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=study.figures),
         pictures=expand("results/{{study}}/figures/{figure}.png", figure=study.figures),
         clips=study.clips,
@@ -65,7 +65,7 @@ rule write_report:
         protocols=study.protocols,
         viewer="results/{study}/viewer/viewer.html",
         exported=study.exported,
-        sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *claims],
+        sources=[study.clips, f"{study.features}.sha256", "results/{study}/tables/scores.tsv", *ancient(claims)],
     output:
         page="results/{study}/report/index.html",
     log:
@@ -81,6 +81,11 @@ rule write_report:
     params:
         figures=study.figures,
         about=study.about,
+        words=contents(
+            f"{report_folder}/index.html.j2",
+            f"{report_folder}/page",
+            *expand("{folder}/{figure}.rst", folder=report_folder, figure=study.figures),
+        ),
         code=fingerprint("write_report"),
     script:
         "../scripts/write_report.py"

@@ -51,7 +51,7 @@ rule map_points:
     conda:
         "../../envs/analysis.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=2000,
         runtime=60,
     params:
         spaces=study.spaces,
@@ -89,10 +89,10 @@ rule predict_points:
 
 rule write_viewer:
     input:
-        template=f"{report_folder}/viewer/viewer.html.j2",
-        around=f"{report_folder}/viewer/around.html.j2",
-        style=f"{report_folder}/viewer/style.css",
-        script=f"{report_folder}/viewer/viewer.js",
+        template=ancient(f"{report_folder}/viewer/viewer.html.j2"),
+        around=ancient(f"{report_folder}/viewer/around.html.j2"),
+        style=ancient(f"{report_folder}/viewer/style.css"),
+        script=ancient(f"{report_folder}/viewer/viewer.js"),
         runs="results/{study}/runs.tsv",
         points="results/{study}/viewer/points.tsv",
         coordinates="results/{study}/viewer/coordinates.tsv",
@@ -117,6 +117,7 @@ rule write_viewer:
         runtime=10,
     params:
         about=study.viewer_about,
+        words=contents(f"{report_folder}/viewer"),
         code=fingerprint("write_viewer"),
     script:
         "../scripts/write_viewer.py"

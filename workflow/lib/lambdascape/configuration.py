@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
@@ -16,6 +17,8 @@ from lambdascape.errors import InputError
 from lambdascape.triplets import seconds_to_frames, tile_frames
 
 YTE = "__use_yte__"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one where it is built in
+MOST_VALUES = 100_000  # of a config; a study of 1,000 explicit arms has fewer
 DEMO_NAMES = (
     "demo",
     "Synthetic rooms in the layout of DCASE 2018 Task 5",
@@ -46,7 +49,9 @@ def problems(config: dict[str, Any], schema: dict[str, Any], files: Iterable[str
     Returns:
         One line per problem; empty when the config can be used.
     """
-    found = [*_code_in(files), *not_finite(config)]
+    if _unfolded(config, {}) > MOST_VALUES:
+        return [f"config: must hold no more than {MOST_VALUES:,} values; its anchors unfold to more"]
+    found = [*_code_in(files), *_doubled_in(files), *not_finite(config)]
     errors = Draft202012Validator(schema).iter_errors(config)
     found += [
         line
@@ -56,10 +61,62 @@ def problems(config: dict[str, Any], schema: dict[str, Any], files: Iterable[str
     return found or list(_contradictions(_with_defaults(config, schema)))
 
 
+def arrange(config: dict[str, Any], schema: dict[str, Any]) -> None:
+    """Bring the keys of a config into the schema's order, in place and at every depth.
+
+    Snakemake compares mappings as text: in the order of whoever wrote them, keys that change places would train anew.
+
+    Args:
+        config: the merged config, its defaults filled in, in which nothing is wrong.
+        schema: its JSON schema.
+    """
+    for key, rule in schema.get("properties", {}).items():
+        if key in config:
+            value = config[key] = config.pop(key)
+            for inner in value if isinstance(value, list) else [value]:
+                if isinstance(inner, dict):
+                    arrange(inner, rule.get("items", rule))
+
+
 def _code_in(files: Iterable[str]) -> Iterator[str]:
     for file in files:
         if YTE in Path(file).read_text(encoding="utf-8", errors="replace"):
             yield f"{YTE}: a config must be plain YAML, because this key runs Python code; got it in {file}"
+
+
+def _doubled_in(files: Iterable[str]) -> Iterator[str]:
+    """Name the keys that a file writes twice: YAML takes the last one and says nothing."""
+    for file in files:
+        try:
+            root = yaml.compose(Path(file).read_text(encoding="utf-8", errors="replace"), Loader=LOADER)
+        except yaml.YAMLError:  # no YAML, but something that Snakemake could read
+            continue
+        for key in _doubled(root, "", set()):
+            yield f"{key}: must be written once; it stands twice in {file}, where the first would not count"
+
+
+def _doubled(node: yaml.Node | None, key: str, seen: set[int]) -> Iterator[str]:
+    if node is None or id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        names = [f"{key}.{name.value}".lstrip(".") for name, _ in node.value]
+        yield from dict.fromkeys(name for name in names if names.count(name) > 1)
+        for name, (_, value) in zip(names, node.value, strict=True):
+            yield from _doubled(value, name, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for place, value in enumerate(node.value):
+            yield from _doubled(value, f"{key}.{place}", seen)
+
+
+def _unfolded(value: Any, known: dict[int, int]) -> int:
+    """How many values a config has when each of its anchors is written out."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_unfolded(entry, known) for entry in inner)
+    return known[id(value)]
 
 
 def not_finite(value: Any, key: str = "") -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Where features lie in the folder that users share, and whether a study takes them from there. Quick to import."""
 
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -18,12 +19,14 @@ class FeaturesStore:
         dataset: name of the data set.
         recipe: name of the recipe.
         here: the features of this working directory.
+        receipt: of the job that made or fetched them.
     """
 
     root: str | None
     dataset: str
     recipe: str
     here: Path
+    receipt: Path
 
     @property
     def folder(self) -> str:
@@ -38,8 +41,17 @@ class FeaturesStore:
     def fetches(self) -> bool:
         """Whether the features are those of the shared store: linked to before, or there and not here."""
         if self.here.exists():
-            return self.here.is_symlink()
+            return self.here.is_symlink() or self._were_fetched
         return bool(self.folder) and Path(self.folder).is_dir()
+
+    @property
+    def _were_fetched(self) -> bool:
+        """Whether the job that fetches left the receipt: in moved results a file is in the place of the link."""
+        try:
+            receipt = json.loads(self.receipt.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return "shared" in receipt["params"]
 
     @property
     def fetched_recipe(self) -> str:

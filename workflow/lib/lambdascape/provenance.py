@@ -53,6 +53,22 @@ def fingerprint(script: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
+def contents(*places: str) -> str:
+    """Digest of what stands in files of the checkout, or in all files of folders of it.
+
+    For `params`, beside an input whose date is not looked at: a fresh clone is younger than any result.
+
+    Args:
+        places: paths of files and folders; without any, the digest of nothing.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    files = [file for place in map(Path, places) for file in (sorted(place.rglob("*")) if place.is_dir() else [place])]
+    read = [file.read_bytes() for file in files if file.is_file()]
+    return hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in read)).hexdigest()[:16]
+
+
 def fingerprints() -> frozenset[str]:
     """The fingerprints of all scripts of this checkout."""
     return frozenset(fingerprint(path.stem) for path in SCRIPTS.glob("*.py"))

@@ -86,7 +86,7 @@ REASONS: dict[str, tuple[Reason, ...]] = {
         Reason(less, "Smaller steps than the published ones."),
     ),
     "training.lr_decay_rate": (Reason(always, "Another schedule of the learning rate."),),
-    "training.margin": (Reason(always, "The margin is asked about here."),),
+    "training.margin": (Reason(several, "The margin is asked about here."),),
     "training.reduction": (
         Reason(always, "The mean over all triplets can be compared between runs; that over active ones cannot."),
     ),

@@ -22,7 +22,7 @@ from lambdascape.triplets import tile_frames
 
 SCORES = ("run", "probe", "split", "unit", "measure", "class")
 MEASURES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "cross_entropy": "cross-entropy"}
-SPLITS = ("validation", "test")
+SPLITS = ("train", "validation", "test")
 NO_SETTING = ("run", "kind", "seed", "tensorboard")
 # Signs that would end a cell of a table, or start something else than text.
 SIGNS = str.maketrans({"|": "¦", "<": "‹", ">": "›", "`": "'", "\n": " ", "\r": " "})

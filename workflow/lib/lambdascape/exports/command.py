@@ -2,13 +2,16 @@
 
 import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from tqdm import tqdm
 
 from lambdascape import devices
 from lambdascape.errors import InputError
@@ -50,13 +53,13 @@ def embed_files(
     """
     if output is not None and Path(output).suffix not in FORMATS:
         raise InputError(f"--output: must end in {', '.join(FORMATS)}; got {output}")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with devices.accelerator({"backend": os.environ.get("KERAS_BACKEND", "tensorflow"), "device": device,
-                              "deterministic": False}):  # fmt: skip
-        from lambdascape.exports.embedder import load
+    options = {"backend": os.environ.get("KERAS_BACKEND", "tensorflow"), "device": device, "deterministic": False}
+    with devices.accelerator(options):
+        with _quiet():
+            from lambdascape.exports.embedder import load
 
-        embedder = load(model)
-        devices.start(device, deterministic=False)
+            embedder = load(model)
+            devices.start(device, deterministic=False)
         tables, unusable = _tables(embedder, files, hop_s, channel)
     if not tables:
         raise InputError("no file could be embedded")
@@ -64,17 +67,38 @@ def embed_files(
     return unusable
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what TensorFlow's C++ says when it starts off the error stream, unless it explains a crash."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except InputError:
+            raise
+        except BaseException:
+            said.seek(0)
+            os.write(before, said.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
 def _tables(
     embedder: "Embedder", files: Sequence[str | Path], hop_s: float | None, channel: int | None
 ) -> tuple[list[pd.DataFrame], int]:
     """A table of each file that can be used, and how many cannot."""
     tables, unusable = [], 0
-    for file in files:
+    for file in tqdm(files, desc="embedding", unit="file", disable=None if len(files) > 1 else True):
         try:
             heard = embedder.channels_of(file) if channel is None else [channel]
             found = [_table(file, one, *embedder.embed(file, hop_s, one)) for one in heard]
         except InputError as error:
-            print(f"error: {error}", file=sys.stderr)
+            tqdm.write(f"error: {error}", file=sys.stderr)
             unusable += 1
             continue
         tables += found

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -77,22 +76,13 @@ def _panel(
     totals = matrix.sum(axis=1, keepdims=True)
     share = np.divide(100 * matrix, totals, out=np.full_like(matrix, np.nan), where=totals > 0)
     numbers = np.where(np.nan_to_num(share) >= 0.5, np.char.mod("%.0f", np.nan_to_num(share)), "")
-    sns.heatmap(
-        share,
-        vmin=0,
-        vmax=100,
-        cmap="Blues",
-        square=False,
-        linewidths=0.6,
-        linecolor="white",
-        ax=axes,
-        cbar_ax=bar,
-        annot=numbers if len(classes) <= MOST_NUMBERED else False,
-        fmt="",
-        annot_kws={"fontsize": 8.5},
-        xticklabels=[style.shorten(name) for name in classes] if at_edge[1] else False,
-        yticklabels=[style.shorten(name) for name in classes] if at_edge[0] else False,
-    )
+    mesh = style.heat_map(axes, share, 100.0, bar, numbers if len(classes) <= MOST_NUMBERED else None, 8.5)
+    mesh.set(linewidth=0.6, edgecolor="white")
+    places, names = np.arange(len(classes)) + 0.5, [style.shorten(name) for name in classes]
+    if at_edge[1]:
+        axes.set_xticks(places, names)
+    if at_edge[0]:
+        axes.set_yticks(places, names)
     axes.set_xlabel("taken for" if at_edge[1] else "", color=style.QUIET, fontsize=9.5)
     axes.set_ylabel("true class" if at_edge[0] else "", color=style.QUIET, fontsize=9.5)
     axes.tick_params(axis="x", rotation=90, length=0, labelsize=9)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -80,20 +79,8 @@ def similarity_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
 
 def _panel(axes: Axes, values: npt.NDArray[np.float64], bar: Axes, numbered: bool) -> None:
     """One matrix; the diagonal, and pairs that cannot be compared, stay empty."""
-    sns.heatmap(
-        values,
-        vmin=0,
-        vmax=1,
-        cmap="Blues",
-        ax=axes,
-        cbar_ax=bar,
-        annot=np.char.mod("%.2f", np.clip(np.nan_to_num(values), 0, 1)) if numbered else False,
-        fmt="",
-        annot_kws={"fontsize": 6.5},
-        xticklabels=False,
-        yticklabels=False,
-        rasterized=len(values) > MOST_NUMBERED,
-    )
+    texts = np.char.mod("%.2f", np.clip(np.nan_to_num(values), 0, 1)) if numbered else None
+    style.heat_map(axes, values, 1.0, bar, texts, 6.5).set_rasterized(not numbered)
     axes.set_facecolor("#f0f1f3")
     axes.set_aspect("equal")
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
@@ -23,6 +24,7 @@ OWN_COLOURS = ("#1b7f5c", "#9a4f7b", "#5b6abf", "#7a7a2e")  # of the spaces that
 NO_LABELS = "No labels: the probes were left out."
 PNG_DPI = 160
 COLUMNS = 3  # panels beside each other
+LIGHT = 0.408  # luminance from which a text on it is dark
 # Brightness changes steadily along the map, so the order survives colour blindness and grey print.
 COLOUR_MAP, LIGHTEST, DARKEST = "plasma", 0.76, 0.0
 
@@ -113,6 +115,40 @@ def panels(
         box = (left / total_width, bottom / total_height, width / total_width, height / total_height)
         axes.append(made.add_axes(box))
     return made, axes
+
+
+def heat_map(
+    axes: Axes, values: npt.NDArray[np.float64], highest: float, bar: Axes, texts: npt.NDArray[Any] | None, size: float
+) -> QuadMesh:
+    """Draw a matrix in shades from 0 to `highest`; cells that are not known stay empty.
+
+    Seaborn's draws the whole figure each time, only to see whether its labels overlap.
+
+    Args:
+        axes: takes the matrix; its ticks are left to the caller.
+        values: shape (row, column), the first row on top.
+        highest: value of the darkest shade.
+        bar: takes the scale of the shades.
+        texts: shape (row, column), what stands in the cells; None for nothing.
+        size: of the texts, in points.
+    """
+    mesh = axes.pcolormesh(np.ma.masked_invalid(values), vmin=0, vmax=highest, cmap="Blues")
+    axes.set(xlim=(0, values.shape[1]), ylim=(values.shape[0], 0), xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    if texts is not None:
+        for (row, column), words in np.ndenumerate(np.where(np.isfinite(values), texts, "")):
+            ink = "white" if _luminance(mesh.to_rgba(values[row, column])) < LIGHT else INK
+            axes.text(column + 0.5, row + 0.5, words, ha="center", va="center", fontsize=size, color=ink)
+    if not bar.has_data():
+        axes.figure.colorbar(mesh, cax=bar).outline.set_linewidth(0)
+    return mesh
+
+
+def _luminance(colour: Any) -> float:
+    """Relative luminance of a colour, 0 to 1 (WCAG 2)."""
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
 
 
 def colours(values: Sequence[Any]) -> dict[Any, str]:

@@ -99,7 +99,13 @@ def _sums(jobs: list[Job], estimates: Mapping[str, Estimate]) -> Iterator[tuple[
     asked = [(job.mem_mb, job.rule) for job in jobs if job.mem_mb]
     if asked:
         most, rule = max(asked)
-        yield "memory", _memory(most), f"what the largest job asks for ({rule})"
+        yield "memory", _memory(most), f"what the largest job asks for ({rule}){_taken(estimates)}"
+
+
+def _taken(estimates: Mapping[str, Estimate]) -> str:
+    """The most memory that any of the measured jobs took."""
+    taken = [(estimate.memory, rule) for rule, estimate in estimates.items() if estimate.memory is not None]
+    return f"; measured so far at most {_memory(max(taken)[0])} ({max(taken)[1]})" if taken else ""
 
 
 def _hours_of(jobs: list[Job], weigh: str, estimates: Mapping[str, Estimate]) -> tuple[str, str]:

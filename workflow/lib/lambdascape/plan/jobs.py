@@ -14,7 +14,6 @@ RULE = re.compile(
 FIELD = re.compile(r"^    (?P<name>\w+): (?P<value>.*)$")
 TOTAL = re.compile(r"^total +(?P<count>\d+)$", re.MULTILINE)
 NOTHING = "Nothing to be done"
-UNKNOWN = "<TBD>"  # a resource that follows from a file that is not there yet
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,10 @@ def _job(rule: str, local: bool, fields: dict[str, str]) -> Job:
         local,
         _pairs(fields.get("wildcards", "")),
         fields.get("benchmark", ""),
-        int(_number(resources.get("cpus_per_task")) or _number(fields.get("threads")) or 1),
-        int(_number(resources.get("gpu")) or 0),
-        _number(resources.get("mem_mb")),
-        _number(resources.get("runtime")),
+        int(number(resources.get("cpus_per_task")) or number(fields.get("threads")) or 1),
+        int(number(resources.get("gpu")) or 0),
+        number(resources.get("mem_mb")),
+        number(resources.get("runtime")),
         resources.get("slurm_partition", ""),
     )
 
@@ -115,8 +114,9 @@ def _pairs(text: str) -> dict[str, str]:
     return {name: value for name, _, value in (part.partition("=") for part in text.split(", ")) if name}
 
 
-def _number(text: str | None) -> float | None:
+def number(text: str | None) -> float | None:
+    """A number as Snakemake writes it; None for what is none, such as `-`."""
     try:
-        return None if text in (None, UNKNOWN) else float(str(text))
+        return None if text is None else float(text)
     except ValueError:
         return None

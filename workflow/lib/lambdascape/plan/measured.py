@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from lambdascape.errors import InputError
 from lambdascape.files import iterate_rows
 from lambdascape.plan.extent import Extent, of_manifest
-from lambdascape.plan.jobs import Job
+from lambdascape.plan.jobs import Job, number
 from lambdascape.receipts import read_receipt
 from lambdascape.study import MEAN_LOGMEL, Study
 
@@ -36,11 +36,19 @@ CPU = "cpu"
 
 
 class Estimate(NamedTuple):
-    """How long the jobs of a rule will take: seconds of all together, from how many measured jobs, how scaled."""
+    """How long the jobs of a rule will take.
+
+    Attributes:
+        seconds: of all of them together.
+        measured: from how many jobs that is known.
+        words: how it is scaled.
+        memory: megabytes that the largest of those took, not scaled; None where they do not tell.
+    """
 
     seconds: float
     measured: int
     words: str
+    memory: float | None = None
 
 
 class Known(NamedTuple):
@@ -52,12 +60,13 @@ class Known(NamedTuple):
 
 
 class Past(NamedTuple):
-    """One training that is over: what is known of it, its device, seconds for a triplet, and seconds beside epochs."""
+    """One training that is over: what is known of it, its device, seconds a triplet and beside epochs, megabytes."""
 
     known: Known
     device: str
     per_triplet: float
     beside: float
+    memory: float | None
 
 
 class History:
@@ -100,7 +109,7 @@ class History:
         """Seconds a triplet of the same network on the same tiles × triplets × epochs, and what comes beside epochs."""
         if extent is None or not extent.triplets:
             return None
-        seconds, counts, devices = 0.0, set(), set()
+        seconds, counts, devices, memories = 0.0, set(), set(), set()
         runs = study.runs
         for job in jobs:
             run = runs[job.wildcards["run"]]
@@ -112,18 +121,20 @@ class History:
             seconds += run["training"]["epochs"] * epoch + median(past.beside for past in alike)
             counts.add(len(alike))
             devices |= {past.device for past in alike}
+            memories |= {past.memory for past in alike}
         slow = ", which may say little of a GPU" if CPU in devices and jobs[0].gpus else ""
         words = f"measured on {', '.join(sorted(devices))}{slow}; scaled by triplets of an epoch and by epochs"
-        return Estimate(seconds, max(counts), words)
+        return Estimate(seconds, max(counts), words, _most(memories))
 
     def _other(self, study: Study, jobs: list[Job], extent: Extent | None) -> Estimate | None:
         """Seconds of earlier jobs of the rule, scaled by what its time grows with; never below what was measured."""
         rule = jobs[0].rule
-        found = []
+        found, memories = [], []
         for path in _alike_paths(self.root, jobs[0]):
-            seconds, factor = _seconds(path), self._factor(rule, study, path, extent)
+            (seconds, memory), factor = _noted(path), self._factor(rule, study, path, extent)
             if seconds is not None and factor is not None:
                 found.append(seconds * max(1.0, factor))
+                memories.append(memory)
         if not found:
             return None
         words = {
@@ -131,7 +142,7 @@ class History:
             **dict.fromkeys(BY_SECONDS, "scaled by seconds of audio, start included: rather too long"),
             **dict.fromkeys(BY_PAIRS, "scaled by pairs of spaces, start included: rather too long"),
         }.get(rule, "not scaled")
-        return Estimate(len(jobs) * median(found), len(found), words)
+        return Estimate(len(jobs) * median(found), len(found), words, _most(memories))
 
     def _factor(self, rule: str, study: Study, path: Path, extent: Extent | None) -> float | None:
         """How many times as much as the measured job of a benchmark file a planned one has to do; None: not known."""
@@ -184,10 +195,10 @@ class History:
             if not rows:
                 continue
             seconds = [float(row["seconds"]) for row in rows]
-            whole = _seconds(self.root / "benchmarks" / study / "models" / f"{path.stem}.tsv") or 0.0
+            whole, memory = _noted(self.root / "benchmarks" / study / "models" / f"{path.stem}.tsv")
             epoch = median(seconds[1:] or seconds)  # the first one compiles the step
-            beside = max(0.0, whole - len(seconds) * epoch)
-            found.append(Past(known, rows[-1]["device"], epoch / known.extent.triplets, beside))
+            beside = max(0.0, (whole or 0.0) - len(seconds) * epoch)
+            found.append(Past(known, rows[-1]["device"], epoch / known.extent.triplets, beside, memory))
         return found
 
 
@@ -216,10 +227,15 @@ def _alike_paths(root: Path, job: Job) -> Iterator[Path]:
             yield path
 
 
-def _seconds(benchmark: Path) -> float | None:
-    """Wall time in a benchmark file of Snakemake."""
+def _noted(benchmark: Path) -> tuple[float | None, float | None]:
+    """Seconds and megabytes in a benchmark file of Snakemake, None for what it does not tell."""
     try:
         with benchmark.open(encoding="utf-8", newline="") as stream:
-            return float(next(csv.DictReader(stream, delimiter="\t"))["s"])
-    except (OSError, StopIteration, KeyError, ValueError):
-        return None
+            row = next(csv.DictReader(stream, delimiter="\t"))
+    except (OSError, StopIteration, UnicodeDecodeError, csv.Error):
+        return None, None
+    return number(row.get("s")), number(row.get("max_rss"))
+
+
+def _most(memories: Iterable[float | None]) -> float | None:
+    return max((memory for memory in memories if memory is not None), default=None)

@@ -100,14 +100,9 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = _part(folder, "page.js")
-    piece = Path(viewer).read_text(encoding="utf-8") if viewer else ""
-    hyperparameters = table_1(config, read["runs"], sweep)
     page = environment.get_template(Path(template).name).render(
-        style=Markup(_part(folder, "style.css") + _part(folder, "print.css")),
-        script=Markup(script),
-        policy=_policy(f"<script>\n{script}\n</script>{piece}"),
-        viewer=Markup(piece),
+        **_frame(folder, viewer),
+        **_method(config, table_1(config, read["runs"], sweep), listed),
         exports=list_exports(exported, output),
         export_command=COMMAND,
         study=study,
@@ -133,20 +128,12 @@ def write_report(
                 Path(receipts),
             )
         ),
-        hyperparameters=hyperparameters,
-        differences=differences(hyperparameters),
-        protocol=PROTOCOLS[config["protocol"]],
         **_protocols(tables.get("protocols", [])),
-        dataset=config["dataset"],
-        test_fold=config["split"]["test_fold"],
         sources=report_sources.facts(config, checkout),
         digests=report_sources.digests(sources),
         times=report_sources.times(benchmarks),
-        rejects=report_sources.rejects(listed["clips"], listed["rejected"]),
         citations=report_sources.citations(checkout),
         command=command,
-        confidence=config["statistics"]["confidence"],
-        resamples=config["statistics"]["resamples"],
         run_table=run_table(sweep, read_every_run(tables["every_run"]), read["mechanism"]),
         **_comparisons(sweep, read, 1 - config["statistics"]["confidence"]),
         **_tables(sweep, read, listed, tables, config["split"]["test_fold"]),
@@ -154,8 +141,34 @@ def write_report(
     write_text(page, output)
 
 
-def _part(folder: Path, name: str) -> str:
-    return (folder / "page" / name).read_text(encoding="utf-8")
+def _frame(folder: Path, viewer: str | Path | None) -> dict[str, Any]:
+    """Look and behaviour of the page, and the viewer, by the name that the template uses."""
+    parts = {
+        name: (folder / "page" / name).read_text(encoding="utf-8") for name in ("style.css", "print.css", "page.js")
+    }
+    piece = Path(viewer).read_text(encoding="utf-8") if viewer else ""
+    return {
+        "style": Markup(parts["style.css"] + parts["print.css"]),
+        "script": Markup(parts["page.js"]),
+        "policy": _policy(f"<script>\n{parts['page.js']}\n</script>{piece}"),
+        "viewer": Markup(piece),
+    }
+
+
+def _method(
+    config: dict[str, Any], hyperparameters: Mapping[str, Any], listed: Mapping[str, pd.DataFrame]
+) -> dict[str, Any]:
+    """What was run on which data, by the name that the template uses."""
+    return {
+        "hyperparameters": hyperparameters,
+        "differences": differences(hyperparameters),
+        "protocol": PROTOCOLS[config["protocol"]],
+        "dataset": config["dataset"],
+        "test_fold": config["split"]["test_fold"],
+        "rejects": report_sources.rejects(listed["clips"], listed["rejected"]),
+        "confidence": config["statistics"]["confidence"],
+        "resamples": config["statistics"]["resamples"],
+    }
 
 
 def _comparisons(sweep: Sweep, read: Mapping[str, pd.DataFrame], level: float) -> dict[str, Any]:

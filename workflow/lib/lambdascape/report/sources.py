@@ -119,8 +119,7 @@ def _citation(work: Mapping[str, Any]) -> str:
     year = f" ({work['year']})" if "year" in work else ""
     place = (work.get("institution") or work.get("conference") or {}).get("name", "")
     rest = [
-        str(work["title"]),
-        f"version {work['version']}" if "version" in work else "",
+        f"{work['title']}, version {work['version']}" if "version" in work else str(work["title"]),
         str(work.get("collection-title", place)),
         f"doi:{work['doi']}" if "doi" in work else "",
     ]

@@ -1,5 +1,6 @@
 """Where the points lie on the map of each space, and which tiles are their neighbours there."""
 
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,22 +101,40 @@ def manifold(embedding: Floats, start: Floats, count: int, seed: int) -> Floats:
     """
     if len(embedding) < FEWEST or is_one_point(embedding):
         return np.zeros((len(embedding), 2))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=UserWarning)  # that a seed keeps it to one thread
-        from umap import UMAP
-
-        first = (start - start.mean(axis=0)) / max(start.std(), np.finfo(float).tiny) * START_SPREAD
-        reducer = UMAP(
-            n_neighbors=min(count, len(embedding) - 1),
+    each = np.arange(len(embedding))
+    near, distance = neighbours_of(embedding, each, count - 1)
+    # Given exact neighbours, itself the first, UMAP compiles and runs no search of its own.
+    known = np.column_stack([each, near]), np.column_stack([0 * each, distance]).astype(np.float32)
+    first = (start - start.mean(axis=0)) / max(start.std(), np.finfo(float).tiny) * START_SPREAD
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore", UserWarning)  # a seed keeps it to one thread; new points cannot be added
+        reducer = _umap_class()(
+            n_neighbors=known[0].shape[1],
             min_dist=MIN_DIST,
             n_epochs=EPOCHS,
             metric="cosine",
             init=first.astype(np.float32),
+            precomputed_knn=known,
             random_state=seed,
             n_jobs=1,
         )
-        with threadpool_limits(1):
-            return np.asarray(reducer.fit_transform(embedding.astype(np.float32)), np.float64)
+        return np.asarray(reducer.fit_transform(embedding.astype(np.float32)), np.float64)
+
+
+def _umap_class() -> Any:
+    """UMAP's class; its package would load TensorFlow, where that is there, for a kind that is not used here."""
+    modules: Any = sys.modules
+    hidden = "tensorflow" not in modules
+    if hidden:
+        modules["tensorflow"] = None  # so Python says that it cannot be imported
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImportWarning)
+            from umap import UMAP
+    finally:
+        if hidden:
+            del modules["tensorflow"]
+    return UMAP
 
 
 def align(coordinates: Floats, reference: Floats) -> Floats:
