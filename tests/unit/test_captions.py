@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
-from lambdascape.report.page import TITLES, caption_html
-from lambdascape.study import FIGURES
+from lambdascape.products import FIGURES
+from lambdascape.report.pictures import TITLES, caption_html
 
 RULES = Path(__file__).parents[2] / "workflow" / "rules"
 MAIN_TABLES = ("claims", "every_run", "scores", "comparisons", "choice", "mechanism", "geometry", "moves", "rejected")

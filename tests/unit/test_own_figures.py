@@ -1,8 +1,6 @@
 """Spaces that the user brings stand in every figure and table under their own names, and in no test about λ."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -18,7 +16,7 @@ from lambdascape.figures.spectra import spectra_figure
 from lambdascape.figures.style import OWN_COLOURS, reference_colours
 from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import read_table
-from lambdascape.report.tables import score_runs, score_summary, spaces
+from lambdascape.report.tables import score_summary, spaces
 from lambdascape.report.verdict import answer
 
 from .studies import FakeStudy
@@ -66,12 +64,9 @@ def test_maps_and_matrix_show_each_brought_space_after_the_references(study: Fak
     assert [runs for _, runs in spaces(sweep)[-2:]] == [[name] for name in OWN]
 
 
-@pytest.mark.parametrize("table", [score_summary, score_runs], ids=lambda function: function.__name__)
-def test_the_tables_of_scores_have_a_row_for_each(study: FakeStudy, table: Callable[..., Any]) -> None:
-    more = "" if table is score_summary else study.frame("training")
-    rows = {row[0]: row[1] for row in table(read_sweep(study.tables["runs"]), study.frame("scores"), more).rows}
-    prefix = "own space " if table is score_summary else ""
-    assert [rows[f"{prefix}{name}"] for name in OWN] == ["0.060", "0.110"]
+def test_the_table_of_scores_has_a_row_for_each(study: FakeStudy) -> None:
+    rows = {row[0]: row[1] for row in score_summary(read_sweep(study.tables["runs"]), study.frame("scores"), "").rows}
+    assert [rows[f"own space {name}"] for name in OWN] == ["0.060", "0.110"]
 
 
 def test_the_answer_holds_the_best_value_against_each(study: FakeStudy) -> None:
