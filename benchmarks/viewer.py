@@ -112,7 +112,15 @@ def build(folder: Path, points: int, clips: int, dim: int) -> dict[str, float]:
         name: folder / f"{name}.tsv"
         for name in ("points", "coordinates", "neighbours", "predictions", "audit", "sound")
     }
-    about = {"study": "bench", "title": "-", "licence": "-", "redistributable": True, "tile_s": 5.0, "neighbours": 5}
+    about = {
+        "study": "bench",
+        "synthetic": True,
+        "title": "-",
+        "licence": "-",
+        "redistributable": True,
+        "tile_s": 5.0,
+        "neighbours": 5,
+    }
     timed("page", write_viewer, given, about, folder / "viewer.html", folder / "index.html")
     return spent
 
@@ -142,7 +150,7 @@ def main() -> None:
     """Build and look, and print what it took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=5000)
-    parser.add_argument("--clips", type=int, default=4000)
+    parser.add_argument("--clips", type=int, default=3000)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)

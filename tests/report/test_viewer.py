@@ -224,6 +224,7 @@ def test_without_sound_in_the_page_a_folder_is_played_from_the_start_of_the_tile
     }
     about = {
         "study": "silent",
+        "synthetic": True,
         "title": "t",
         "licence": "none",
         "redistributable": False,

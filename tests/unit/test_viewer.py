@@ -104,6 +104,7 @@ class Made:
         }
         said = {
             "study": "demo",
+            "synthetic": True,
             "title": "Rooms",
             "licence": "free",
             "redistributable": True,
@@ -396,7 +397,9 @@ def test_what_the_page_knows_is_what_the_tables_say(made: Made) -> None:
         said = predictions[predictions["run"] == space["run"]]
         assert [data["classes"][codes[point] - 1] for point in said["point"]] == said["predicted"].tolist()
         assert (codes > 0).sum() == len(said)
-    assert data["sound"] == {"0": "QUJD", "3": "REVG"}
+    media = re.search(r'id="viewer-media">(.*?)</script>', piece, re.DOTALL)
+    assert media
+    assert json.loads(media[1])["sound"] == {"0": "QUJD", "3": "REVG"}
     assert len(data["plots"]) == len(data["spaces"]) == len(data["words"])
 
 
@@ -421,7 +424,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
         not in piece.replace(Path(ROOT / "workflow/report/viewer/viewer.js").read_text(), "")[: piece.index("bokeh")]
     )
     assert HOSTILE not in piece
-    assert len(re.findall(r"</script>", piece)) == 3
+    assert len(re.findall(r"</script>", piece)) == 4
     assert json.loads(json_text({HOSTILE: [HOSTILE, "\u2028"]})) == {HOSTILE: [HOSTILE, "\u2028"]}
     assert "</" not in json_text(HOSTILE)
 

@@ -18,6 +18,8 @@
 
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("viewer-data").textContent);
+  let parsed = null;
+  const media = () => (parsed ??= JSON.parse(byId("viewer-media").textContent)); // most of the page; not before it is needed
   const root = byId("viewer");
   const audio = byId("viewer-audio");
   const panel = byId("viewer-panel");
@@ -240,7 +242,7 @@
     const box = byId("viewer-near");
     box.replaceChildren(...spaces.map((space) => {
       const part = element("div");
-      const title = element("h4", `Neighbours at ${space.words} `);
+      const title = element("h3", `Neighbours at ${space.words} `);
       const list = element("ol");
       for (const other of space.near(tile)) {
         const item = element("li");
@@ -274,7 +276,7 @@
 
   async function paint(canvas, tile) {
     const [width, height, across] = data.picture;
-    if (!sheet.src) sheet.src = data.sheet;
+    if (!sheet.src) sheet.src = media().sheet;
     canvas.width = width;
     canvas.height = height;
     await sheetReady;
@@ -289,7 +291,7 @@
 
   const files = new Map(); // path of a clip to the user's own file
   let address = null, stopAt = null;
-  const canPlay = (tile) => String(tile) in data.sound || files.has(of("path", tile));
+  const canPlay = (tile) => String(tile) in media().sound || files.has(of("path", tile));
 
   function play(tile, button) {
     for (const other of root.querySelectorAll(".viewer-playing")) other.classList.remove("viewer-playing");
@@ -303,7 +305,7 @@
       return;
     }
     if (button) button.classList.add("viewer-playing");
-    const mp3 = data.sound[tile];
+    const mp3 = media().sound[tile];
     if (mp3) audio.src = `data:audio/mpeg;base64,${mp3}`;
     else {
       const start = of("start_s", tile);

@@ -47,6 +47,7 @@ def write_viewer(
     data = {"plots": plots(points, len(spaces))} | page_data(
         points, coordinates, read_table(files["neighbours"], ("run",)), predictions, Path(files["pictures"]), sound
     )
+    media = {name: data.pop(name) for name in ("sheet", "sound")}  # parsed when they are first asked for
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
     def rendered(template: str, **values: Any) -> str:
@@ -67,6 +68,7 @@ def write_viewer(
         bokeh=Markup(bokeh_script()),
         script=Markup(Path(files["script"]).read_text(encoding="utf-8")),
         data=Markup(json_text(data | {"words": spaces, "tile_s": about["tile_s"]})),
+        media=Markup(json_text(media)),
     )
     write_text(piece, fragment)
     write_text(rendered("around", piece=Markup(piece), scripts=" ".join(script_sources(piece))), page)

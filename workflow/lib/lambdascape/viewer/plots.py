@@ -9,6 +9,7 @@ SIDE = 320  # pixels of a map, before it is stretched to its place
 EDGE = 1.08  # the points lie within ±1
 SIZES = ((600, 9.0), (1500, 7.0), (3000, 5.5))  # up to so many points, size of one in pixels
 SMALLEST = 4.5
+MARKS = "overlay"  # a layer of its own: a click draws the marks again, not the points
 LOOKS = ("x", "y", "colour", "alpha", "marker")
 SELF, RING, CROSS = 23, 15, 11  # pixels
 
@@ -62,16 +63,24 @@ def _plot(points: pd.DataFrame) -> Any:
     plot.axis.visible = False
     plot.grid.visible = False
     size = next((size for most, size in SIZES if len(points) <= most), SMALLEST)
-    plot.segment(
-        "x0", "y0", "x1", "y1", source=sources["line"], line_width=1, line_alpha=0.7, name="ink", level="underlay"
-    )
+    plot.segment("x0", "y0", "x1", "y1", source=sources["line"], line_width=1, line_alpha=0.7, level=MARKS, name="ink")
     dots = plot.scatter(
         "x", "y", source=sources["points"], size=size, marker="marker", color="colour", alpha="alpha",
         line_color="colour", line_width=0.6, name="dots",
     )  # fmt: skip
-    plot.scatter("x", "y", source=sources["cross"], size=CROSS, marker="x", line_width=2, name="ink", alpha=0.8)
     plot.scatter(
-        "x", "y", source=sources["ring"], size=RING, marker="circle", fill_color=None, line_width=2.2, name="ink"
+        "x", "y", source=sources["cross"], size=CROSS, marker="x", line_width=2, name="ink", alpha=0.8, level=MARKS
+    )
+    plot.scatter(
+        "x",
+        "y",
+        source=sources["ring"],
+        size=RING,
+        marker="circle",
+        fill_color=None,
+        line_width=2.2,
+        level=MARKS,
+        name="ink",
     )
     plot.scatter(
         "x",
@@ -81,6 +90,7 @@ def _plot(points: pd.DataFrame) -> Any:
         marker="circle_dot",
         fill_color=None,
         line_width=2.6,
+        level=MARKS,
         name="ink",
     )
     dots.selection_glyph = dots.nonselection_glyph = None
