@@ -16,6 +16,13 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 REPO = Path(__file__).resolve().parents[1]
 
 
+def pytest_configure() -> None:
+    """Hold texts as every job does."""
+    from lambdascape.jobs import hold_texts_as_objects
+
+    hold_texts_as_objects()
+
+
 @pytest.fixture(scope="session")
 def repo() -> Path:
     """Root of the checkout that is tested."""

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pandas as pd
+
 from lambdascape.disk import is_full, shown_bytes
 from lambdascape.errors import InputError
 from lambdascape.memory import OUT_OF_MEMORY, is_out_of_memory
@@ -51,6 +53,7 @@ def job(
     """
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    hold_texts_as_objects()
     with Path(log).open("wb", buffering=0) as stream:
         os.dup2(stream.fileno(), 1)
         os.dup2(stream.fileno(), 2)
@@ -76,6 +79,14 @@ def job(
         traceback.print_exc()
         raise SystemExit(1) from None
     print(f"done in {time.monotonic() - started:.1f} s", flush=True)
+
+
+def hold_texts_as_objects() -> None:
+    """Let pandas hold texts as Python does, whether or not pyarrow is there.
+
+    Arrow's cannot hold the name of a file that is no UTF-8, and comparing them takes longer in tables as small as ours.
+    """
+    pd.set_option("mode.string_storage", "python")
 
 
 def _stop_at_a_full_disk(error: Exception, outputs: Iterable[str]) -> NoReturn:
