@@ -199,7 +199,7 @@ def test_exports_repeat_nothing_but_themselves_and_the_report_that_lists_them(fi
         ("{always: [table, models], onnx: true}", models | {"export_onnx": 2}),
     ):
         assert with_config(finished, "study: tiny", f"study: tiny\nexports: {words}") == expected | REPORT
-    assert finished.planned("exports") == models | {"export_projector": 1}
+    assert finished.planned("exports") == models | {"export_projector": 1, "exports": 1}
 
 
 def test_an_edited_claim_is_judged_again_and_nothing_else(finished: Checkout) -> None:
