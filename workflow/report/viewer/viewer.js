@@ -171,7 +171,6 @@
     const ink = getComputedStyle(root).color;
     for (const { plot } of spaces) {
       for (const renderer of plot.renderers) if (renderer.name === "ink") renderer.glyph.line_color = ink;
-      plot.outline_line_color = null;
     }
   }
 

@@ -54,6 +54,7 @@ def _plot(points: pd.DataFrame) -> Any:
         active_drag=None,
         active_scroll=None,
         background_fill_color=None,
+        outline_line_color=None,
         border_fill_color=None,
         min_border=2,
         name="map",
@@ -65,8 +66,8 @@ def _plot(points: pd.DataFrame) -> Any:
     size = next((size for most, size in SIZES if len(points) <= most), SMALLEST)
     plot.segment("x0", "y0", "x1", "y1", source=sources["line"], line_width=1, line_alpha=0.7, level=MARKS, name="ink")
     dots = plot.scatter(
-        "x", "y", source=sources["points"], size=size, marker="marker", color="colour", alpha="alpha",
-        line_color="colour", line_width=0.6, name="dots",
+        "x", "y", source=sources["points"], size=size, marker="marker", fill_color="colour", fill_alpha="alpha",
+        line_color=None, name="dots",
     )  # fmt: skip
     plot.scatter(
         "x", "y", source=sources["cross"], size=CROSS, marker="x", line_width=2, name="ink", alpha=0.8, level=MARKS
