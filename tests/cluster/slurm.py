@@ -72,7 +72,7 @@ KillWait=3
 UnkillableStepTimeout=20
 MessageTimeout=10
 GresTypes=gpu
-NodeName=DEFAULT CPUs=4 RealMemory=100000 Gres=gpu:{gpus} State=UNKNOWN
+NodeName=DEFAULT CPUs=6 RealMemory=100000 Gres=gpu:{gpus} State=UNKNOWN
 {nodes}
 PartitionName=DEFAULT Nodes={names} LLN=YES State=UP MaxTime=1-00:00:00 DefaultTime=00:05:00
 PartitionName=work Default=YES
