@@ -204,7 +204,10 @@ def test_what_a_killed_snakemake_was_making_is_counted_and_of_one_that_runs_it_i
         ({"host": "elsewhere", "boot": "another"}, PROBLEM, "on another machine there may run process "),
     ],
 )
-def test_the_last_launch_is_told(tmp_path: Path, changes: dict[str, str], state: str, words: str) -> None:
+def test_the_last_launch_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], state: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # elsewhere may lie results, and these would be a copy
     assert doctor.launched(tmp_path) == Finding("launch", OK, "none has run here")
     (tmp_path / "results").mkdir()
     launches.write(tmp_path / "results", replace(launches.here(["snakemake"]), **changes))  # type: ignore[arg-type]
