@@ -28,8 +28,7 @@ from lambdascape.network import build_embedder, save_embedder
 from lambdascape.store import open_features
 from networks import NETWORK, TRAINING
 from stores import write_store
-
-from .studies import FakeStudy
+from unit.studies import FakeStudy
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
 
