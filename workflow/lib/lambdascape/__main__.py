@@ -34,9 +34,9 @@ that the study heard. Exit code 0: every file was embedded; 1: some could not be
 others were; 2: the command itself cannot be used."""
 EXAMPLES = """\
 examples:
-  python -m lambdascape embed results/demo/exports/models/l2~0.01_seed~1 kitchen.wav
-  python -m lambdascape embed embedder.keras *.wav --output tiles.parquet
-  python -m lambdascape embed embedder.keras street.flac --hop 0.5 --output street.npy"""
+  lambdascape embed results/demo/exports/models/l2~0.01_seed~1 kitchen.wav
+  lambdascape embed embedder.keras *.wav --output tiles.parquet
+  lambdascape embed embedder.keras street.flac --hop 0.5 --output street.npy"""
 
 PLAN = """\
 Say what a study asks of a cluster before a job is started: how many jobs of each rule, where they run, cores, memory
