@@ -67,8 +67,9 @@ doctor: study-exists env ## say what this machine has, what would be used, what 
 recover: env ## after a crash or kill: end what still runs, open what is locked (RECOVER_ARGS='--wait')
 	@PYTHONPATH=workflow/lib $(py) lambdascape recover $(RECOVER_ARGS)
 
-cluster-plan: study-exists env ## say what a study asks of a cluster: jobs, hours, memory, disk (STUDY=, PLAN_ARGS=--all)
-	@PYTHONPATH=workflow/lib $(py) lambdascape plan --study config.yaml $(if $(STUDY),"$(STUDY)") $(PLAN_ARGS)
+cluster-plan: study-exists env ## say what a study asks of a cluster: jobs, hours, memory, disk (STUDY=, PROFILE=, PLAN_ARGS=--all)
+	@PYTHONPATH=workflow/lib $(py) lambdascape plan --study config.yaml $(if $(STUDY),"$(STUDY)") \
+	  $(if $(PROFILE),--profile "profiles/$(PROFILE)") $(PLAN_ARGS)
 
 faults: dev-env ## inject every fault at its long count, and print the table of what came of it (PYTEST_ARGS=)
 	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 -m fault $(PYTEST_ARGS)

@@ -214,6 +214,7 @@ def test_downloaded_audio_needs_no_path_and_has_no_other(config: Config, schema:
     assert found.startswith("dataset.path: must be null where dataset.download is true")
 
 
+@pytest.mark.fault("Y1")
 def test_y1_a_key_that_is_written_twice_is_refused(config: Config, schema: Config, tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text("study: mine\ntraining: {epochs: 2, margin: 1.0, epochs: 3}\nsplit: {}\nsplit: {}\n")
@@ -223,6 +224,7 @@ def test_y1_a_key_that_is_written_twice_is_refused(config: Config, schema: Confi
     ]
 
 
+@pytest.mark.fault("Y1")
 def test_y1_anchors_that_unfold_without_end_are_refused_at_once(config: Config, schema: Config) -> None:
     bomb: list[Any] = [1] * 10
     for _ in range(12):
@@ -240,6 +242,7 @@ def turned_round(value: Any) -> Any:
     return [turned_round(inner) for inner in value] if isinstance(value, list) else value
 
 
+@pytest.mark.fault("P7")
 def test_p7_the_order_in_which_keys_are_written_is_lost(config: Config, schema: Config) -> None:
     """What Snakemake compares as text must not depend on it; the default study's own order is that of the schema."""
     config["sweep"]["arms"] = [{"l2": 1.0, "epochs": 50}, {"epochs": 30, "l2": 0.1}]

@@ -162,7 +162,14 @@ def test_a_slurm_that_does_not_answer_stops_the_launch_and_the_recovery(
     assert "there is no squeue here" in launches.begin(WORDS)
 
 
-def test_slurm_is_not_asked_after_a_launch_that_ended_by_itself_or_ran_before_the_last(slurm: Path) -> None:
+def test_jobs_that_a_launch_could_not_cancel_as_it_ended_are_in_the_way(slurm: Path) -> None:
+    launches.write(Path("results"), launches.closed(killed()))
+    assert "SLURM job 12, RUNNING on node1" in launches.begin(WORDS)
+    assert main(["recover"]) == 0
+    assert (slurm / "cancelled").read_text() == "12 13\n"
+
+
+def test_a_slurm_that_is_away_stops_nothing_after_a_launch_that_ended_by_itself_or_used_none(slurm: Path) -> None:
     (slurm / "down").touch()
     launches.write(Path("results"), launches.closed(killed()))
     assert launches.begin(WORDS) == ""

@@ -155,11 +155,12 @@ def in_the_way(results: Path) -> str:
         )
     places = folders(results, last)
     found: Sequence[object] = orphans.here(places)
-    if not found and last and state != ENDED:
+    if not found and last:
         try:
             found = orphans.queued(places, last.began)
         except InputError as error:
-            return f"{error}. Jobs of a launch that was killed may be in its queue."
+            if state != ENDED:  # one that ended cancelled its jobs, as far as it could
+                return f"{error}. Jobs of a launch that was killed may be in its queue."
     if not found:
         return ""
     return (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lambdascape import dates, launches, locks, orphans
+from lambdascape.errors import InputError
 
 POLL_S = 1.0
 TELL_S = 60.0  # between two words about what is waited for
@@ -49,7 +50,8 @@ def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show:
         places = launches.folders(results, last)
         if not _clear_queue(places, last, wait, show) or not _clear_processes(places, wait, show):
             return False
-        _clean(results, bool(ended or orphans.run_ids(places)), show)
+        seen = bool(orphans.run_ids(places)) and _queue_answers(places, last)
+        _clean(results, bool(ended) or seen, show)
         if killed:
             launches.write(results, launches.closed(killed))
     show("Nothing is in the way: the same command as before continues.")
@@ -59,11 +61,23 @@ def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show:
 def _clear_queue(
     folders: Collection[Path], last: launches.Launch | None, wait: bool, show: Callable[[str], None]
 ) -> bool:
-    """End, or wait for, what a killed launch has in SLURM's queue; whether nothing is left there."""
-    if last and last.ended:
-        return True  # it had ended or cancelled its jobs before
+    """End, or wait for, what a launch has left in SLURM's queue; whether nothing is left there.
+
+    One that ended has cancelled its jobs, as far as SLURM let it; where SLURM does not answer, that is believed.
+    """
+    if last and last.ended and not _queue_answers(folders, last):
+        return True
     since = last.began if last else 0.0
     return _clear(lambda: orphans.queued(folders, since), orphans.cancel, CANCEL_S, wait, show)
+
+
+def _queue_answers(folders: Collection[Path], last: launches.Launch | None) -> bool:
+    """Whether SLURM can be asked for the jobs of a launch."""
+    try:
+        orphans.queued(folders, last.began if last else 0.0)
+    except InputError:
+        return False
+    return True
 
 
 def _clear_processes(folders: Collection[Path], wait: bool, show: Callable[[str], None]) -> bool:
