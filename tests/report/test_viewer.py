@@ -313,10 +313,11 @@ def test_what_is_faded_out_is_not_hit_and_the_picture_is_in_sight(
             if alone[i]
         ),
     )
-    page.mouse.click(*place(page, far))
+    page.mouse.click(*place(page, far, 0))
+    page.wait_for_timeout(700)  # longer than a double click takes
     assert page.is_hidden("#viewer-panel")
     page.click("#viewer-key button")
-    page.mouse.click(*place(page, far))
+    page.mouse.click(*place(page, far, 0))
     page.wait_for_function("() => !document.getElementById('viewer-panel').hidden")
     box = page.query_selector("#viewer-picture").bounding_box()
     assert box["height"] > 60

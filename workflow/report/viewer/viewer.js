@@ -374,7 +374,7 @@
     for (const button of root.querySelectorAll("[data-tile]")) {
       button.addEventListener("click", () => {
         select(Number(button.dataset.tile), state.clicked);
-        panel.scrollIntoView({ block: "nearest" });
+        byId("viewer-now").scrollIntoView({ block: "nearest" });
       });
     }
     const chooser = byId("viewer-files");
