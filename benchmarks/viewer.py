@@ -119,6 +119,9 @@ def build(folder: Path, points: int, clips: int, dim: int) -> dict[str, float]:
         "licence": "-",
         "redistributable": True,
         "tile_s": 5.0,
+        "fmin": 50,
+        "fmax": 8000,
+        "points": points,
         "neighbours": 5,
     }
     timed("page", write_viewer, given, about, folder / "viewer.html", folder / "index.html")

@@ -79,6 +79,36 @@ def place(page: Any, tile: int, index: int = 0) -> tuple[float, float]:
     return box[0], box[1]
 
 
+def write_again(folder: Path, output: Path, others: dict[str, Path]) -> Path:
+    """The viewer of a stage's files, some of them replaced, of a study whose audio may not be passed on."""
+    parts = Path(__file__).parents[2] / "workflow/report/viewer"
+    names = ("points", "coordinates", "neighbours", "predictions", "sound")
+    files: dict[str, str | Path] = {name: folder / f"{name}.tsv" for name in names} | {
+        "runs": folder.parent / "runs.tsv",
+        "audit": folder.parent / "tables/audit.tsv",
+        "pictures": folder / "pictures.webp",
+        "attribution": folder / "attribution.txt",
+        "template": parts / "viewer.html.j2",
+        "around": parts / "around.html.j2",
+        "style": parts / "style.css",
+        "script": parts / "viewer.js",
+    }
+    about = {
+        "study": "again",
+        "synthetic": True,
+        "title": "t",
+        "licence": "none",
+        "redistributable": False,
+        "tile_s": 0.3,
+        "fmin": 50,
+        "fmax": 8000,
+        "points": 2000,
+        "neighbours": 5,
+    }
+    write_viewer(files | others, about, output / "viewer.html", output / "index.html")
+    return output / "index.html"
+
+
 def neighbours_of(viewer_page: Path, tile: int) -> list[str]:
     """The neighbours of a tile on each map, as the tables say."""
     table = read_table(viewer_page.parent / "neighbours.tsv", ("run",))
@@ -206,39 +236,19 @@ def test_on_a_phone_maps_stand_below_one_another_and_nothing_is_cut(opened: Call
 def test_without_sound_in_the_page_a_folder_is_played_from_the_start_of_the_tile(
     watch: Watch, viewer_page: Path, tmp_path: Path
 ) -> None:
-    folder = viewer_page.parent
-    points = read_table(folder / "points.tsv", TEXT)
+    points = read_table(viewer_page.parent / "points.tsv", TEXT)
     write_table(pd.DataFrame(columns=["point", "mp3"]), tmp_path / "sound.tsv")
-    parts = Path(__file__).parents[2] / "workflow/report/viewer"
-    names = ("points", "coordinates", "neighbours", "predictions")
-    files = {name: folder / f"{name}.tsv" for name in names} | {
-        "runs": folder.parent / "runs.tsv",
-        "audit": folder.parent / "tables/audit.tsv",
-        "pictures": folder / "pictures.webp",
-        "attribution": folder / "attribution.txt",
-        "sound": tmp_path / "sound.tsv",
-        "template": parts / "viewer.html.j2",
-        "around": parts / "around.html.j2",
-        "style": parts / "style.css",
-        "script": parts / "viewer.js",
-    }
-    about = {
-        "study": "silent",
-        "synthetic": True,
-        "title": "t",
-        "licence": "none",
-        "redistributable": False,
-        "tile_s": 0.3,
-        "neighbours": 5,
-    }
-    write_viewer(files, about, tmp_path / "viewer.html", tmp_path / "index.html")
+    written = write_again(viewer_page.parent, tmp_path, {"sound": tmp_path / "sound.tsv"})
     tile = int((points["start_s"] > 0).idxmax())
     audio = tmp_path / "set" / points["path"][tile]
     audio.parent.mkdir(parents=True)
     soundfile.write(audio, np.zeros(16000 * 12), 16000)
     watched = watch()
-    page = watched.open(tmp_path / "index.html")
+    page = watched.open(written)
     page.wait_for_selector(READY)
+    page.fill("#viewer-tile", str(len(points)))
+    page.press("#viewer-tile", "Enter")
+    assert page.inner_text("#viewer-said") == f"There are tiles 0 to {len(points) - 1}."
     page.fill("#viewer-tile", str(tile))
     page.press("#viewer-tile", "Enter")
     assert "No sound here" in page.inner_text("#viewer-said")
@@ -251,15 +261,65 @@ def test_without_sound_in_the_page_a_folder_is_played_from_the_start_of_the_tile
     page.wait_for_function("() => document.getElementById('viewer-said').textContent.startsWith('Playing')")
     page.wait_for_function("() => document.getElementById('viewer-audio').paused")
     stopped = page.evaluate("() => document.getElementById('viewer-audio').currentTime")
-    assert points["start_s"][tile] + 0.3 <= stopped <= points["start_s"][tile] + 1.0
+    start = points["start_s"][tile]
+    assert start + 0.3 <= stopped <= start + 1.0
+    again = page.evaluate("""() => new Promise((resolve) => {
+      const audio = document.getElementById("viewer-audio");
+      audio.addEventListener("seeked", () => { window.from = audio.currentTime; }, { once: true });
+      audio.addEventListener("pause", () => resolve([window.from, audio.currentTime]), { once: true });
+      audio.play(); })""")
+    assert start <= again[0] <= start + 0.2
+    assert start + 0.3 <= again[1] <= start + 1.0
     assert not page.is_visible("#viewer-silent")
     quiet(watched)
 
 
-def test_findings_of_the_audit_play(opened: Callable[..., Watched]) -> None:
-    watched = opened()
-    buttons = watched.page.query_selector_all("[data-tile]:not(audio)")
-    for button in buttons[:2]:
+def test_findings_of_the_audit_play(watch: Watch, viewer_page: Path, tmp_path: Path) -> None:
+    folder = viewer_page.parent
+    heard = read_table(folder / "sound.tsv", ("mp3",))["point"].tolist()[:2]
+    found = read_table(folder / "points.tsv", TEXT).loc[heard, ["clip", "label", "session", "node", "start_s"]]
+    audit = found.assign(kind=["label", "far"], neighbours=["x", ""], share=[1.0, np.nan], spaces=3, of=4, distance=0.5)
+    write_table(audit, tmp_path / "audit.tsv")
+    watched = watch()
+    page = watched.open(write_again(folder, tmp_path, {"audit": tmp_path / "audit.tsv"}))
+    page.wait_for_selector(READY)
+    page.evaluate("""() => document.getElementById("viewer-audio").addEventListener(
+      "playing", (event) => { window.playing = event.target.dataset.tile; })""")
+    buttons = page.query_selector_all(".viewer-audit [data-tile]")
+    assert [button.get_attribute("data-tile") for button in buttons] == [str(tile) for tile in heard]
+    for button, tile in zip(buttons, heard, strict=True):
         button.click()
-        assert watched.page.evaluate(STATE)["number"] == button.get_attribute("data-tile")
+        page.wait_for_function(f"() => window.playing === '{tile}'", timeout=10_000)
+        assert page.evaluate(STATE)["number"] == str(tile)
+    quiet(watched)
+
+
+def test_what_is_faded_out_is_not_hit_and_the_picture_is_in_sight(
+    opened: Callable[..., Watched], viewer_page: Path
+) -> None:
+    watched = opened()
+    page = watched.page
+    labels = read_table(viewer_page.parent / "points.tsv", TEXT)["label"]
+    data = source(page, "points")
+    page.click("#viewer-key button")
+    alone = [alpha > 0.1 for alpha in source(page, "points")["alpha"]]
+    assert len(set(labels[alone])) == 1
+    faded = [tile for tile in range(len(labels)) if not alone[tile]]
+    far = max(
+        faded,
+        key=lambda tile: min(
+            (data["x"][tile] - data["x"][i]) ** 2 + (data["y"][tile] - data["y"][i]) ** 2
+            for i in range(len(labels))
+            if alone[i]
+        ),
+    )
+    page.mouse.click(*place(page, far, 0))
+    page.wait_for_timeout(700)  # longer than a double click takes
+    assert page.is_hidden("#viewer-panel")
+    page.click("#viewer-key button")
+    page.mouse.click(*place(page, far, 0))
+    page.wait_for_function("() => !document.getElementById('viewer-panel').hidden")
+    box = page.query_selector("#viewer-picture").bounding_box()
+    assert box["height"] > 60
+    assert 0 <= box["y"] <= 900 - box["height"]
     quiet(watched)

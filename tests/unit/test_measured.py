@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,19 @@ def test_drawn_tiles_keep_the_shares_of_the_labels(labels, limit, seed):
         share = (label == name).sum() * len(rows) / len(label)
         # Each label is rounded, by half a tile at most, and the total must come out even.
         assert abs((label[rows] == name).sum() - share) <= 0.5 + 0.5 * len(set(labels))
+
+
+def test_the_draw_on_which_spaces_are_measured_stays_as_it_was():
+    few = np.array(list("aaaaaabbbc"), object)
+    assert draw_tiles(few, 5, 1).tolist() == [0, 1, 4, 7, 8]
+    assert draw_tiles(np.tile(few, 3), 9, 7).tolist() == [4, 12, 14, 17, 19, 22, 24, 27, 28]
+
+
+def test_labels_too_small_for_a_tile_of_their_own_have_their_share_together():
+    label = np.array(["large"] * 900 + [f"small{i}" for i in range(100)], object)
+    small = [(draw_tiles(label, 100, seed, fair_to_small=True) >= 900).sum() for seed in range(50)]
+    assert np.mean(small) == pytest.approx(10, abs=1.5)
+    assert (draw_tiles(label, 100, 1) < 900).all()
 
 
 def test_unit_norm_leaves_zeros():

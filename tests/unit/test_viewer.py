@@ -24,7 +24,7 @@ from lambdascape.viewer import pictures, sound
 from lambdascape.viewer.data import STEPS, json_text, packed, page_data
 from lambdascape.viewer.maps import VIEWS, align, fit, manifold, map_points, neighbours_of, principal
 from lambdascape.viewer.page import colourings, findings, script_sources, write_viewer
-from lambdascape.viewer.points import COLUMNS, TEXT, choose, draw_points
+from lambdascape.viewer.points import COLUMNS, MOST_FINDINGS, TEXT, choose, draw_points, shown_findings
 from lambdascape.viewer.predictions import predict_points
 from lambdascape.viewer.spaces import common_tiles, shown_spaces
 
@@ -109,6 +109,9 @@ class Made:
             "licence": "free",
             "redistributable": True,
             "tile_s": 2.0,
+            "fmin": 50,
+            "fmax": 8000,
+            "points": 40,
             "neighbours": 3,
         }
         write_viewer(files, said | about, self.folder / "viewer.html", self.folder / "index.html")
@@ -142,6 +145,43 @@ def test_each_class_and_session_has_its_share_of_the_points(made: Made) -> None:
     shares = drawn.groupby(["label", "session"]).size()
     assert len(shares) == made.tiles.groupby(["label", "session"]).ngroups
     assert shares.max() - shares.min() <= 1
+
+
+def test_a_class_in_many_small_sessions_keeps_its_share() -> None:
+    hum = pd.DataFrame({"label": "hum", "session": [f"day{i % 30}" for i in range(12_000)]})
+    horn = pd.DataFrame({"label": "horn", "session": [f"pass{i // 4}" for i in range(1_600)]})
+    tiles = pd.concat([hum, horn], ignore_index=True).assign(start_s=0.0)
+    tiles["clip"] = [f"clip{i}" for i in range(len(tiles))]
+    none = pd.DataFrame(columns=["clip", "start_s"])
+    drawn = tiles.iloc[choose(tiles, none, 1000, 1)]
+    assert len(drawn) == 1000
+    # Each of 400 sessions has a tile with a chance of 0.29: 118 are expected, give or take 9.
+    assert (drawn["label"] == "horn").sum() == pytest.approx(1000 * 1_600 / 13_600, abs=30)
+    assert drawn.loc[drawn["label"] == "horn", "session"].is_unique
+    assert drawn.loc[drawn["label"] == "hum", "session"].value_counts().agg(np.ptp) <= 1
+    rare = [(tiles.iloc[choose(tiles, none, 20, seed)]["label"] == "horn").sum() for seed in range(40)]
+    assert np.mean(rare) == pytest.approx(20 * 1_600 / 13_600, abs=1)
+
+
+def test_many_findings_of_one_kind_hide_no_other(made: Made) -> None:
+    kinds = ["label"] * 150 + ["node"] * 2 + ["far"] * 60
+    audit = pd.DataFrame({"kind": kinds, "clip": [f"clip{i}" for i in range(len(kinds))]})
+    shown = shown_findings(audit)
+    assert len(shown) == MOST_FINDINGS == 100
+    assert shown["kind"].value_counts().to_dict() == {"label": 49, "far": 49, "node": 2}
+    assert shown["kind"].tolist()[:4] == ["label", "node", "far", "label"]
+    for kind, part in shown.groupby("kind"):
+        assert part["clip"].tolist() == audit.loc[audit["kind"] == kind, "clip"].head(len(part)).tolist()
+    assert len(shown_findings(audit.head(0))) == 0
+    listed = pd.concat([made.audit] * 120, ignore_index=True)
+    microphone = made.audit.assign(kind="node", clip=made.points["clip"][0], start_s=made.points["start_s"][0])
+    write_table(pd.concat([listed, microphone]), made.folder / "audit.tsv")
+    try:
+        piece, _ = made.write()
+    finally:
+        write_table(made.audit, made.folder / "audit.tsv")
+    assert "<td>odd node</td>" in piece
+    assert "100 of 121 findings" in piece
 
 
 def test_only_tiles_that_every_space_holds_are_shown(made: Made, tmp_path: Path) -> None:
@@ -453,6 +493,9 @@ def test_without_labels_there_are_sessions_to_colour_by_and_nothing_is_right_or_
 def test_the_page_says_how_much_sound_it_holds_and_why_not_more(made: Made) -> None:
     piece, _ = made.write()
     assert "2 of 40" in piece
+    assert "2 of the tiles can be played here" in piece
+    assert "Click a dot to hear it" in piece
+    assert "reduced to one channel where it had several, resampled to 16 kHz and encoded as MP3." in piece
     write_table(pd.DataFrame(columns=["point", "mp3"]), made.folder / "sound.tsv")
     try:
         silent, _ = made.write(redistributable=False, licence="no passing on")
@@ -460,7 +503,24 @@ def test_the_page_says_how_much_sound_it_holds_and_why_not_more(made: Made) -> N
         write_table(pd.DataFrame({"point": [0, 3], "mp3": ["QUJD", "REVG"]}), made.folder / "sound.tsv")
     assert "no passing on" in silent
     assert "holds none" in silent
+    assert "hear it" not in silent
     assert "Whose sound this is" not in silent
+
+
+def test_the_page_says_from_how_many_tiles_its_own_are_drawn(made: Made) -> None:
+    piece, _ = made.write(points=1234)
+    assert f"40 of {len(made.tiles)} tiles, at most 1,234 (<code>viewer.points</code>)" in piece
+    assert "Each λ is shown by the run of its first seed." in piece
+    assert "2 s to the right, 50 to 8,000 Hz upwards" in piece
+    assert "1 of 1 finding<" in piece
+    everything = made.points.assign(of=len(made.points))
+    write_table(everything, made.folder / "points.tsv")
+    try:
+        whole, _ = made.write()
+    finally:
+        write_table(made.points, made.folder / "points.tsv")
+    assert "shows the same 40 tiles, one dot on each map" in whole
+    assert "at most" not in whole[: whole.index("viewer-bar")]
 
 
 def test_numbers_are_packed_as_the_script_reads_them() -> None:

@@ -59,23 +59,27 @@ def read_held_out(embeddings_path: str | Path, test_fold: str, settings: dict[st
     return HeldOut(embedding[test].astype(np.float64), tiles, drawn)
 
 
-def draw_tiles(label: Texts, max_tiles: int, seed: int) -> Integers:
+def draw_tiles(label: Texts, max_tiles: int, seed: int, fair_to_small: bool = False) -> Integers:
     """Draw tiles so that each label keeps its share, but for rounding.
 
     Args:
         label: shape (tile,), text; the empty text counts as a label.
         max_tiles: how many to draw; all are taken when there are no more.
         seed: seed of the draw.
+        fair_to_small: round at random, so that labels of too few tiles for a whole share have it together; else
+            none of them is drawn.
 
     Returns:
         Row numbers of the drawn tiles, ascending.
     """
     if len(label) <= max_tiles:
         return np.arange(len(label))
-    order = np.random.default_rng([seed]).permutation(len(label))
+    rng = np.random.default_rng([seed])
+    order = rng.permutation(len(label))
     shuffled = pd.Series(label[order])
     groups = shuffled.groupby(shuffled)
-    place = (groups.cumcount() + 0.5) / groups.transform("size")  # each label's tiles, spread evenly over 0 to 1
+    start = rng.random(groups.ngroups)[groups.ngroup()] if fair_to_small else 0.5
+    place = (groups.cumcount() + start) / groups.transform("size")  # each label's tiles, spread evenly over 0 to 1
     return np.sort(order[np.argsort(place.to_numpy(), kind="stable")[:max_tiles]])
 
 

@@ -225,6 +225,9 @@ class Study(DataNames):
             "licence": dataset["licence"],
             "redistributable": self.heard is not None,
             "tile_s": self.config["triplets"]["tile_s"],
+            "fmin": self.config["features"]["fmin"],
+            "fmax": self.config["features"]["fmax"],
+            "points": self.config["viewer"]["points"],
             "neighbours": self.config["viewer"]["neighbours"],
         }
 

@@ -174,12 +174,13 @@
     }
   }
 
-  function nearestTo(space, event) {
-    const view = space.views[state.view];
+  function nearestTo(index, event) {
+    const space = spaces[index], view = space.views[state.view], codes = current().groups[index];
     const frame = space.figure.querySelector(".viewer-plot").clientWidth;
     const perPixel = (space.plot.x_range.end - space.plot.x_range.start) / frame;
     let best = null, least = (REACH * perPixel) ** 2;
     for (let i = 0; i < count; i++) {
+      if (state.alone !== null && codes[i] !== state.alone) continue; // faded out
       const distance = (view.x[i] - event.x) ** 2 + (view.y[i] - event.y) ** 2;
       if (distance <= least) [best, least] = [i, distance];
     }
@@ -194,6 +195,7 @@
     numberField.value = tile;
     markNeighbours();
     panel.hidden = false;
+    byId("viewer-now").classList.add("viewer-held");
     facts(tile);
     drawNear(tile);
     paint(byId("viewer-picture"), tile);
@@ -241,14 +243,15 @@
     const box = byId("viewer-near");
     box.replaceChildren(...spaces.map((space) => {
       const part = element("div");
-      const title = element("h3", `Neighbours at ${space.words} `);
+      const title = element("h3", `Neighbours in the space: ${space.words}`);
       const list = element("ol");
       for (const other of space.near(tile)) {
         const item = element("li");
         const button = element("button");
         const picture = element("canvas");
         const label = of("label", other);
-        const different = label !== of("label", tile);
+        const own = of("label", tile);
+        const different = Boolean(label && own && label !== own);
         button.type = "button";
         button.title = `${of("clip", other)}, from ${seconds(of("start_s", other))}`;
         button.className = (different ? "viewer-other" : "") + (canPlay(other) ? "" : " viewer-mute");
@@ -289,13 +292,13 @@
   // --- sound ---------------------------------------------------------------------------------------------------------
 
   const files = new Map(); // path of a clip to the user's own file
-  let address = null, stopAt = null;
+  let address = null, startAt = null, stopAt = null; // seconds of a file that is played in part
   const canPlay = (tile) => String(tile) in media().sound || files.has(of("path", tile));
 
   function play(tile, button) {
     for (const other of root.querySelectorAll(".viewer-playing")) other.classList.remove("viewer-playing");
     if (address) URL.revokeObjectURL(address);
-    address = stopAt = null;
+    address = startAt = stopAt = audio.onloadedmetadata = null;
     audio.pause();
     const words = `tile ${tile}, ${[of("label", tile), of("clip", tile), seconds(of("start_s", tile))].filter(Boolean).join(", ")}`;
     if (!canPlay(tile)) {
@@ -307,16 +310,19 @@
     const mp3 = media().sound[tile];
     if (mp3) audio.src = `data:audio/mpeg;base64,${mp3}`;
     else {
-      const start = of("start_s", tile);
+      startAt = of("start_s", tile);
+      stopAt = startAt + data.tile_s;
       address = URL.createObjectURL(files.get(of("path", tile)));
-      audio.src = `${address}#t=${start}`;
-      audio.addEventListener("loadedmetadata", () => { audio.currentTime = start; }, { once: true });
-      stopAt = start + data.tile_s;
+      audio.src = `${address}#t=${startAt}`;
+      audio.onloadedmetadata = () => { audio.currentTime = startAt; };
     }
     audio.dataset.tile = tile;
     audio.play().then(() => say(`Playing ${words}.`), (error) => say(error.name === "AbortError" ? "" : `The browser cannot play ${words}.`));
   }
   audio.addEventListener("timeupdate", () => { if (stopAt !== null && audio.currentTime >= stopAt) audio.pause(); });
+  audio.addEventListener("play", () => { // again: from the start of the tile, not on into the file
+    if (stopAt !== null && (audio.currentTime >= stopAt || audio.currentTime < startAt)) audio.currentTime = startAt;
+  });
   const say = (words) => { byId("viewer-said").textContent = words; };
 
   function takeFiles(chosen) {
@@ -354,7 +360,9 @@
     root.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
     numberField.addEventListener("change", () => {
       const tile = Math.round(Number(numberField.value));
-      if (numberField.value !== "" && tile >= 0 && tile < count) select(tile, state.clicked);
+      if (numberField.value === "") return;
+      if (tile >= 0 && tile < count) select(tile, state.clicked);
+      else say(`There are tiles 0 to ${count - 1}.`);
     });
     for (const button of root.querySelectorAll("[data-step]")) {
       button.addEventListener("click", () => {
@@ -366,7 +374,7 @@
     for (const button of root.querySelectorAll("[data-tile]")) {
       button.addEventListener("click", () => {
         select(Number(button.dataset.tile), state.clicked);
-        panel.scrollIntoView({ block: "nearest" });
+        byId("viewer-now").scrollIntoView({ block: "nearest" });
       });
     }
     const chooser = byId("viewer-files");
@@ -386,7 +394,7 @@
       space.edge = space.plot.x_range.end;
       place(index);
       space.plot.on_event("tap", (event) => {
-        const tile = nearestTo(space, event);
+        const tile = nearestTo(index, event);
         if (tile !== null) select(tile, index);
       });
     }

@@ -17,10 +17,12 @@ from lambdascape.figures.sweep import mapped_runs, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
 from lambdascape.viewer.data import json_text, page_data
 from lambdascape.viewer.plots import bokeh_script, plots
-from lambdascape.viewer.points import MOST_FINDINGS, TEXT
+from lambdascape.viewer.points import TEXT, shown_findings
+from lambdascape.viewer.sound import RATE
 from lambdascape.viewer.spaces import place_of
 
 VIEW_NAMES = {"pca": "PCA", "umap": "UMAP"}
+AUDIT_COLUMNS = {"label": "Class", "session": "Session", "node": "Node"}
 GROUPS = {"label": "class", "session": "session", "node": "node", "split": "split"}
 
 
@@ -32,17 +34,20 @@ def write_viewer(
     Args:
         files: paths, by name: template (Jinja2, of the piece), around (of the page around it), style, script; runs,
             points, coordinates, neighbours, predictions, audit, pictures, sound, attribution.
-        about: study, title and licence of the data, tile_s, redistributable.
+        about: study, synthetic, title and licence of the data, redistributable, tile_s, fmin and fmax of its pictures,
+            points (that may be shown), neighbours.
         fragment: HTML to write, to stand in the body of a page whose policy lets the scripts of `script_sources` run,
             images come from `data:` and sound from `data:` and `blob:`. Its colours are the report's custom properties.
         page: HTML to write: the piece as a page of its own.
     """
     points = read_table(files["points"], TEXT)
-    audit = read_table(files["audit"], AUDIT_TEXT).head(MOST_FINDINGS)
+    audit = read_table(files["audit"], AUDIT_TEXT)
+    shown = findings(shown_findings(audit).sort_index(), points)
     coordinates = read_table(files["coordinates"], ("run", "view"))
     predictions = read_table(files["predictions"], ("run", "predicted"))
     sound = read_text_table(files["sound"])
-    words = dict(mapped_runs(read_sweep(files["runs"])))
+    sweep = read_sweep(files["runs"])
+    words = dict(mapped_runs(sweep))
     spaces = {run: words[run].replace("\n", ", ") for run in coordinates["run"].unique()}
     data = {"plots": plots(points, len(spaces))} | page_data(
         points, coordinates, read_table(files["neighbours"], ("run",)), predictions, Path(files["pictures"]), sound
@@ -58,11 +63,15 @@ def write_viewer(
         spaces=list(spaces.values()),
         views={view: VIEW_NAMES[view] for view in coordinates["view"].unique()},
         groups=colourings(points, predictions),
-        findings=findings(audit, points),
+        symbol=sweep.symbol,
+        findings=shown,
+        found=len(audit),
         kinds={kind: words for kind, words in KINDS.items() if (audit["kind"] == kind).any()},
-        told=[column for column in ("label", "session", "node") if audit[column].ne("").any()],
+        told={column: name for column, name in AUDIT_COLUMNS.items() if audit[column].ne("").any()},
         points=len(points),
+        common=int(points["of"].iloc[0]),
         heard=len(sound),
+        rate=RATE // 1000,
         attribution=Path(files["attribution"]).read_text(encoding="utf-8"),
         style=Markup(Path(files["style"]).read_text(encoding="utf-8")),
         bokeh=Markup(bokeh_script()),

@@ -41,7 +41,7 @@ def _plot(points: pd.DataFrame) -> Any:
     } | {name: ColumnDataSource({"x": [], "y": []}) for name in ("ring", "cross", "self")}
     for name, source in sources.items():
         source.name = name
-    tools = [PanTool(), WheelZoomTool(), BoxZoomTool(), ResetTool()]
+    tools = [PanTool(), WheelZoomTool(), BoxZoomTool(match_aspect=True), ResetTool()]
     plot: Any = figure(
         width=SIDE,
         height=SIDE,

@@ -12,9 +12,9 @@ from lambdascape.files import read_table, read_text_table, write_table
 from lambdascape.measured import draw_tiles
 from lambdascape.viewer.spaces import common_tiles, place_of, shown_spaces
 
-COLUMNS = ["point", "clip", "path", "channel", "label", "session", "node", "moment", "split", "start_s"]
+COLUMNS = ["point", "clip", "path", "channel", "label", "session", "node", "moment", "split", "start_s", "of"]
 TEXT = ("clip", "path", "channel", "label", "session", "node", "moment", "split")
-MOST_FINDINGS = 100  # of the audit, that are shown
+MOST_FINDINGS = 100  # of the audit, that are shown: of each kind as many, where there are
 
 
 def draw_points(
@@ -40,19 +40,25 @@ def draw_points(
         count: tiles to show, at most; at least 1.
         seed: seed of the draw.
         output: table `COLUMNS`: point is a number from 0; path of the audio file in the data set's folder and its
-            channel (empty for the mean of all); split is `held out` or `training`.
+            channel (empty for the mean of all); split is `held out` or `training`; of, how many tiles
+            all were drawn from.
 
     Raises:
         InputError: the spaces share no tile.
     """
     tiles = common_tiles(shown_spaces(runs, embeddings, names))
-    findings = read_table(audit, AUDIT_TEXT).head(MOST_FINDINGS)
-    drawn = tiles.iloc[choose(tiles, findings, count, seed)]
+    drawn = tiles.iloc[choose(tiles, shown_findings(read_table(audit, AUDIT_TEXT)), count, seed)]
     files = read_text_table(clips).set_index("clip")[["path", "channel"]]
     points = drawn.join(files, on="clip").assign(
-        point=np.arange(len(drawn)), split=np.where(drawn["fold"] == test_fold, "held out", "training")
+        point=np.arange(len(drawn)), split=np.where(drawn["fold"] == test_fold, "held out", "training"), of=len(tiles)
     )
     write_table(points[COLUMNS], output)
+
+
+def shown_findings(audit: pd.DataFrame) -> pd.DataFrame:
+    """At most `MOST_FINDINGS` rows of the audit, its kinds in turn: many of one kind do not hide another."""
+    turn = audit.groupby("kind").cumcount().sort_values(kind="stable")
+    return audit.loc[turn.index[:MOST_FINDINGS]]
 
 
 def choose(tiles: pd.DataFrame, findings: pd.DataFrame, count: int, seed: int) -> np.ndarray[Any, np.dtype[np.intp]]:
@@ -71,4 +77,4 @@ def choose(tiles: pd.DataFrame, findings: pd.DataFrame, count: int, seed: int) -
     first = pd.unique(rows[rows >= 0])[:count]
     others = np.setdiff1d(np.arange(len(tiles)), first)
     stratum = (tiles["label"] + "\t" + tiles["session"]).to_numpy(object)[others]
-    return np.sort(np.concatenate([first, others[draw_tiles(stratum, count - len(first), seed)]]))
+    return np.sort(np.concatenate([first, others[draw_tiles(stratum, count - len(first), seed, fair_to_small=True)]]))
