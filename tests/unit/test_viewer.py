@@ -396,7 +396,7 @@ def test_only_the_demo_and_data_sets_that_say_so_are_heard() -> None:
     def heard(**dataset: Any) -> str | None:
         config = copy.deepcopy(CONFIG)
         config["dataset"] |= dataset
-        return Study(config, ".", []).heard
+        return Study(config, ".", []).heard()
 
     assert heard() == "results/datasets/demo/audio"
     own = {"adapter": "folder", "path": "mine", "name": "mine"}

@@ -145,8 +145,7 @@ class DataNames:
         receipt = Path(f"results/receipts/features/{self.dataset}/{self.recipe}/features.json")
         return FeaturesStore(self.config["features_store"], self.dataset, self.recipe, Path(self.features), receipt)
 
-    @property
-    def heard(self) -> str | None:
+    def heard(self, wildcards: Any = None) -> str | None:
         """The folder of the audio whose sound may stand in the report; None where it may not, or is not there."""
         dataset = self.config["dataset"]
         if not self.is_synthetic and not (dataset["redistributable"] and self.keeps_audio):

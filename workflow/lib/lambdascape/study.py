@@ -223,7 +223,7 @@ class Study(DataNames):
             "synthetic": self.is_synthetic,
             "title": dataset["title"],
             "licence": dataset["licence"],
-            "redistributable": self.heard is not None,
+            "redistributable": self.heard() is not None,
             "tile_s": self.config["triplets"]["tile_s"],
             "fmin": self.config["features"]["fmin"],
             "fmax": self.config["features"]["fmax"],
