@@ -142,7 +142,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("viewer/sound.py", "LEVEL = 0.9", "LEVEL = 0.8", {"encode_sound": 1} | PAGE),
         ("viewer/page.py", "def findings", "def other_findings", PAGE),
         ("figures/run_map.py", "SEED_MARKERS =", "OTHER_MARKERS =", {"draw_run_map": 1} | REPORT),
-        ("exports/table.py", "LEAST_ROWS = 1 << 12", "LEAST_ROWS = 1 << 13", EXPORTS),
+        ("exports/table.py", "LEAST_ROWS = 1 << 12", "LEAST_ROWS = 1 << 13", EXPORTS | REPORT),
     ],
 )  # fmt: skip
 def test_changed_code_repeats_what_runs_it(
