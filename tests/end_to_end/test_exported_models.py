@@ -40,7 +40,8 @@ SETTINGS = {"triplets": {"tile_s": 0.5}, "network": NETWORK | {"l2": 0.1}, "trai
 FRAMES, SEED = 24, 5
 FACTS = {
     "study": "tiny", "run": "l2~0.1_seed~1", "test_fold": "fold1",
-    "dataset": {"name": "tiny", "title": "Tiny", "licence": "CC BY 4.0", "channels": "mean"},
+    "dataset": {"name": "tiny", "title": "Tiny", "licence": "CC BY 4.0", "channels": "mean",
+                "citation": "Tiny, A. (2015). Sounds."},
 }  # fmt: skip
 
 
@@ -406,7 +407,7 @@ def test_the_card_tells_data_settings_scores_limits_and_digests(repo: Path, made
     assert ["L2 regularisation factor λ", "0.1"] in rows
     assert ["licence", "CC BY 4.0"] in rows
     for words in ("must not be used", "one of 2 networks that differ in the seed alone", "How to cite", "Verdict: **",
-                  "untrained network 0.200", "sr 8000"):  # fmt: skip
+                  "untrained network 0.200", "sr 8000", "and the data: Tiny, A. (2015). Sounds. The"):  # fmt: skip
         assert words in text, words
     assert "synthetic" not in text
     assert "embedder.onnx" not in text

@@ -10,7 +10,8 @@ from lambdascape.products import FIGURES
 from lambdascape.report.pictures import TITLES, caption_html
 
 RULES = Path(__file__).parents[2] / "workflow" / "rules"
-MAIN_TABLES = ("claims", "every_run", "scores", "comparisons", "choice", "mechanism", "geometry", "moves", "rejected")
+MAIN_TABLES = ("claims", "every_run", "scores", "comparisons", "choice", "mechanism", "geometry", "moves", "rejected",
+    "audit")  # fmt: skip
 CATEGORIES = {"Answer", "Training", "Probes", "Spaces", "Data", "Tables"}
 
 

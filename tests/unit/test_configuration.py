@@ -270,7 +270,9 @@ def test_studies_of_the_repository_have_no_problem(config: Config, schema: Confi
     studies = sorted((repo / "studies").glob("*.yaml"))
     assert len(studies) >= 2
     for study in studies:
-        assert problems(laid_over(config, yaml.safe_load(study.read_text())), schema, [str(study)]) == [], study.name
+        overlay = yaml.safe_load(study.read_text())
+        assert problems(laid_over(config, overlay), schema, [str(study)]) == [], study.name
+        assert "doi:10." in overlay["dataset"]["citation"], study.name
 
 
 def laid_over(config: Config, overlay: Config) -> Config:

@@ -1,5 +1,6 @@
 """What the report advises follows from its rules: cases with known answers."""
 
+import re
 from itertools import combinations
 from typing import Any
 
@@ -32,6 +33,7 @@ def advised(
     sessions: int = 40,
     session_half: float = 0.01,
     seed_sd: float = 0.01,
+    recorded: int | None = None,
 ) -> Advice:
     """Advice on a made-up study.
 
@@ -50,6 +52,7 @@ def advised(
         sessions: held out.
         session_half: half the intervals for these runs on new sessions.
         seed_sd: spread of differences over seeds.
+        recorded: sessions of all the data.
     """
     runs = [(value, seed, f"{key}~{value}_seed~{seed}") for value in means for seed in range(1, seeds + 1)]
     trained = pd.DataFrame(
@@ -101,7 +104,7 @@ def advised(
         "training": training,
         "mechanism": mechanism,
     }
-    return next_steps(sweep, read, 0.95, config)
+    return next_steps(sweep, read, 0.95, config, recorded)
 
 
 def rules(advice: Advice) -> list[str]:
@@ -181,6 +184,21 @@ def test_where_seeds_alone_cannot_help_sessions_are_asked_for() -> None:
     said = step(advice, "Power")
     assert "which more seeds alone cannot" in said
     assert advice.seeds in PLANNED
+
+
+def test_no_more_sessions_are_to_be_held_out_than_the_data_have() -> None:
+    def power(recorded: int | None) -> Advice:
+        means = {0.01: 0.4, 0.1: 0.8, 1.0: 0.79}
+        return advised(means, alike=(0.1, 1.0), wide=0.2, session_half=0.1, sessions=10, recorded=recorded)
+
+    asked = re.search(r"Hold out (\d+) sessions", step(power(None), "Power"))
+    assert asked
+    needed = int(asked[1])
+    assert step(power(needed + 1), "Power") == step(power(None), "Power")
+    few = power(needed)  # nothing would be left to train on
+    assert f"about {needed} held out would be needed, the data have {needed}." in step(few, "Power")
+    assert step(few, "Power").startswith("Record more sessions. ")
+    assert (few.seeds, few.overlay) == (0, "")
 
 
 def test_precision_comes_from_the_interval_over_sessions_and_the_spread_over_seeds() -> None:

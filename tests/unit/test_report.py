@@ -71,6 +71,7 @@ def write(study: FakeStudy, synthetic: bool = True, **changes: Any) -> str:
         "receipts": folder / "receipts",
         "checkout": ROOT,
         "command": "make run STUDY='a & b'",
+        "export_command": "make run TARGET=exports STUDY='a & b'",
     }
     write_report(folder / "index.html", **given | changes)
     return (folder / "index.html").read_text(encoding="utf-8")
@@ -136,6 +137,78 @@ def test_the_viewer_stands_in_the_page_and_only_its_own_scripts_may_run(tmp_path
     assert "#viewer" not in write(FakeStudy(tmp_path / "study"))
 
 
+def test_data_are_cited_as_the_study_says_and_not_where_it_says_nothing(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    config = CONFIG | {"dataset": CONFIG["dataset"] | {"citation": "Somebody & Co. (2015). Sounds. doi:10.1/2"}}
+    text = Page(write(study, config=config)).text
+    assert text.index("The software:") < text.index("Somebody & Co. (2015). Sounds. doi:10.1/2")
+    assert "The data that the study ran on" not in Page(write(study)).text
+
+
+def test_captions_link_the_files_that_they_name(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    digest = tmp_path / "store" / "features.h5.sha256"
+    digest.parent.mkdir()
+    digest.write_text(f"{'0' * 64}  features.h5\n", encoding="utf-8")
+    targets = {a.get("href") for tag, a in Page(write(study, sources=[digest])).tags if tag == "a"}
+    assert {"store/features.h5", "../embeddings/", "../tables/scores.tsv"} <= targets
+
+
+def heavy(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Path]:
+    """Figures of these sizes in bytes, of the SVG and of its PNG."""
+    figures = {}
+    for name, (svg, png) in sizes.items():
+        figures[name] = folder / f"heavy_{name}.svg"
+        figures[name].write_text(SVG.format("x" * svg), encoding="utf-8")
+        figures[name].with_suffix(".png").write_bytes(bytes(png))
+    return figures
+
+
+def shown_kinds(text: str) -> dict[str, str]:
+    return dict(re.findall(r'<figure id="figure-(\w+)">\s*<div[^>]*><img src="data:image/([a-z]+)', text))
+
+
+def test_a_page_that_is_too_large_shows_the_largest_drawings_as_their_png(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = FakeStudy(tmp_path)
+    sizes = {
+        "response": (90_000, 1_000),
+        "maps": (60_000, 1_000),
+        "spectra": (30_000, 1_000),
+        "moves": (100_000, 200_000),
+    }
+    given = {"figures": heavy(tmp_path, sizes), "captions": {name: CAPTIONS / f"{name}.rst" for name in sizes}}
+    whole = write(study, **given)
+    assert set(shown_kinds(whole).values()) == {"svg"}
+    limit = len(whole.encode()) - 150_000  # more than one drawing saves, fewer than two
+    monkeypatch.setattr("lambdascape.report.page.LARGEST_PAGE", limit)
+    text = write(study, **given)
+    assert len(text.encode()) <= limit
+    assert shown_kinds(text) == {
+        "response": "png",
+        "maps": "png",
+        "spectra": "svg",
+        "moves": "svg",
+    }  # one PNG is larger
+
+
+def test_a_page_that_stays_too_large_is_refused_with_what_is_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = FakeStudy(tmp_path)
+    sizes = {"response": (90_000, 80_000), "maps": (60_000, 70_000)}
+    given = {"figures": heavy(tmp_path, sizes), "captions": {name: CAPTIONS / f"{name}.rst" for name in sizes}}
+    viewer = tmp_path / "viewer.html"
+    viewer.write_text(f"<section>{'x' * 100_000}</section>", encoding="utf-8")
+    monkeypatch.setattr("lambdascape.report.page.LARGEST_PAGE", 100_000)
+    told = "must be at most 100 kB; .* most is figure response 107 kB, the viewer .* 100 kB, figure maps 80 kB"
+    (tmp_path / "index.html").unlink(missing_ok=True)
+    with pytest.raises(InputError, match=told):
+        write(study, viewer=viewer, **given)
+    assert not (tmp_path / "index.html").exists()
+
+
 def test_exports_are_linked_from_where_the_page_lies(tmp_path: Path) -> None:
     table = tmp_path / "study" / "exports" / "embeddings.parquet"
     table.parent.mkdir(parents=True)
@@ -143,6 +216,8 @@ def test_exports_are_linked_from_where_the_page_lies(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path / "study"), exported=[table]))
     assert ("a", {"href": "exports/embeddings.parquet"}) in page.tags
     assert "2 MB" in page.text
+    assert "../exports" in page.text
+    assert "made by make run TARGET=exports STUDY='a & b' ;" in page.text
     assert "Nothing was exported yet" in Page(write(FakeStudy(tmp_path / "study"))).text
 
 

@@ -20,6 +20,22 @@ def study(config: dict[str, Any], block: str = "study", **changes: Any) -> Study
     return Study(changed, ".", [])
 
 
+def test_the_page_tells_the_commands_of_its_own_study(config: dict[str, Any]) -> None:
+    def commands(*overlays: str) -> tuple[str, str]:
+        about = Study(config, ".", [*overlays]).about
+        return about["command"], about["export_command"]
+
+    assert commands() == ("make run", "make run TARGET=exports")
+    assert commands("studies/esc10.yaml") == (
+        "make run STUDY=studies/esc10.yaml",
+        "make run TARGET=exports STUDY=studies/esc10.yaml",
+    )
+    assert commands("a.yaml", "my study.yaml") == (
+        "snakemake --cores all --configfile a.yaml 'my study.yaml'",
+        "snakemake --cores all exports --configfile a.yaml 'my study.yaml'",
+    )
+
+
 def test_the_recipe_is_named_by_what_changes_a_number(config: dict[str, Any]) -> None:
     name = study(config).recipe
     assert name.startswith("logmel40-")

@@ -7,7 +7,12 @@ rule audit_neighbours:
         embeddings=ancient(expand("results/{{study}}/embeddings/{space}.h5", space=study.spaces)),
         digests=expand("results/{{study}}/embeddings/{space}.h5.sha256", space=study.spaces),
     output:
-        audit="results/{study}/tables/audit.tsv",
+        audit=report(
+            "results/{study}/tables/audit.tsv",
+            caption="../report/tables/audit.rst",
+            category="Tables",
+            labels={"Study": "{study}", "Table": "clips that most spaces find in an odd place"},
+        ),
     log:
         "results/logs/{study}/tables/audit.log",
     benchmark:

@@ -129,6 +129,7 @@ TOLD_ELSEWHERE = (
     "dataset.adapter",
     "dataset.path",
     "dataset.licence",
+    "dataset.citation",
     "sweep.axes",
     "sweep.arms",
     "sweep.least_seeds",

@@ -33,6 +33,10 @@ PACKAGES = (
     "librosa",
     "scikit-learn",
     "seaborn",
+    "matplotlib",
+    "bokeh",
+    "umap-learn",
+    "soundfile",
 )
 
 

@@ -5,6 +5,7 @@ Light, for it is read at every start.
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -185,7 +186,7 @@ class Study(DataNames):
 
     def export_facts_of(self, wildcards: Any) -> dict[str, Any]:
         """What an exported model tells of its run beside settings and seed."""
-        dataset = {key: self.config["dataset"][key] for key in ("name", "title", "licence", "channels")}
+        dataset = {key: self.config["dataset"][key] for key in ("name", "title", "licence", "citation", "channels")}
         facts = {"study": self.name, "run": wildcards.run, "dataset": dataset}
         return facts | {"test_fold": self.config["split"]["test_fold"]}
 
@@ -257,10 +258,17 @@ class Study(DataNames):
             | stages,
             "receipts": f"results/receipts/{self.name}",
             "checkout": self.checkout,
-            "command": " ".join(["snakemake --cores all --configfile", *self.overlays])
-            if self.overlays
-            else "make run",
+            "command": self.command(),
+            "export_command": self.command("exports"),
         }
+
+    def command(self, target: str = "") -> str:
+        """What makes the study, or a target of it, typed in the checkout; make takes at most one config file."""
+        files = [shlex.quote(file) for file in self.overlays]
+        if len(files) > 1:
+            return " ".join(["snakemake --cores all", *([target] if target else []), "--configfile", *files])
+        given = [f"TARGET={target}"] if target else []
+        return " ".join(["make run", *given, *(f"STUDY={file}" for file in files)])
 
 
 def _flat(blocks: dict[str, Any]) -> dict[str, Any]:

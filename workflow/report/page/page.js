@@ -67,9 +67,13 @@
     });
   };
 
+  // The beginning of the first run's name, without its seed, such as l2~0.1_.
+  const beginning = (table) => table.tBodies[0]?.rows[0].cells[0].textContent.trim().split("seed~")[0] ?? "";
+
   const filterable = (table, box, status) => {
     const noun = table.dataset.noun || "rows";
     const field = made("input", { type: "search", id: `${table.id}-filter`, autocomplete: "off", spellcheck: false });
+    if (beginning(table)) field.placeholder = `such as ${beginning(table)}`;
     const label = made("label", { htmlFor: field.id }, `Filter the ${noun}`);
     const bar = made("div", { className: "filter" });
     bar.append(label, field, status);
@@ -106,6 +110,17 @@
       press.setAttribute("aria-expanded", String(!behind.hidden));
     });
   });
+
+  // A box that has nothing to scroll, as it is now, is no stop for the keyboard and no region.
+  const named = new Map(all("[role=region][tabindex]").map((box) => [
+    box, { tabindex: "0", role: "region", "aria-label": box.getAttribute("aria-label") }]));
+  const sized = new ResizeObserver((entries) => entries.forEach(({ target }) => {
+    if (!target.clientWidth) return; // folded away
+    const scrolls = target.scrollWidth > target.clientWidth;
+    Object.entries(named.get(target)).forEach(([name, value]) => (
+      scrolls ? target.setAttribute(name, value) : target.removeAttribute(name)));
+  }));
+  named.forEach((_, box) => sized.observe(box));
 
   // A link into something folded unfolds it.
   const unfold = () => {

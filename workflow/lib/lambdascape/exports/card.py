@@ -71,6 +71,7 @@ def write_card(
         synthetic=synthetic,
         title=_plain(about["dataset"]["title"]),
         licence=_plain(about["dataset"]["licence"]),
+        citation=_plain(about["dataset"].get("citation") or ""),
         tile_s=text(about["settings"]["triplets"]["tile_s"]),
         dim=about["settings"]["network"]["embedding_dim"],
         frames=tile_frames(about["settings"]["triplets"]["tile_s"], recipe),

@@ -149,7 +149,7 @@ def selection_table(sweep: Sweep, selection: pd.DataFrame) -> Table | None:
     rows = [
         [
             NAMES[row["criterion"]],
-            f"{row['better']} is better",
+            row["better"],
             labels[row["picks"]],
             number(row["correlation"], 2),
             span(row["low"], row["high"]),
@@ -162,7 +162,7 @@ def selection_table(sweep: Sweep, selection: pd.DataFrame) -> Table | None:
         f"What would have chosen without labels; the labels choose {labels[selection['labels_pick'].iloc[0]]}",
         [
             "Measure",
-            "",
+            "Better",
             "Picks",
             "Rank correlation",
             "Interval",

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from lambdascape.disk import shown_bytes
 
-COMMAND = "make run TARGET=exports"
 WORDS = {
     "embeddings.parquet": "the embeddings of all spaces, one row per space and tile (Parquet)",
     "embeddings.csv": "the embeddings of all spaces, one row per space and tile (CSV)",

@@ -75,6 +75,7 @@ class Findings:
     training: pd.DataFrame
     mechanism: pd.DataFrame
     confidence: float
+    sessions: int | None
 
     @property
     def chosen(self) -> Any:
@@ -109,7 +110,11 @@ class Findings:
 
 
 def next_steps(
-    sweep: Sweep, read: Mapping[str, pd.DataFrame], confidence: float, config: Mapping[str, Any] | None = None
+    sweep: Sweep,
+    read: Mapping[str, pd.DataFrame],
+    confidence: float,
+    config: Mapping[str, Any] | None = None,
+    sessions: int | None = None,
 ) -> Advice:
     """Say what to run next.
 
@@ -118,6 +123,7 @@ def next_steps(
         read: the tables scores, choice, comparisons, training and mechanism.
         confidence: of the intervals; 1 less it is the level of the tests.
         config: the whole config, for the seeds that were run and whether arms are listed; None for neither.
+        sessions: in all of the data; more cannot be held out. None where it is not known.
 
     Returns:
         Steps by the rules `RULES`, in their order.
@@ -130,6 +136,7 @@ def next_steps(
         read["training"],
         read["mechanism"],
         confidence,
+        sessions,
     )
     steps = list(_collapsed(found))
     if found.choice.empty:
@@ -227,6 +234,9 @@ def _power(found: Findings, between: str) -> tuple[str, str, int]:
         return f"Run {seeds} seeds", f"{now}; {seeds} seeds would show {FLAT:g}.", seeds
     if needed := precision.seeds_and_sessions_for(FLAT):
         seeds, sessions = needed
+        if found.sessions is not None and sessions >= found.sessions:
+            lack = f"about {sessions} held out would be needed, the data have {found.sessions}"
+            return "Record more sessions", f"{now}; to show {FLAT:g} with {seeds} seeds, {lack}.", 0
         what = f"Hold out {sessions} sessions, and run {seeds} seeds"
         return what, f"{now}; so many would show {FLAT:g}, which more seeds alone cannot.", seeds
     return "Hold out many more sessions", f"{now}, and no number of seeds would show {FLAT:g}.", 0

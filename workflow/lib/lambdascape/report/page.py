@@ -8,6 +8,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lambdascape.disk import shown_bytes
+from lambdascape.errors import InputError
 from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
 from lambdascape.hyperparameters import PROTOCOLS
@@ -19,19 +21,21 @@ from lambdascape.report import protocols as report_protocols
 from lambdascape.report import similarity as report_similarity
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
-from lambdascape.report.exports import COMMAND, list_exports
+from lambdascape.report.exports import list_exports
 from lambdascape.report.flagged import MARK, warnings_of
 from lambdascape.report.hyperparameters import differences, table_1
 from lambdascape.report.leakage import Facts, checklist
 from lambdascape.report.ledger import TEXT, ledger
 from lambdascape.report.mechanism import ALL_RULES, CARD_NOTE, mechanism_sentence
 from lambdascape.report.next_steps import RULES, next_steps
-from lambdascape.report.pictures import TITLES, pictures
+from lambdascape.report.pictures import TITLES, Picture, lighter, pictures
 from lambdascape.report.run_table import run_table
 from lambdascape.report.runs import read_every_run
 from lambdascape.report.verdict import answer
 from lambdascape.viewer.page import script_sources
 
+LARGEST_PAGE = 15_000_000  # bytes; a larger one opens slowly, and mail refuses it
+MOST_PARTS = 5  # of a page that is too large, named
 TEXT_COLUMNS = {
     "runs": ("run", "kind"),
     "training": ("run", "split", "measure"),
@@ -63,6 +67,7 @@ def write_report(
     receipts: str | Path,
     checkout: str | Path,
     command: str,
+    export_command: str,
 ) -> None:
     """Write the report of a study.
 
@@ -83,15 +88,17 @@ def write_report(
         receipts: folder of the receipts of the study's jobs, for the leakage checklist.
         checkout: folder of the code, for its git state.
         command: what reproduces the study.
+        export_command: what makes all of its exports.
 
     Raises:
-        InputError: a table has not the columns it needs, a caption is missing, or a caption or receipt cannot be read.
+        InputError: a table has not the columns it needs, a caption is missing, or a caption or receipt cannot be read;
+            or the page is larger than `LARGEST_PAGE` even with the PNG in place of every larger drawing.
     """
     read = {name: read_table(tables[name], text=columns) for name, columns in TEXT_COLUMNS.items()}
     listed = {name: read_text_table(tables[name]) for name in ("clips", "rejected", "warnings", "unused_clips")}
     sweep = read_sweep(tables["runs"])
     found = answer(sweep, read["scores"], read["choice"], read["comparisons"], config["statistics"]["confidence"])
-    shown = pictures(figures, captions, output, tables, found.numbers)
+    shown = pictures(figures, captions, output, _places(tables, sources), found.numbers)
     folder = Path(template).parent
     environment = Environment(
         loader=FileSystemLoader(folder),
@@ -100,11 +107,11 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template(Path(template).name).render(
+    values = dict(
         **_frame(folder, viewer),
         **_method(config, table_1(config, read["runs"], sweep), listed),
         exports=list_exports(exported, output),
-        export_command=COMMAND,
+        export_command=export_command,
         study=study,
         symbol=sweep.symbol,
         axis=sweep.axis,
@@ -114,9 +121,10 @@ def write_report(
         answer=found,
         flagged=warnings_of(read["training"]),
         mark=MARK,
-        advice=next_steps(sweep, read, config["statistics"]["confidence"], config),
+        advice=next_steps(
+            sweep, read, config["statistics"]["confidence"], config, sessions=listed["clips"]["session"].nunique()
+        ),
         advice_rules=RULES,
-        pictures=shown,
         further=[name for name in shown if name not in TITLES],
         ledger=ledger(read["claims"]),
         leakage=checklist(
@@ -138,7 +146,34 @@ def write_report(
         **_comparisons(sweep, read, 1 - config["statistics"]["confidence"]),
         **_tables(sweep, read, listed, tables, config["split"]["test_fold"]),
     )
-    write_text(page, output)
+    page = environment.get_template(Path(template).name)
+    text = page.render(values, pictures=shown)
+    if (excess := len(text.encode()) - LARGEST_PAGE) > 0:
+        shown = lighter(shown, figures, excess)
+        text = page.render(values, pictures=shown)
+    _require_small(output, text, shown, values["viewer"])
+    write_text(text, output)
+
+
+def _places(tables: Mapping[str, str | Path], sources: Sequence[str | Path]) -> dict[str, str | Path]:
+    """Files beyond the study's folder that captions name: the manifest's, and those of which a digest was noted."""
+    noted = (Path(source) for source in sources if Path(source).suffix == ".sha256")
+    return {f"{name}.tsv": tables[name] for name in ("clips", "rejected")} | {
+        source.stem: source.with_suffix("") for source in noted
+    }
+
+
+def _require_small(output: str | Path, page: str, shown: Mapping[str, Picture], viewer: str) -> None:
+    if (size := len(page.encode())) <= LARGEST_PAGE:
+        return
+    parts = {f"figure {name}": len(picture.source) for name, picture in shown.items()} | {
+        "the viewer (fewer viewer.points)": len(viewer.encode())
+    }
+    largest = sorted(parts, key=lambda name: parts[name], reverse=True)[:MOST_PARTS]
+    named = ", ".join(f"{name} {shown_bytes(parts[name])}" for name in largest)
+    raise InputError(
+        f"{output}: must be at most {shown_bytes(LARGEST_PAGE)}; it has {shown_bytes(size)}, of which most is {named}"
+    )
 
 
 def _frame(folder: Path, viewer: str | Path | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import base64
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from docutils.core import publish_parts
@@ -69,7 +69,7 @@ def pictures(
     figures: Mapping[str, str | Path],
     captions: Mapping[str, str | Path],
     output: str | Path,
-    tables: Mapping[str, str | Path],
+    places: Mapping[str, str | Path],
     numbers: str,
 ) -> dict[str, Picture]:
     """The figures by name.
@@ -78,7 +78,7 @@ def pictures(
         figures: name to path of the SVG, its PNG beside it.
         captions: name to path of the caption in reStructuredText, for every figure.
         output: path of the report, from which links lead to files.
-        tables: paths of `clips` and `rejected`, which lie with the data set.
+        places: name to path of files that captions name and that lie beyond the study's folder, such as `clips.tsv`.
         numbers: the scores in words, for who cannot see the main figure.
 
     Raises:
@@ -87,7 +87,7 @@ def pictures(
     missing = sorted(set(figures) - set(captions))
     if missing:
         raise InputError(f"every figure needs a caption; {', '.join(missing)} has none")
-    away = {f"{name}.tsv": _relative(tables[name], output) for name in ("clips", "rejected")}
+    away = {name: _relative(path, output) for name, path in places.items()}
     found = {}
     for name, path in figures.items():
         title = TITLES.get(name, name)
@@ -105,7 +105,7 @@ def _relative(path: str | Path, output: str | Path) -> str:
 
 def _address(words: str, away: Mapping[str, str]) -> str:
     """Where a file that a caption names lies, from the report; empty where it is none."""
-    if re.fullmatch(r"(tables|similarity)/\w+\.tsv", words):
+    if re.fullmatch(r"(tables|similarity)/\w+\.tsv|embeddings/", words):
         return f"../{words}"
     return away.get(words, "")
 
@@ -140,11 +140,32 @@ def parted(caption: Markup) -> tuple[Markup, Markup, Markup]:
 
 def _inlined(svg: Path) -> str:
     """A data address that holds the drawing; an image runs no script, whatever its labels say."""
-    if svg.stat().st_size <= LARGEST_SVG:
-        kind, content = "svg+xml", svg.read_bytes()
-    else:
-        kind, content = "png", svg.with_suffix(".png").read_bytes()
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    if svg.stat().st_size > LARGEST_SVG:
+        return _png(svg)
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.read_bytes()).decode()}"
+
+
+def _png(svg: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(svg.with_suffix('.png').read_bytes()).decode()}"
+
+
+def lighter(shown: Mapping[str, Picture], figures: Mapping[str, str | Path], excess: int) -> dict[str, Picture]:
+    """The pictures, with the PNG in place of the largest drawings until `excess` characters are saved or none can be.
+
+    Args:
+        shown: what `pictures` found.
+        figures: name to path of the SVG, its PNG beside it.
+        excess: characters of the page that are too many.
+    """
+    found = dict(shown)
+    for name in sorted(found, key=lambda one: len(found[one].source), reverse=True):
+        if excess <= 0:
+            break
+        png = _png(Path(figures[name]))
+        if (saved := len(found[name].source) - len(png)) > 0:
+            found[name] = replace(found[name], source=png)
+            excess -= saved
+    return found
 
 
 def caption_html(path: str | Path) -> Markup:

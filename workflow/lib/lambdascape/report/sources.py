@@ -64,7 +64,8 @@ def times(benchmarks: Mapping[str, str | Path]) -> Table:
         words=2,
         note="Jobs run beside each other, so the study took less than the sum. A stage that was not repeated "
         "keeps the time of its last run; of a training that was killed, the part after the last kill counts. "
-        "Device: the GPU that a network computed on, else the processor.",
+        f"Device: the GPU that a network computed on, else the processor. {NOTHING}: no job of the "
+        "stage has told it; those of an instant tell no memory.",
     )
 
 
