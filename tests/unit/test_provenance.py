@@ -1,5 +1,6 @@
 """The fingerprint follows the code and nothing but the code."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,28 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fingerprint() -> str:
-    for function in (provenance.fingerprint, provenance._imports, provenance._code, provenance._tree):
+    for function in (provenance._kept_fingerprints, provenance._imports, provenance._code, provenance._tree):
         function.cache_clear()
     return provenance.fingerprint("job")
+
+
+def test_what_was_kept_is_used_for_these_sources_only_and_does_without_a_place(
+    package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(package)
+    before = fingerprint()
+    assert not provenance.KEPT.parent.exists()
+    provenance.KEPT.parent.mkdir()
+    assert fingerprint() == before
+    found = json.loads(provenance.KEPT.read_text())
+    assert found["fingerprints"]["job"] == before
+    provenance.KEPT.write_text(json.dumps(found | {"fingerprints": {"job": "of these sources"}}))
+    assert fingerprint() == "of these sources"
+    (package / "job.py").write_text(SCRIPT + "# longer\n")
+    assert fingerprint() == before
+    for spoilt in ("", "[]", "{}", "no json"):
+        provenance.KEPT.write_text(spoilt)
+        assert fingerprint() == before
 
 
 @pytest.mark.parametrize(

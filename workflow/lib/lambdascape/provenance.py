@@ -3,9 +3,11 @@
 import ast
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parents[1] / "scripts"
+KEPT = Path(".snakemake/fingerprints.json")
 # These carry out or report work but cannot change a result, so that a better message retrains nothing.
 WITHOUT_EFFECT = frozenset(
     {"cards", "disk", "errors", "jobs", "locks", "machine", "memory", "provenance", "receipts", "tensorboard"}
@@ -40,7 +43,6 @@ PACKAGES = (
 )
 
 
-@cache
 def fingerprint(script: str) -> str:
     """Digest of what a script of the workflow runs: its own code and every module of the package that it reaches.
 
@@ -52,7 +54,41 @@ def fingerprint(script: str) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    start = SCRIPTS / f"{script}.py"
+    return _kept_fingerprints()[script]
+
+
+@cache
+def _kept_fingerprints() -> dict[str, str]:
+    """Script to fingerprint, kept in Snakemake's folder with a digest of the sources that they are taken from.
+
+    Taking them costs half a second, and each job is a start of its own.
+    """
+    sources = _sources()
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        found = json.loads(KEPT.read_text(encoding="utf-8"))
+        if found["sources"] == sources:
+            return dict(found["fingerprints"])
+    taken = _taken_fingerprints()
+    with suppress(OSError):  # no such folder yet, or one that can only be read
+        new = KEPT.with_name(f"{KEPT.stem}.{platform.node()}-{os.getpid()}.json")
+        new.write_text(json.dumps({"sources": sources, "fingerprints": taken}), encoding="utf-8")
+        new.replace(KEPT)
+    return taken
+
+
+def _taken_fingerprints() -> dict[str, str]:
+    return {path.stem: _taken(path) for path in sorted(SCRIPTS.glob("*.py"))}
+
+
+def _sources() -> str:
+    """Digest of every module and script, to the byte, and of the Python that reads them."""
+    digest = hashlib.sha256(platform.python_version().encode())
+    for path in (*sorted(SCRIPTS.glob("*.py")), *sorted(LIBRARY.rglob("*.py"))):
+        digest.update(f"\0{path}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _taken(start: Path) -> str:
     parts = [_code(start)] + [f"{name}\n{_code(_path(name))}" for name in sorted(_reached(_imports(start)))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -75,7 +111,7 @@ def contents(*places: str) -> str:
 
 def fingerprints() -> frozenset[str]:
     """The fingerprints of all scripts of this checkout."""
-    return frozenset(fingerprint(path.stem) for path in SCRIPTS.glob("*.py"))
+    return frozenset(_taken_fingerprints().values())
 
 
 def _reached(names: frozenset[str]) -> frozenset[str]:
