@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lambdascape.configuration import arrange, problems
+from lambdascape.configuration import arrange, laid_over, problems
 
 Config = dict[str, Any]
 
@@ -273,15 +273,6 @@ def test_studies_of_the_repository_have_no_problem(config: Config, schema: Confi
         overlay = yaml.safe_load(study.read_text())
         assert problems(laid_over(config, overlay), schema, [str(study)]) == [], study.name
         assert "doi:10." in overlay["dataset"]["citation"], study.name
-
-
-def laid_over(config: Config, overlay: Config) -> Config:
-    """Merge as Snakemake does: mappings by key, everything else replaced."""
-    merged = dict(config)
-    for key, value in overlay.items():
-        inner = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = laid_over(merged[key], value) if inner else value
-    return merged
 
 
 def test_the_data_sets_that_can_be_downloaded_are_named_by_their_adapters(config: Config, schema: Config) -> None:

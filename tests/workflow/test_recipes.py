@@ -7,12 +7,12 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from checkouts import Checkout
+from lambdascape.configuration import laid_over
 from lambdascape.files import file_digest
 from lambdascape.verify import verify
 
@@ -46,14 +46,6 @@ class Recipe:
             subprocess.run(command, cwd=folder, check=True)
         assert last[0] == "snakemake"
         return last[1:]
-
-
-def laid_over(config: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(config)
-    for key, value in overlay.items():
-        inner = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = laid_over(merged[key], value) if inner else value
-    return merged
 
 
 @pytest.fixture(scope="module")

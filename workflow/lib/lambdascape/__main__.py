@@ -1,7 +1,6 @@
 """The command line: `python -m lambdascape verify`, `doctor`, `recover`, `plan` and `embed`."""
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,8 +44,6 @@ already is left out (`--all` counts it, too) and a profile counts (`--profile`).
 the folder of results, of this study or of a smaller one with the same network, tiles and features, it estimates the
 time, and says from how many jobs and how it is scaled. Nothing is made or submitted. Exit code 0: a plan; 1: there is
 none, with the reason; 2: the command itself cannot be used."""
-PROFILE = Path("profiles/slurm")
-RULES = Path(__file__).parents[2] / "rules"
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -122,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
         "--profile",
         metavar="FOLDER",
         type=Path,
-        help=f"Snakemake's profile of the cluster (default: {PROFILE}, where it is there)",
+        help="Snakemake's profile of the cluster (default: profiles/slurm, where it is there)",
     )
     command.add_argument("--all", action="store_true", help="as if nothing were made already")
     command.add_argument(
@@ -195,56 +192,15 @@ def _recover(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from lambdascape.plan.bill import bill
-    from lambdascape.plan.extent import extent_of
-    from lambdascape.plan.jobs import local_rules, read_dry_run
-    from lambdascape.plan.measured import History
-    from lambdascape.plan.room import rooms
-    from lambdascape.study import Study
+    from lambdascape.configuration import laid_over
+    from lambdascape.plan.command import plan
 
     first, *overlays = options.study
     config = _config(first)
     for file in overlays:
-        config = _laid_over(config, _config(file))
-    study = Study(config, ".", [str(file) for file in overlays])
-    profile = options.profile or (PROFILE if PROFILE.is_dir() else None)
-    local = local_rules(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.smk")))
-    jobs = read_dry_run(_dry_run(options, profile, overlays), local)
-    extent = extent_of(config, study.clips, config["triplets"]["tile_s"])
-    estimates = History(options.results).estimates(study, jobs, extent)
-    title = (
-        f"Study {study.name}: {len(study.runs)} networks, {len(study.spaces)} spaces; "
-        f"{'as if nothing were made' if options.all else 'what is made already is left out'}; "
-        f"{f'profile {profile}' if profile else 'no profile of a cluster'}"
-    )
-    print("\n".join(bill(title, jobs, estimates, extent, rooms(study, extent))))
+        config = laid_over(config, _config(file))
+    print(plan(config, overlays, options.profile, options.all, options.jobs, options.results))
     return 0
-
-
-def _dry_run(options: argparse.Namespace, profile: Path | None, overlays: Sequence[Path]) -> str:
-    """What Snakemake's dry run prints, or a file of it."""
-    if options.jobs:
-        try:
-            return sys.stdin.read() if options.jobs == "-" else Path(options.jobs).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"--jobs: must be a readable text; {error}") from None
-    words = [sys.executable, "-m", "snakemake", "--dry-run"]
-    words += ["--profile", str(profile)] if profile else ["--cores", "all"]
-    words += ["--forceall"] if options.all else []
-    words += ["--configfile", *map(str, overlays)] if overlays else []
-    run = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if run.returncode:
-        raise InputError(f"Snakemake's dry run must end well; it ended with\n{run.stdout.strip()}")
-    return run.stdout
-
-
-def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Two configs as Snakemake merges them: block by block, the upper one's values last."""
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _laid_over(merged[key], value) if both else value
-    return merged
 
 
 def _name_of(config: Path) -> str:

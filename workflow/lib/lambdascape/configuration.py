@@ -38,6 +38,15 @@ KINDS = {
 }
 
 
+def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Two configs as Snakemake merges them: block by block, the upper one's values last."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = laid_over(merged[key], value) if both else value
+    return merged
+
+
 def problems(config: dict[str, Any], schema: dict[str, Any], files: Iterable[str] = ()) -> list[str]:
     """List everything that is wrong with a config.
 

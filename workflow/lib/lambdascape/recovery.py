@@ -48,36 +48,37 @@ def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show:
         if killed:
             show(f"A launch was killed: {killed}")
         places = launches.folders(results, last)
-        if not _clear_queue(places, last, wait, show) or not _clear_processes(places, wait, show):
+        asked = _queue_counts(places, last)
+        if asked and not _clear_queue(places, last, wait, show):
             return False
-        seen = bool(orphans.run_ids(places)) and _queue_answers(places, last)
-        _clean(results, bool(ended) or seen, show)
+        if not _clear_processes(places, wait, show):
+            return False
+        _clean(results, bool(ended) or (asked and bool(orphans.run_ids(places))), show)
         if killed:
             launches.write(results, launches.closed(killed))
     show("Nothing is in the way: the same command as before continues.")
     return True
 
 
-def _clear_queue(
-    folders: Collection[Path], last: launches.Launch | None, wait: bool, show: Callable[[str], None]
-) -> bool:
-    """End, or wait for, what a launch has left in SLURM's queue; whether nothing is left there.
-
-    One that ended has cancelled its jobs, as far as SLURM let it; where SLURM does not answer, that is believed.
+def _queue_counts(folders: Collection[Path], last: launches.Launch | None) -> bool:
+    """Whether SLURM must be asked; a launch that ended by itself has cancelled its jobs, which is believed of it where
+    SLURM does not answer.
     """
-    if last and last.ended and not _queue_answers(folders, last):
+    if not (last and last.ended):
         return True
-    since = last.began if last else 0.0
-    return _clear(lambda: orphans.queued(folders, since), orphans.cancel, CANCEL_S, wait, show)
-
-
-def _queue_answers(folders: Collection[Path], last: launches.Launch | None) -> bool:
-    """Whether SLURM can be asked for the jobs of a launch."""
     try:
-        orphans.queued(folders, last.began if last else 0.0)
+        orphans.queued(folders, last.began)
     except InputError:
         return False
     return True
+
+
+def _clear_queue(
+    folders: Collection[Path], last: launches.Launch | None, wait: bool, show: Callable[[str], None]
+) -> bool:
+    """End, or wait for, what a launch has left in SLURM's queue; whether nothing is left there."""
+    since = last.began if last else 0.0
+    return _clear(lambda: orphans.queued(folders, since), orphans.cancel, CANCEL_S, wait, show)
 
 
 def _clear_processes(folders: Collection[Path], wait: bool, show: Callable[[str], None]) -> bool:

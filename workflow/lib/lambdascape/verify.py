@@ -278,7 +278,9 @@ def _changed_audio(results: Results, broken: Container[str]) -> Iterator[Fault]:
     """Manifests that list other audio than is there; audio made here has its listing, and no audio proves nothing."""
     for receipt in results.receipts.values():
         manifests = [results.place(path) for path in receipt.outputs if path.endswith("/clips.tsv")]
-        folder = results.place(receipt.params.get("audio") or "results")
+        if not manifests:
+            continue
+        folder = results.place(receipt.params.get("audio", "results"))
         if folder.is_relative_to(results.root) or not folder.is_dir():
             continue
         for manifest in (path for path in manifests if str(path) not in broken):

@@ -175,6 +175,8 @@ def _unpack(file: Path, weights: Path) -> dict[str, Any]:
                     target.write(block)
     except InputError:
         raise
+    # Beside what a damaged file gives: zipfile raises NotImplementedError for a compression that it does not know, and
+    # RuntimeError for an encrypted file.
     except (OSError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile) as error:
         raise InputError(f"{rule}; {error}") from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:

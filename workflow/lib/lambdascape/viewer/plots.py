@@ -72,28 +72,11 @@ def _plot(points: pd.DataFrame) -> Any:
     plot.scatter(
         "x", "y", source=sources["cross"], size=CROSS, marker="x", line_width=2, name="ink", alpha=0.8, level=MARKS
     )
-    plot.scatter(
-        "x",
-        "y",
-        source=sources["ring"],
-        size=RING,
-        marker="circle",
-        fill_color=None,
-        line_width=2.2,
-        level=MARKS,
-        name="ink",
-    )
-    plot.scatter(
-        "x",
-        "y",
-        source=sources["self"],
-        size=SELF,
-        marker="circle_dot",
-        fill_color=None,
-        line_width=2.6,
-        level=MARKS,
-        name="ink",
-    )
+    for name, size, marker, width in (("ring", RING, "circle", 2.2), ("self", SELF, "circle_dot", 2.6)):
+        plot.scatter(
+            "x", "y", source=sources[name], size=size, marker=marker, fill_color=None, line_width=width, level=MARKS,
+            name="ink",
+        )  # fmt: skip
     dots.selection_glyph = dots.nonselection_glyph = None
     hover = HoverTool(
         renderers=[dots],
