@@ -46,6 +46,8 @@ help: ## list these commands
 study-exists:
 	@test -z "$(STUDY)" || test -f "$(STUDY)" || { \
 	  echo "STUDY: must name a config file, such as $$(echo studies/*.yaml); there is none at $(STUDY)"; exit 2; }
+	@test -z "$(STUDY)" || ! grep -q '^ *__use_yte__' "$(STUDY)" || { \
+	  echo "STUDY: must be plain YAML; $(STUDY) asks for __use_yte__, by which Snakemake would run code in it"; exit 2; }
 
 run: study-exists env ## run a study from audio to report (STUDY=, TARGET=, CORES=, PROFILE=)
 	@$(snakemake) $(TARGET) $(where) $(study)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,12 @@ class Checkout:
             "stderr": subprocess.STDOUT,
         }
 
-    def recover(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run the command that makes the next launch safe."""
+    def lambdascape(self, *words: str, environment: Mapping[str, str] = os.environ) -> subprocess.CompletedProcess[str]:
+        """Run a command of the checkout's own library, such as `recover`."""
         return subprocess.run(
-            [sys.executable, "-m", "lambdascape", "recover", *words],
+            [sys.executable, "-m", "lambdascape", *words],
             cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": "workflow/lib"},
+            env={**environment, "PYTHONPATH": "workflow/lib"},
             capture_output=True,
             text=True,
             timeout=600,
@@ -145,3 +145,19 @@ class Checkout:
         finally:
             for path, stat in before.items():
                 os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def without_times(table: Path) -> list[list[str]]:
+    """The cells of a table, but those that say how long something took: a column, or the rows of a measure."""
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    kept = [column for column, name in enumerate(rows[0]) if name != "seconds"]
+    return [[row[column] for column in kept] for row in rows if "seconds" not in row[1:] or row is rows[0]]
+
+
+def numbers_of_page(checkout: Checkout) -> list[str]:
+    """The cells of the report's tables, in their order, but what the work took: a column, and the last table."""
+    page = (checkout.folder / "results/tiny/report/index.html").read_text()
+    told, cost, _ = page.partition('<h2 id="sources-title">')
+    assert cost
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", told, re.DOTALL)
+    return [cell for cell in cells if not re.fullmatch(r"([\d.]+ (h|min|s) ?)+", cell)]

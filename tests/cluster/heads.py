@@ -140,13 +140,6 @@ def assert_one_writer(jobs: list[dict[str, str]]) -> None:
             assert end <= start, f"{comment} ran twice at {start}"
 
 
-def without_times(table: Path) -> list[list[str]]:
-    """The cells of a table, but those that say how long something took: a column, or the rows of a measure."""
-    rows = [line.split("\t") for line in table.read_text().splitlines()]
-    kept = [column for column, name in enumerate(rows[0]) if name != "seconds"]
-    return [[row[column] for column in kept] for row in rows if "seconds" not in row[1:] or row is rows[0]]
-
-
 def processes_of(number: str, script: str) -> list[int]:
     """The processes of a job of the cluster that run a rule's script."""
     found = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
+from checkouts import Checkout, without_times
 from cluster.heads import (
     Head,
     about,
@@ -16,7 +16,6 @@ from cluster.heads import (
     freeze,
     make_site_profile,
     of_run,
-    without_times,
 )
 from cluster.slurm import Slurm, run
 

@@ -4,13 +4,11 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
+from checkouts import Checkout, without_times
 from cluster.heads import (
     Head,
     about,
@@ -19,7 +17,6 @@ from cluster.heads import (
     make_site_profile,
     of_run,
     processes_of,
-    without_times,
 )
 from cluster.slurm import Slurm, environment, wait_until
 
@@ -39,19 +36,6 @@ case "$*" in *--states=all*)
 esac
 exec {shutil.which("squeue")} "$@"
 """
-
-
-def lambdascape(checkout: Checkout, *words: str) -> subprocess.CompletedProcess[str]:
-    """What `make recover` and `make verify` run."""
-    return subprocess.run(
-        [sys.executable, "-m", "lambdascape", *words],
-        cwd=checkout.folder,
-        env=environment() | {"PYTHONPATH": "workflow/lib"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 def without_models(finished: Checkout, folder: Path) -> Checkout:
@@ -95,7 +79,7 @@ def test_a_killed_head_is_recovered_from_and_started_again(
         if wait:
             for process in processes_of(number, "train_model"):
                 os.kill(process, signal.SIGCONT)
-        recovered = lambdascape(checkout, "recover", *(["--wait"] if wait else []))
+        recovered = checkout.lambdascape("recover", *(["--wait"] if wait else []), environment=environment())
         assert recovered.returncode == 0, recovered.stdout + recovered.stderr
         assert f"SLURM job {number}" in recovered.stdout
         of_first = of_run(slurm.jobs(), heads[0])
@@ -128,7 +112,7 @@ def test_a_killed_head_is_recovered_from_and_started_again(
         for name in ("embedder.weights.h5.sha256", "layers.tsv"):
             assert (here / name).read_bytes() == (there / name).read_bytes()
         assert without_times(here / "history.tsv") == without_times(there / "history.tsv")
-    verified = lambdascape(checkout, "verify", "--study", "tiny.yaml")
+    verified = checkout.lambdascape("verify", "--study", "tiny.yaml", environment=environment())
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
@@ -144,6 +128,6 @@ def test_an_interrupted_head_cancels_its_jobs(slurm: Slurm, finished: Checkout, 
     finally:
         head.kill()
     wait_until(lambda: {job["JobState"] for job in of_run(slurm.jobs(), head)} == {"CANCELLED"}, "jobs to end")
-    recovered = lambdascape(checkout, "recover")
+    recovered = checkout.lambdascape("recover", environment=environment())
     assert recovered.returncode == 0
     assert recovered.stdout.endswith("Nothing is in the way: the same command as before continues.\n")

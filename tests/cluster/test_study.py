@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
-from cluster.heads import Head, Watch, about, make_site_profile, moments, of_run, without_times
+from checkouts import Checkout, numbers_of_page, without_times
+from cluster.heads import Head, Watch, about, make_site_profile, moments, of_run
 from cluster.slurm import Slurm
 
 SPACES = 4  # two runs, the untrained network, the mean log-mel spectrum
@@ -95,15 +95,6 @@ def test_every_number_is_that_of_a_run_on_one_machine(ran: Ran, finished: Checko
     assert len([name for name in here if name.startswith("tiny/tables/")]) > 10
     assert len([name for name in here if name.endswith(".h5.sha256")]) > 6
     assert [name for name in here if here[name] != there[name]] == []
-
-
-def numbers_of_page(checkout: Checkout) -> list[str]:
-    """The cells of the report's tables, in their order, but what the work took: a column, and the last table."""
-    page = (checkout.folder / "results/tiny/report/index.html").read_text()
-    told, cost, _ = page.partition('<h2 id="sources-title">')
-    assert cost
-    cells = re.findall(r"<td[^>]*>(.*?)</td>", told, re.DOTALL)
-    return [cell for cell in cells if not re.fullmatch(r"([\d.]+ (h|min|s) ?)+", cell)]
 
 
 def test_the_report_shows_the_same_numbers(ran: Ran, finished: Checkout) -> None:

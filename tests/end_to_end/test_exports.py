@@ -1,9 +1,6 @@
 """The tiny study with a space that the user brings, and everything exported: one run of the workflow for all tests."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,18 +34,6 @@ def exported(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Ch
     assert run.returncode == 0, run.stdout
     assert checkout.planned() == {}
     return checkout
-
-
-def library(checkout: Checkout, *words: str) -> "subprocess.CompletedProcess[str]":
-    """A command of the library, as a user gives it in the checkout."""
-    return subprocess.run(
-        [sys.executable, "-m", "lambdascape", *words],
-        cwd=checkout.folder,
-        env=os.environ | {"PYTHONPATH": "workflow/lib"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.slow
@@ -106,7 +91,7 @@ def test_every_export_is_there_and_whole(exported: Checkout) -> None:
         columns = [f"e{number}" for number in range(embedding.shape[1])]
         np.testing.assert_array_equal(table.loc[table["run"] == space, columns].to_numpy(np.float32), embedding)
     assert (folder / "projector/projector_config.pbtxt").read_text().count("tensor_name") == len(spaces)
-    found = library(exported, "verify")
+    found = exported.lambdascape("verify")
     assert found.returncode == 0, found.stdout
 
 
@@ -116,7 +101,7 @@ def test_an_exported_network_embeds_a_clip_as_the_study_did(exported: Checkout, 
     clips = read_text_table(exported.folder / "results/datasets/tiny/clips.tsv").iloc[[0, 7]]
     files = [f"results/datasets/tiny/audio/{path}" for path in clips["path"]]
     output = tmp_path / "tiles.parquet"
-    run = library(exported, "embed", f"results/tiny/exports/models/{TWIN}", *files, "--output", str(output))
+    run = exported.lambdascape("embed", f"results/tiny/exports/models/{TWIN}", *files, "--output", str(output))
     assert run.returncode == 0, run.stderr
     table = pd.read_parquet(output)
     embedding, tiles, _ = read_embeddings(exported.folder / f"results/tiny/embeddings/{TWIN}.h5")

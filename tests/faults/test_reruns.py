@@ -6,7 +6,6 @@ P1 and P2 in full: tests/workflow/test_rerun.py; more of P3, P5 and P6: tests/wo
 import os
 import shutil
 import subprocess
-import sys
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,10 +29,7 @@ dataset: {name: own, adapter: folder, path: audio, title: own, licence: own, fol
 
 def stale(checkout: Checkout) -> list[str]:
     """The products that `verify`, run in the checkout by its own code, names."""
-    run = subprocess.run(
-        [sys.executable, "-m", "lambdascape", "verify"], cwd=checkout.folder,
-        env=os.environ | {"PYTHONPATH": "workflow/lib"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    run = checkout.lambdascape("verify")
     rows = run.stdout.splitlines()[1:]
     assert run.returncode == bool(rows), run.stdout + run.stderr
     return [row.split()[0] for row in rows]

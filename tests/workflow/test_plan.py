@@ -1,24 +1,14 @@
 """The plan of a study says what Snakemake would start, by a dry run of its own."""
 
-import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 from checkouts import Checkout
 
 
 def planned(checkout: Checkout, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lambdascape", "plan", "--study", "config.yaml", "tiny.yaml", *words],
-        cwd=checkout.folder,
-        env=os.environ | {"PYTHONPATH": "workflow/lib"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    return checkout.lambdascape("plan", "--study", "config.yaml", "tiny.yaml", *words)
 
 
 def counts(text: str) -> dict[str, int]:
@@ -29,10 +19,10 @@ def counts(text: str) -> dict[str, int]:
 
 def test_a_finished_study_asks_for_nothing_and_all_of_it_for_every_job(finished: Checkout) -> None:
     said = planned(finished)
-    assert said.returncode == 0, said.stdout
+    assert said.returncode == 0, said.stderr
     assert "No job is left: everything is made." in said.stdout
     said = planned(finished, "--all")
-    assert said.returncode == 0, said.stdout
+    assert said.returncode == 0, said.stderr
     assert counts(said.stdout) == finished.planned("--forceall")
     assert "train_model" in said.stdout.split("estimated ")[-1]  # measured when the study was made
     assert "from the manifest results/datasets/tiny/clips.tsv" in said.stdout
@@ -55,7 +45,7 @@ def test_a_config_that_cannot_be_used_is_told_as_snakemake_tells_it(finished: Ch
     with finished.edited("tiny.yaml", "epochs: 2", "epochs: -2"):
         said = planned(finished)
     assert said.returncode == 1
-    assert "training.epochs: must be at least" in said.stdout
+    assert "training.epochs: must be at least" in said.stderr
 
 
 def test_the_profile_of_a_cluster_counts(finished: Checkout, tmp_path: Path) -> None:
@@ -65,7 +55,7 @@ def test_the_profile_of_a_cluster_counts(finished: Checkout, tmp_path: Path) -> 
         "set-resources: {train_model: {slurm_partition: cards, mem_mb: 7000 * attempt, runtime: 90 * attempt}}\n"
     )
     said = planned(finished, "--all", "--profile", str(tmp_path / "profile"))
-    assert said.returncode == 0, said.stdout
+    assert said.returncode == 0, said.stderr
     assert re.search(r"^train_model +2 +partition cards, 1 GPU +1 +7\.0 GB +1\.5 h +3\.0 h ", said.stdout, re.MULTILINE)
     assert re.search(r"^fit_converged +4 +partition long ", said.stdout, re.MULTILINE)
     assert re.search(r"^write_runs +1 +beside Snakemake ", said.stdout, re.MULTILINE)

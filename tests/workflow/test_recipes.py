@@ -103,6 +103,23 @@ def test_exactly_what_the_recipe_says_is_run(
         assert planned["write_report"] == 1
 
 
+@pytest.mark.parametrize("stage", ["models", "embeddings", "probes", "similarity", "tables", "figures", "report"])
+def test_every_stage_that_the_page_names_is_made_again(
+    finished: Checkout, page: dict[str, Recipe], tmp_path: Path, stage: str
+) -> None:
+    """What `geometry` plans stands above; each of the others plans its own rules, and no features."""
+    checkout = finished.copy_to(tmp_path / "checkout")
+    recipe = page["Throw away one stage"]
+    commands = [command.replace("geometry", stage) for command in recipe.commands]
+    assert commands != recipe.commands
+    subprocess.run(shlex.split(commands[0]), cwd=checkout.folder, check=True)
+    planned = checkout.planned(*shlex.split(commands[1])[1:], config="")
+    made = {"models": "train_model", "embeddings": "embed_trained", "probes": "fit_knn", "similarity": "compare_spaces",
+            "tables": "judge_claims", "figures": "draw_response", "report": "write_report"}  # fmt: skip
+    assert planned[made[stage]] >= 1
+    assert not {"list_clips", "extract_shard", "consolidate_features"} & set(planned)
+
+
 def test_one_run_is_retrained_from_its_first_epoch_and_gives_the_same_numbers(
     finished: Checkout, page: dict[str, Recipe], tmp_path: Path
 ) -> None:

@@ -2,25 +2,11 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from checkouts import Checkout
-
-
-def verify(finished: Checkout, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lambdascape", "verify", *words],
-        cwd=finished.folder,
-        env=os.environ | {"PYTHONPATH": "workflow/lib"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
 
 
 def products(finished: Checkout) -> int:
@@ -33,7 +19,7 @@ def products(finished: Checkout) -> int:
 
 @pytest.mark.parametrize("words", [(), ("--study", "tiny.yaml")])
 def test_every_product_of_a_finished_study_has_a_receipt_and_fits(finished: Checkout, words: tuple[str, ...]) -> None:
-    run = verify(finished, *words)
+    run = finished.lambdascape("verify", *words)
     assert run.returncode == 0, run.stdout
     assert run.stdout == f"{products(finished)} products checked: all are whole and fit together.\n"
 
@@ -42,14 +28,14 @@ def test_a_damaged_product_comes_back_by_what_verify_says(finished: Checkout) ->
     product = finished.folder / "results/tiny/geometry/mean_logmel.tsv"
     good = product.read_text()
     product.write_text(good.replace("1", "2"))
-    run = verify(finished)
+    run = finished.lambdascape("verify")
     assert run.returncode == 1
     target = "results/tiny/geometry/mean_logmel.tsv"
     assert f"delete it, then `make run STUDY=<its file> TARGET={target}`" in run.stdout
     product.unlink()
     assert finished.snakemake("--cores", "1", target).returncode == 0
     assert product.read_text() == good
-    assert verify(finished).returncode == 0
+    assert finished.lambdascape("verify").returncode == 0
     assert finished.planned() == {}
 
 
@@ -59,7 +45,7 @@ def test_changed_audio_with_an_old_date_is_named(finished: Checkout) -> None:
     good, dates = clip.read_bytes(), clip.stat()
     clip.write_bytes(good[:-1] + b"x")
     os.utime(clip, ns=(dates.st_atime_ns, dates.st_mtime_ns))
-    run = verify(finished)
+    run = finished.lambdascape("verify")
     clip.write_bytes(good)
     os.utime(clip, ns=(dates.st_atime_ns, dates.st_mtime_ns))
     assert run.returncode == 1
@@ -71,7 +57,7 @@ def test_stale_products_are_named_when_snakemake_has_forgotten_what_it_did(finis
     memory = finished.folder / ".snakemake"
     with finished.edited("workflow/lib/lambdascape/geometry.py", "def uniformity", "def other_uniformity"):
         shutil.move(memory, tmp_path / "memory")
-        run = verify(finished)
+        run = finished.lambdascape("verify")
         shutil.move(tmp_path / "memory", memory)
     assert run.returncode == 1
     rows = [line.split()[0] for line in run.stdout.splitlines()[1:]]

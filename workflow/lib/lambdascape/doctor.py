@@ -16,6 +16,7 @@ from typing import Any
 
 from lambdascape import cards, dates, locks, memory
 from lambdascape.disk import shown_bytes
+from lambdascape.errors import InputError
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 CHECKOUT = Path(__file__).parents[3]
@@ -285,7 +286,14 @@ def launched(folder: Path) -> Finding:
         return Finding("launch", NOTE, f"here runs {last}", "Wait for it")
     if state == launches.UNKNOWN:
         return Finding("launch", PROBLEM, f"on another machine there may run {last}", "`make recover` says what to do")
-    jobs = [str(orphan) for orphan in orphans.here(launches.folders(folder / "results", last))]
+    places = launches.folders(folder / "results", last)
+    jobs = [str(orphan) for orphan in orphans.here(places)]
+    try:
+        jobs += [str(job) for job in (orphans.queued(places, last.began) if last else ())]
+    except InputError as error:
+        if state == launches.DEAD:
+            words = f"the last one was killed, and whether SLURM runs its jobs cannot be told: {error}"
+            return Finding("launch", PROBLEM, words, "`make recover` where SLURM can be asked")
     if jobs:
         return Finding("launch", PROBLEM, f"jobs of a launch that was killed go on: {_some(jobs)}", "`make recover`")
     if state == launches.DEAD:

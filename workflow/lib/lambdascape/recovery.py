@@ -61,8 +61,9 @@ def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show:
 
 
 def _queue_counts(folders: Collection[Path], last: launches.Launch | None) -> bool:
-    """Whether SLURM must be asked; a launch that ended by itself has cancelled its jobs, which is believed of it where
-    SLURM does not answer.
+    """Whether SLURM must be asked.
+
+    A launch that ended by itself has cancelled its jobs; where SLURM does not answer, that is believed.
     """
     if not (last and last.ended):
         return True
