@@ -21,6 +21,7 @@ from typing import IO
 
 from lambdascape import dates, locks, orphans
 from lambdascape.errors import InputError
+from lambdascape.small_files import replace_text
 
 LOCK, RECORD = "launch.lock", "launch.json"  # in the folder of results
 ENDED, DEAD, ALIVE, UNKNOWN = "ended", "dead", "alive", "unknown"
@@ -211,10 +212,7 @@ def read(results: Path) -> Launch | None:
 
 def write(results: Path, launch: Launch) -> None:
     """Note a launch, at once: a reader sees the one before, or this one."""
-    # Not by `files.atomic_path`: pandas, which its module imports, takes longer than everything here.
-    temporary = results / f".{RECORD}.{socket.gethostname()}-{os.getpid()}.json"
-    temporary.write_text(json.dumps(asdict(launch), indent=1) + "\n", encoding="utf-8")
-    temporary.replace(results / RECORD)
+    replace_text(results / RECORD, json.dumps(asdict(launch), indent=1) + "\n")
 
 
 def unlock(folder: Path) -> bool:

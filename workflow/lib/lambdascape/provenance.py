@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from lambdascape.small_files import replace_text
 
 LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parents[1] / "scripts"
@@ -70,9 +71,7 @@ def _kept_fingerprints() -> dict[str, str]:
             return dict(found["fingerprints"])
     taken = _taken_fingerprints()
     with suppress(OSError):  # no such folder yet, or one that can only be read
-        new = KEPT.with_name(f"{KEPT.stem}.{platform.node()}-{os.getpid()}.json")
-        new.write_text(json.dumps({"sources": sources, "fingerprints": taken}), encoding="utf-8")
-        new.replace(KEPT)
+        replace_text(KEPT, json.dumps({"sources": sources, "fingerprints": taken}))
     return taken
 
 
