@@ -1,4 +1,4 @@
-"""Writing a small text at once, for what is read at every start: `files`, which does it for products, imports pandas."""
+"""Writing a small text at once where starts read it: `files`, which writes products, imports pandas."""
 
 import os
 import socket
