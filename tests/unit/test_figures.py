@@ -18,7 +18,7 @@ from lambdascape.figures.curves import KINDS, curves_figure, draw_curves
 from lambdascape.figures.dynamics import KINDS as SIZES
 from lambdascape.figures.dynamics import draw_dynamics, dynamics_figure
 from lambdascape.figures.few_shot import draw_few_shot, few_shot_figure
-from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, project, sample
+from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, sample
 from lambdascape.figures.mechanism import draw_mechanism, mechanism_figure
 from lambdascape.figures.moves import draw_moves, moves_figure
 from lambdascape.figures.response import draw_response, noise_floor, response_figure
@@ -28,6 +28,7 @@ from lambdascape.figures.similarity import draw_similarity, ordered, similarity_
 from lambdascape.figures.spectra import draw_spectra, spectra_figure
 from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import read_table, write_table
+from lambdascape.measured import project
 from lambdascape.mechanism.card import TEXT
 from lambdascape.selection import held_out_measures
 
@@ -331,11 +332,11 @@ def test_a_sample_is_stratified_held_out_and_the_same_each_time() -> None:
 
 def test_the_projection_is_the_principal_components() -> None:
     points = np.random.default_rng([3]).normal(size=(40, 6)) * [5, 3, 1, 1, 1, 1]
-    coordinates, share = project(points.astype(np.float32))
+    coordinates, share = project(points)
     values = np.sort(np.linalg.eigvalsh(np.cov(points.T)))[::-1]
     assert coordinates.var(axis=0, ddof=1) == pytest.approx(values[:2], rel=1e-4)
     assert share == pytest.approx(values[:2] / values.sum(), rel=1e-4)
-    flat, none = project(np.ones((3, 1), np.float32))
+    flat, none = project(np.ones((3, 1)))
     assert flat.tolist() == [[0, 0]] * 3
     assert none.tolist() == [0, 0]
 
@@ -353,7 +354,7 @@ def test_maps_write_the_explained_variance() -> None:
     tiles = pd.DataFrame({"label": ["a", "b"] * 20, "session": "s"})
     points = np.random.default_rng([1]).normal(size=(40, 4)).astype(np.float32)
     figure = maps_figure([("λ = 1", points, tiles)])
-    share = project(points)[1]
+    share = project(points.astype(np.float64))[1]
     assert f"1st: {share[0]:.0%} of variance" in words_of(figure)
     assert f"2nd: {share[1]:.0%}" in words_of(figure)
 

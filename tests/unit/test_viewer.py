@@ -19,10 +19,11 @@ from PIL import Image
 
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, read_text_table, write_table
+from lambdascape.measured import project
 from lambdascape.study import Study
 from lambdascape.viewer import pictures, sound
 from lambdascape.viewer.data import STEPS, json_text, packed, page_data
-from lambdascape.viewer.maps import VIEWS, align, fit, manifold, map_points, neighbours_of, principal
+from lambdascape.viewer.maps import VIEWS, align, fit, manifold, map_points, neighbours_of
 from lambdascape.viewer.page import colourings, findings, script_sources, write_viewer
 from lambdascape.viewer.points import COLUMNS, MOST_FINDINGS, TEXT, choose, draw_points, shown_findings
 from lambdascape.viewer.predictions import predict_points
@@ -240,10 +241,10 @@ def test_principal_components_of_a_known_cloud_and_of_one_point() -> None:
     x = np.zeros((40, 5))
     x[:, 3] = np.tile([-2.0, 2.0], 20)
     x[:, 1] = np.repeat([-1.0, 1.0], 20)
-    coordinates, share = principal(x + 7)
+    coordinates, share = project(x + 7)
     assert share == pytest.approx([0.8, 0.2])
     assert np.abs(coordinates) == pytest.approx(np.tile([2.0, 1.0], (40, 1)))
-    flat, nothing = principal(np.full((9, 5), 3.0))
+    flat, nothing = project(np.full((9, 5), 3.0))
     assert not flat.any()
     assert not nothing.any()
     assert not fit(flat).any()
@@ -265,7 +266,7 @@ def test_neighbours_by_loops_and_none_of_the_same_moment() -> None:
 def test_umap_keeps_clusters_apart_and_its_seed_decides_it() -> None:
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=(30, 8)) * 0.1 + centre for centre in 3 * np.eye(8)[:3]])
-    start, _ = principal(x)
+    start, _ = project(x)
     laid = manifold(x, start, 10, 1)
     centres = laid.reshape(3, 30, 2).mean(axis=1)
     within = np.linalg.norm(laid.reshape(3, 30, 2) - centres[:, None], axis=2).max()

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from lambdascape.figures import style
 from lambdascape.figures.sweep import mapped_runs, read_sweep
-from lambdascape.measured import draw_tiles
+from lambdascape.measured import draw_tiles, project
 from lambdascape.splits import in_test_split
 from lambdascape.store import read_embeddings
 
@@ -76,27 +76,6 @@ def sample(tiles: pd.DataFrame, test_fold: str) -> npt.NDArray[np.intp]:
     return test[draw_tiles(tiles["label"].to_numpy(object)[test], MAX_TILES, SAMPLE_SEED)]
 
 
-def project(embedding: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The first two principal components.
-
-    Args:
-        embedding: shape (tile, dim), at least one tile.
-
-    Returns:
-        Coordinates, shape (tile, 2), with the sign that makes the largest weight of a component positive;
-        shares of the variance, shape (2,), zero where there is none.
-    """
-    centred = embedding.astype(np.float64) - embedding.mean(axis=0, dtype=np.float64)
-    _, scale, directions = np.linalg.svd(centred, full_matrices=False)
-    coordinates = np.zeros((len(embedding), 2))
-    share = np.zeros(2)
-    for k in range(min(2, len(scale))):
-        sign = np.sign(directions[k, np.abs(directions[k]).argmax()])
-        coordinates[:, k] = centred @ directions[k] * sign
-        share[k] = scale[k] ** 2 / max(np.square(scale).sum(), np.finfo(float).tiny)
-    return coordinates, share
-
-
 def groups(tiles: pd.DataFrame) -> tuple["pd.Series[str]", str]:
     """What the tiles are coloured by: label; without labels session; nothing where sessions are too many.
 
@@ -150,7 +129,7 @@ def _panel(
     looks: dict[str, tuple[Any, str]],
 ) -> None:
     """One space: points of every group in mixed order, so that no group hides another."""
-    coordinates, share = project(embedding)
+    coordinates, share = project(embedding.astype(np.float64))
     size = float(np.clip(9000 / max(len(names), 1), 7, 26))
     order = np.random.default_rng(len(names)).permutation(len(names))
     sns.scatterplot(

@@ -13,7 +13,7 @@ from scipy.linalg import orthogonal_procrustes
 from threadpoolctl import threadpool_limits
 
 from lambdascape.files import read_table, write_table
-from lambdascape.measured import Floats, is_one_point, unit_norm
+from lambdascape.measured import Floats, is_one_point, project, unit_norm
 from lambdascape.neighbours import most_neighbours, nearest
 from lambdascape.viewer.points import TEXT
 from lambdascape.viewer.spaces import rows_of, shown_spaces
@@ -57,7 +57,7 @@ def map_points(
     for space in shown_spaces(runs, embeddings, names):
         embedding, tiles = space.read()
         here = embedding[rows_of(points, tiles)].astype(np.float64)
-        flat, share = principal(here)
+        flat, share = project(here)
         views = {"pca": align(flat, firsts.setdefault("pca", flat))}
         if settings["umap_neighbours"]:
             laid = manifold(here, views["pca"], settings["umap_neighbours"], settings["seed"])
@@ -68,26 +68,6 @@ def map_points(
         near.append(_near(space.run, here, moment, settings["neighbours"]))
     write_table(pd.concat(placed)[COORDINATE_COLUMNS], coordinates)
     write_table(pd.concat(near)[NEIGHBOUR_COLUMNS], neighbours)
-
-
-def principal(embedding: Floats) -> tuple[Floats, Floats]:
-    """The first two principal components.
-
-    Args:
-        embedding: shape (tile, dim).
-
-    Returns:
-        Coordinates, shape (tile, 2), zeros where a direction has no variance; shares of the variance, shape (2,).
-    """
-    centred = embedding - embedding.mean(axis=0)
-    coordinates, share = np.zeros((len(embedding), 2)), np.zeros(2)
-    if is_one_point(embedding):
-        return coordinates, share
-    _, scale, directions = np.linalg.svd(centred, full_matrices=False)
-    kept = min(2, len(scale))
-    coordinates[:, :kept] = centred @ directions[:kept].T
-    share[:kept] = np.square(scale[:kept]) / np.square(scale).sum()
-    return coordinates, share
 
 
 def manifold(embedding: Floats, start: Floats, count: int, seed: int) -> Floats:
