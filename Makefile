@@ -34,7 +34,7 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 # A profile says itself how much runs at once; on a cluster the cores of the login node are no limit.
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
-.PHONY: help run dryrun report verify doctor recover cluster-plan test faults lint format lock env dev-env clean-env bench-features \
+.PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format lock env dev-env clean-env bench-features \
   bench-scale bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity bench-start bench-report bench-viewer
 
 help: ## list these commands
@@ -78,6 +78,9 @@ faults: dev-env ## inject every fault at its long count, and print the table of 
 
 test: dev-env ## run all tests (PYTEST_ARGS=)
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 $(PYTEST_ARGS)
+
+findings: dev-env ## list which findings of an audit have a test that holds them mended
+	@$(py) pytest --findings --collect-only -q --no-header --no-summary $(PYTEST_ARGS) | grep -E '^[A-Z]+[0-9]+ '
 
 lint: dev-env ## check style, types, the workflow's files and spelling
 	$(py) ruff check

@@ -14,6 +14,7 @@ from fault_table import MARK, FaultTable
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+pytest_plugins = ["findings"]
 REPO = Path(__file__).resolve().parents[1]
 
 
