@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
+from lambdascape.batch_statistics import BatchMoments
 from lambdascape.batches import Batches, TileSource
 from lambdascape.dynamics import WatchLayers
 from lambdascape.network import build_embedder
@@ -67,7 +68,15 @@ with shallow(1):
         else:
             ordered.fit(batches.stream(), shuffle=False, verbose=0)
         ways.append(flat(ordered.embedder.variables))
+whole = model(keras.optimizers.SGD(1.0))
+moments = [
+    BatchMoments(whole.embedder, source, BACKEND == "jax").statistics(
+        Batches(store, np.tile(starts, (2, 1)), 39, 8, resident=source.frames is not None)
+    )
+    for source in (TileSource(), TileSource(frames, 39))
+]
 found = {
+    "moments": [np.concatenate([np.ravel(layer) for layer in one.values()]) for one in moments],
     "ways": ways,
     "losses": losses,
     "gradient": gradient,

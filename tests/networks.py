@@ -13,8 +13,8 @@ NETWORK: dict[str, Any] = {
 TRAINING: dict[str, Any] = {
     "backend": "tensorflow", "device": "auto", "precision": "float32", "deterministic": False, "epochs": 4,
     "early_stopping": None, "batch_size": 16, "margin": 1.0, "reduction": "nonzero", "passes": "separate",
-    "learning_rate": 0.003, "lr_schedule": "constant", "lr_decay_steps": 5, "lr_decay_rate": 0.9, "weight_decay": 0.0,
-    "tensorboard": False,
+    "batch_statistics": "recomputed", "learning_rate": 0.003, "lr_schedule": "constant", "lr_decay_steps": 5,
+    "lr_decay_rate": 0.9, "weight_decay": 0.0, "tensorboard": False,
 }  # fmt: skip
 
 

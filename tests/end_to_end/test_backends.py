@@ -32,6 +32,15 @@ def test_losses_gradients_and_five_steps_agree(steps: list[dict[str, np.ndarray]
     assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
 
 
+@pytest.mark.finding("A1")
+def test_recomputed_batch_statistics_agree(steps: list[dict[str, np.ndarray]]) -> None:
+    """Between backends, and between tiles that are sent and tiles that are gathered where the network computes."""
+    expected, resident = steps[0]["moments"]
+    assert np.linalg.norm(expected) > 0
+    for found in (resident, *steps[1]["moments"]):
+        assert np.linalg.norm(found - expected) <= 1e-5 * np.linalg.norm(expected)
+
+
 def test_frames_that_are_held_where_the_step_runs_give_what_tiles_sent_there_give(
     steps: list[dict[str, np.ndarray]],
 ) -> None:

@@ -84,7 +84,7 @@ def test_l2_shrinks_the_weights_and_the_terms_add_up(run: Path, audio: tuple[Pat
 def test_history_has_one_row_per_epoch_and_split_with_means_that_fit_together(run: Path) -> None:
     history = read_table(run / "history.tsv", text=TEXT_COLUMNS)
     assert list(zip(history["epoch"], history["split"], strict=True)) == [
-        (1, "train"), (1, "test"), (2, "train"), (2, "test"),
+        (1, "train"), (1, "train_inference"), (1, "test"), (2, "train"), (2, "train_inference"), (2, "test"),
     ]  # fmt: skip
     np.testing.assert_allclose(
         history["triplet_loss_nonzero"] * history["active_fraction"], history["triplet_loss_all"], rtol=1e-4
@@ -323,7 +323,7 @@ def test_a_loss_that_is_not_finite_names_epoch_and_batch(audio: tuple[Path, Path
 
 @pytest.mark.parametrize(
     ("pass_over_the_data", "batch", "named", "kept"),
-    [(1, 0, "epoch 1, train batch 1", 0), (3, 1, "epoch 2, train batch 2", 1)],
+    [(1, 0, "epoch 1, train batch 1", 0), (5, 1, "epoch 2, train batch 2", 1)],
 )
 def test_no_number_in_a_batch_is_named_and_the_last_good_state_kept(
     audio: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

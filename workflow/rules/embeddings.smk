@@ -35,6 +35,35 @@ rule embed_trained:
         "../scripts/embed_trained.py"
 
 
+rule embed_recomputed:
+    input:
+        clips=study.clips,
+        features=ancient(study.features),
+        features_digest=f"{study.features}.sha256",
+        weights=ancient("results/{study}/models/{run}/embedder.weights.h5"),
+        weights_digest="results/{study}/models/{run}/embedder.weights.h5.sha256",
+    output:
+        embeddings="results/{study}/embeddings/{run}_recomputed.h5",
+        digest="results/{study}/embeddings/{run}_recomputed.h5.sha256",
+    log:
+        "results/logs/{study}/embeddings/{run}_recomputed.log",
+    benchmark:
+        "results/benchmarks/{study}/embeddings/{run}_recomputed.tsv"
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=1,
+    params:
+        settings=study.settings_of,
+        seed=study.seed_of,
+        test_fold=config["split"]["test_fold"],
+        code=fingerprint("embed_recomputed"),
+    script:
+        "../scripts/embed_recomputed.py"
+
+
 rule embed_untrained:
     input:
         clips=study.clips,
@@ -55,6 +84,7 @@ rule embed_untrained:
         gpu=1,
     params:
         settings=study.reference_settings,
+        test_fold=config["split"]["test_fold"],
         code=fingerprint("embed_untrained"),
     script:
         "../scripts/embed_untrained.py"

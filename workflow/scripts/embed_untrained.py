@@ -9,6 +9,7 @@ with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemak
     embed_untrained(
         snakemake.input.features,
         snakemake.input.clips,
+        snakemake.params.test_fold,
         snakemake.params.settings,
         int(snakemake.wildcards.seed),
         snakemake.output.embeddings,

@@ -279,6 +279,9 @@ def _contradictions_of_protocol(config: dict[str, Any], runs: dict[str, dict[str
             if probe[key] != value:
                 rule = f"must be {str(value).lower()} under protocol: as_published"
                 yield f"probes.by_epoch.{key}: {rule}; got {shown(probe[key])}"
+        others = {run["training"]["batch_statistics"] for run in runs.values()} - {"moving"}
+        if others:
+            yield f"training.batch_statistics: must be moving under protocol: as_published; got {min(others)}"
     if protocol == "strict":
         yield from _several_budgets(runs)
         seeds, least = len(config["sweep"]["seeds"]), config["sweep"]["least_seeds"]

@@ -30,7 +30,10 @@ MEASURES = (
     "dead_kernels",
     "effective_rank",
 )
-LAYERS = ("epoch", "group", *MEASURES)  # columns
+# The variance that the moving averages, and that the statistics in use, hold over that of the weights after the epoch,
+# see `batch_statistics.variance_ratios`; of recomputed statistics it is known for the weights that are saved.
+MOVING_RATIO, STORED_RATIO = "moving_over_true_variance", "stored_over_true_variance"
+LAYERS = ("epoch", "group", *MEASURES, MOVING_RATIO, STORED_RATIO)  # columns
 # A kernel is dead below this share of what it passes on at first, see `dead`: it adds 1e-4 of a live one's variance.
 DEAD_BELOW = 0.01
 # Rounding of a moment in float32 (6e-8 of it, twice), seen through the 0.1 of it that a step renews.
@@ -76,7 +79,9 @@ def measure(steps: Sequence[Step], learning_rate: float) -> dict[str, float]:
         relative_update: ‖Δw‖ / ‖w‖.
         angular_update: angle between w before and after the step, radians. Before a normalisation only the direction
             of w matters (Kosson et al. 2305.17212).
-        effective_learning_rate: learning rate / ‖w‖² (van Laarhoven 1706.05350).
+        effective_learning_rate: learning rate / ‖w‖, for Adam: the length of its step does not depend on that of the
+            gradient, which before a normalisation falls as ‖w‖ grows. With SGD it is learning rate / ‖w‖² (van
+            Laarhoven 1706.05350).
         gradient_ratio: ‖∇penalty‖ / ‖∇rest‖ with ∇penalty = 2λw where λ holds, and ∇rest all else of the gradient:
             that of the triplet loss and of `embedding_norm_penalty`. 0 without λ; NaN where ∇rest is lost in the
             rounding, as without an active triplet.
@@ -106,7 +111,7 @@ def measure(steps: Sequence[Step], learning_rate: float) -> dict[str, float]:
         norm,
         _divided(math.sqrt(sums["uu"]), norm),
         math.atan2(across, norm + along),
-        _divided(learning_rate, sums["ww"]),
+        _divided(learning_rate, norm),
         _divided(math.sqrt(sums["penalty"]), known),
         np.median(np.concatenate(variances)) if variances else np.nan,
         np.mean(np.abs(np.concatenate(gammas))) if gammas else np.nan,
@@ -203,7 +208,7 @@ class WatchLayers(keras.callbacks.Callback):
         step: which, from 0, see `sampled_step`.
 
     Attributes:
-        rows: after the step one row for each group of layers, in their order: the columns `LAYERS`.
+        rows: after the step one row for each group of layers, in their order: epoch, group and `MEASURES`.
     """
 
     def __init__(self, epoch: int, step: int) -> None:

@@ -39,11 +39,48 @@ def embed_trained(
     _embed_by_network(features_path, clips_path, weights_path, settings, seed, output)
 
 
-def embed_untrained(
-    features_path: str | Path, clips_path: str | Path, settings: dict[str, Any], seed: int, output: str | Path
+def embed_recomputed(
+    features_path: str | Path,
+    clips_path: str | Path,
+    test_fold: str,
+    weights_path: str | Path,
+    settings: dict[str, Any],
+    seed: int,
+    output: str | Path,
 ) -> None:
-    """Embed every tile by the network with its initial weights, the reference that training must beat."""
-    _embed_by_network(features_path, clips_path, None, settings, seed, output)
+    """Embed every tile by a network that was saved with moving averages, with the statistics of its weights instead.
+
+    Args:
+        features_path: see `store.open_features`.
+        clips_path: the manifest, in the store's order.
+        test_fold: the fold that gives no statistics.
+        weights_path: see `network.save_embedder`.
+        settings: the run's blocks `triplets`, `network` and `training`.
+        seed: of the run.
+        output: see `store.write_embeddings`.
+
+    Raises:
+        InputError: see `embed_trained` and `training.split_tiles`.
+    """
+    _embed_by_network(features_path, clips_path, weights_path, settings, seed, output, test_fold)
+
+
+def embed_untrained(
+    features_path: str | Path,
+    clips_path: str | Path,
+    test_fold: str,
+    settings: dict[str, Any],
+    seed: int,
+    output: str | Path,
+) -> None:
+    """Embed every tile by the network with its initial weights, the reference that training must beat.
+
+    Its batch normalisation has the statistics of these weights over the training tiles: with those that a layer starts
+    from, mean 0 and variance 1, it would be a network that does not normalise.
+
+    Args: see `embed_recomputed`; the settings need no λ.
+    """
+    _embed_by_network(features_path, clips_path, None, settings, seed, output, test_fold)
 
 
 def embed_mean_logmel(
@@ -63,21 +100,27 @@ def _embed_by_network(
     settings: dict[str, Any],
     seed: int,
     output: str | Path,
+    recomputed_without: str | None = None,
 ) -> None:
+    """Embed every tile; where a test fold is named, with the statistics of the weights over all the others."""
     from lambdascape.network import build_embedder, load_embedder
+    from lambdascape.training import PARTS, recompute_statistics
 
     devices.start(settings["training"]["device"], settings["training"]["deterministic"])
     features = open_features(features_path)
     tiles, table = _all_tiles(features, clips_path, settings)
-    embedder = build_embedder(tiles.frames, features.frames.shape[1], settings["network"], seed)
+    parts = PARTS[settings["training"]["passes"]]
+    embedder = build_embedder(tiles.frames, features.frames.shape[1], settings["network"], seed, parts)
     if weights_path:
         load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
-    parts = [
+    if recomputed_without:
+        recompute_statistics(embedder, features, clips_path, recomputed_without, settings)
+    found = [
         np.asarray(embedder.predict_on_batch(features.tiles(starts, tiles.frames)[..., None].astype(np.float32)))
         for starts in _batches(tiles)
     ]
-    kind = "trained" if weights_path else "untrained"
-    write_embeddings(output, np.concatenate(parts), table, {"kind": kind, "settings": settings, "seed": seed})
+    kind = "recomputed" if weights_path and recomputed_without else "trained" if weights_path else "untrained"
+    write_embeddings(output, np.concatenate(found), table, {"kind": kind, "settings": settings, "seed": seed})
 
 
 def _all_tiles(features: Features, clips_path: str | Path, settings: dict[str, Any]) -> tuple[Tiles, pd.DataFrame]:

@@ -53,6 +53,7 @@ TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
         Hyperparameter("training.margin", "Margin", published=1.0),
         Hyperparameter("training.reduction", "Loss is the mean over", published="nonzero"),
         Hyperparameter("training.passes", "Passes of anchor, neighbour, distant", published="separate"),
+        Hyperparameter("training.batch_statistics", "Batch statistics in inference", published="moving"),
         Hyperparameter("sweep.seeds", "Random seed", published=[1234]),
         Hyperparameter(
             "training.shuffle",

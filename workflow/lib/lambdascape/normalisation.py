@@ -1,5 +1,8 @@
 """Normalisation: of a batch made of parts, such as the roles of triplets, and of embeddings to length 1."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -11,6 +14,7 @@ Tensor = Any
 Floats = npt.NDArray[Any]
 # Below this squared length a row is only scaled, as in TensorFlow's l2_normalize: a zero row has a finite gradient.
 SHORTEST_SQUARED = 1e-12
+_RECORD: ContextVar[dict[str, Tensor] | None] = ContextVar("record", default=None)  # see `recorded_moments`
 
 
 class UnitLength(keras.layers.Layer):
@@ -47,8 +51,12 @@ class PartwiseNormalization(keras.layers.BatchNormalization):
             *(normalise(part, self.gamma, self.beta, self.epsilon) for part in ops.split(inputs, self.parts)),
             strict=True,
         )
-        self._average(self.moving_mean, means)
-        self._average(self.moving_variance, variances)
+        record = _RECORD.get()
+        if record is None:
+            self._average(self.moving_mean, means)
+            self._average(self.moving_variance, variances)
+        else:
+            record[self.name] = ops.stack([ops.stack(means), ops.stack(variances)])
         return ops.concatenate(outputs)
 
     def _average(self, moving: keras.Variable, found: tuple[Tensor, ...]) -> None:
@@ -68,6 +76,22 @@ class PartwiseNormalization(keras.layers.BatchNormalization):
         """
         kept = self.momentum**self.parts
         return np.maximum((after.astype(np.float64) - kept * before) / (1 - kept), 0)
+
+
+@contextmanager
+def recorded_moments() -> Iterator[dict[str, Tensor]]:
+    """Let layers that are called in training mode inside the block leave their moving averages as they are.
+
+    Yields:
+        Name of each layer that was called to the moments of its batch: means and variances over the items of each part,
+        shape (2, part, channel).
+    """
+    found: dict[str, Tensor] = {}
+    before = _RECORD.set(found)
+    try:
+        yield found
+    finally:
+        _RECORD.reset(before)
 
 
 def _fused(part: Tensor, gamma: Tensor, beta: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:

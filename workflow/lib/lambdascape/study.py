@@ -15,7 +15,11 @@ from lambdascape import sweep
 from lambdascape.data_names import DataNames
 from lambdascape.products import FIGURES, PAGE_PARTS, STAGES, TABLES
 
-MEAN_LOGMEL, OWN = "mean_logmel", "own"
+MEAN_LOGMEL, OWN, RECOMPUTED = "mean_logmel", "own", "recomputed"
+WITH_RECOMPUTED = "_recomputed"  # ending of the name of a run's space with the statistics of its weights
+
+# Keys of `training` that shape an untrained network's space.
+OF_UNTRAINED = ("backend", "device", "deterministic", "batch_size", "passes")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,12 @@ class Study(DataNames):
         return sweep.expand(self.config["sweep"], self.config)
 
     @property
+    def recomputed(self) -> dict[str, str]:
+        """Name to run of the second space of runs that keep moving averages: with the statistics of the weights."""
+        moving = [run for run, blocks in self.runs.items() if blocks["training"]["batch_statistics"] == "moving"]
+        return {f"{run}{WITH_RECOMPUTED}": run for run in moving}
+
+    @property
     def untrained(self) -> dict[str, int]:
         """Name to seed of each reference space of the network with its initial weights."""
         return {f"untrained_seed~{seed}": seed for seed in self.config["sweep"]["seeds"]}
@@ -52,8 +62,8 @@ class Study(DataNames):
 
     @property
     def spaces(self) -> list[str]:
-        """Names of all spaces that are judged: those of the runs, then the references and what the user brings."""
-        return [*self.runs, *self.untrained, MEAN_LOGMEL, *self.own]
+        """Names of all spaces that are judged: those of the runs, the references, and what the user brings."""
+        return [*self.runs, *self.recomputed, *self.untrained, MEAN_LOGMEL, *self.own]
 
     @property
     def probes(self) -> list[str]:
@@ -82,18 +92,18 @@ class Study(DataNames):
 
     @property
     def reference_settings(self) -> dict[str, Any]:
-        """The blocks of the config that shape the reference spaces: tiles, network and backend, no λ, no training."""
+        """The blocks of the config that shape the untrained networks: no λ, and of the training how it normalises."""
         penalties = {"l2": 0.0, "l2_scope": "convs", "embedding_norm_penalty": 0.0}
         return {
-            "triplets": {"tile_s": self.config["triplets"]["tile_s"]},
+            "triplets": self.config["triplets"],
             "network": self.config["network"] | penalties,
-            "training": {key: self.config["training"][key] for key in ("backend", "device", "deterministic")},
+            "training": {key: self.config["training"][key] for key in OF_UNTRAINED},
         }
 
     @property
     def tile_settings(self) -> dict[str, Any]:
         """The part of the reference settings that needs no network."""
-        return {"triplets": self.reference_settings["triplets"]}
+        return {"triplets": {"tile_s": self.config["triplets"]["tile_s"]}}
 
     def settings_of(self, wildcards: Any) -> dict[str, Any]:
         """The blocks of one run's own settings."""
@@ -106,12 +116,13 @@ class Study(DataNames):
     def space_seed_of(self, wildcards: Any) -> int:
         """Seed for judging a space: its run's, or the first of the study for the space that has none."""
         seeds = self.untrained | {name: run["seed"] for name, run in self.runs.items()}
+        seeds |= {name: seeds[run] for name, run in self.recomputed.items()}
         return int(seeds.get(wildcards.space, self.config["sweep"]["seeds"][0]))
 
     def by_epoch_settings_of(self, wildcards: Any) -> dict[str, Any]:
         """Settings of the published probe of a space: its arm's epochs, and its rule for triplets where they count."""
         settings = dict(self.config["probes"]["by_epoch"])
-        run = self.runs.get(wildcards.space, self.config)
+        run = self.runs.get(self.recomputed.get(wildcards.space, wildcards.space), self.config)
         settings["epochs"] = run.get(sweep.PROBE_EPOCHS, settings["epochs"])
         return settings | ({"triplets": run["triplets"]} if settings["tiles"] == "triplets" else {})
 
@@ -126,6 +137,13 @@ class Study(DataNames):
             | {key: run.get(key, value) for key, value in judged.items()}
             for name, run in self.runs.items()
         ]
+        second = {"kind": RECOMPUTED, "batch_statistics": RECOMPUTED}
+        recomputed = [
+            row | {"run": name} | second
+            for name, run in self.recomputed.items()
+            for row in trained
+            if row["run"] == run
+        ]
         penalties = ("l2", "l2_scope", "embedding_norm_penalty")
         shaped = {key: value for key, value in _flat(self.reference_settings).items() if key not in penalties}
         untrained = [
@@ -133,7 +151,7 @@ class Study(DataNames):
         ]
         mean_logmel = {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]} | judged
         own = [{"run": name, "kind": OWN, "tile_s": shaped["tile_s"]} | judged for name in self.own]
-        return [*trained, *untrained, mean_logmel, *own]
+        return [*trained, *recomputed, *untrained, mean_logmel, *own]
 
     @property
     def curves_behind(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Training one embedder by the triplet loss, and its history."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import metadata
@@ -13,9 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 from keras import ops
 
-from lambdascape import checkpoints, devices
+from lambdascape import batch_statistics, checkpoints, devices
+from lambdascape.batch_statistics import BETWEEN_EPOCHS, FINAL, RECOMPUTED, BatchMoments, Statistics, spread_batches
 from lambdascape.batches import Batches, TileSource
-from lambdascape.dynamics import LAYERS, WatchLayers, sampled_step
+from lambdascape.dynamics import GROUPS, LAYERS, MOVING_RATIO, STORED_RATIO, WatchLayers, sampled_step
 from lambdascape.errors import InputError
 from lambdascape.files import file_digest, write_table
 from lambdascape.flags import FLAGS, flags_of
@@ -38,7 +40,14 @@ from lambdascape.triplets import (
 # `separate` normalises anchors, neighbours and distant tiles by their own batch statistics, as three passes through
 # the network do in the published study; `joint` normalises them together.
 PARTS = {"separate": 3, "joint": 1}
-SPLITS = ("train", "test")
+# What the rows of a history are means of: the triplets learned from, over the epoch and in training mode; and, after it
+# and in inference mode, fixed training triplets and the held-out ones, which are the same for all seeds.
+TRAIN, TRAIN_INFERENCE, TEST = SPLITS = ("train", "train_inference", "test")
+FIXED_SPLITS = {TRAIN_INFERENCE: "train", TEST: "test"}  # to the part of the data that they lie in
+FIXED_SEED, FIXED_EPOCH = 0, 0  # of those draws
+MOST_FIXED = 1024  # training triplets of them; no more than there are held-out ones
+# Where the moving averages are in use, the last epoch is also measured with the statistics of its weights.
+WITH_RECOMPUTED = "_recomputed"  # ending of such a row's split
 Rows = list[dict[str, Any]]
 HISTORY = ("epoch", "split", *MEASURES, "learning_rate", *FLAGS, "device", "seconds")  # columns
 TEXT_COLUMNS = ("split", "device")
@@ -96,7 +105,7 @@ def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its tiles, its model, and the held-out triplets, which stay the same over the epochs.
+    """One training: its tiles, its model, and the triplets that stay the same over epochs and seeds.
 
     Attributes:
         features: see `store.open_features`.
@@ -104,7 +113,8 @@ class Run:
         settings: the run's blocks `triplets`, `network` and `training`.
         seed: of the initial weights, of the triplets and of dropout.
         model: compiled.
-        held_out: first frames of the held-out triplets, see `sample_triplets`.
+        moments: see `BatchMoments`.
+        fixed: split of the history to the first frames of its triplets, see `fixed_triplets`.
         device: what it computes on, see `devices.start`.
     """
 
@@ -113,7 +123,8 @@ class Run:
     settings: dict[str, Any]
     seed: int
     model: TripletModel
-    held_out: Ints
+    moments: BatchMoments
+    fixed: dict[str, Ints]
     device: str
 
     @classmethod
@@ -123,13 +134,20 @@ class Run:
         steps = _steps(len(_draw(features, tiles, settings, seed, 1, "train")), settings["training"])
         source = tile_source(features, tiles["train"].frames)
         model = compiled_model(tiles["train"].frames, features.frames.shape[1], settings, seed, steps, source)
-        return cls(features, tiles, settings, seed, model, _draw(features, tiles, settings, seed, 0, "test"), device)
+        moments = BatchMoments(model.embedder, source, devices.compiles(settings["training"]["deterministic"]))
+        fixed = fixed_triplets(features, tiles, settings)
+        return cls(features, tiles, settings, seed, model, moments, fixed, device)
+
+    @property
+    def recomputes(self) -> bool:
+        """Whether inference uses the statistics of the weights at hand, and not the moving averages."""
+        return bool(self.settings["training"]["batch_statistics"] == RECOMPUTED)
 
     def epoch(self, number: int) -> tuple[Rows, Rows]:
         """Learn for one epoch.
 
         Returns:
-            Its rows of the history, one for `train`, one for `test`; and one for each group of layers, see `dynamics`.
+            Its rows of the history, one for each of `SPLITS`; and one for each group of layers, see `dynamics`.
         """
         started = time.monotonic()
         _seed_dropout(self.model.embedder, self.seed, number)
@@ -146,30 +164,77 @@ class Run:
                 verbose=0,
                 callbacks=[watch, layers, Progress(number)],
             )
-        held_out = self._batches(self.held_out)
-        with held_out.told():
-            scored = self.model.evaluate(held_out.stream(), verbose=0, return_dict=True, callbacks=[watch])
+        moving, true = batch_statistics.stored(self.model.embedder), self.statistics(triplets, BETWEEN_EPOCHS)
+        trailing = batch_statistics.variance_ratios(moving, true, GROUPS)
+        in_use = np.nan if self.recomputes else 1.0
+        for row in layers.rows:
+            row |= {MOVING_RATIO: trailing[row["group"]], STORED_RATIO: trailing[row["group"]] * in_use}
+        means = {TRAIN: watch.train_means} | self.measure(number, true if self.recomputes else moving)
         rate, seconds = float(ops.convert_to_numpy(self.model.optimizer.learning_rate)), time.monotonic() - started
-        rows = [
-            {"epoch": number, "split": split} | {name: float(means[name]) for name in MEASURES}
-            for split, means in zip(SPLITS, (watch.train_means, scored), strict=True)
-        ]
-        self._report(rows, seconds)
         known = {"learning_rate": rate, "device": self.device, "seconds": seconds}
-        return [row | flags_of(row) | known for row in rows], layers.rows
+        rows = [self._row(number, split, means[split], layers.rows) | known for split in SPLITS]
+        self._report(rows)
+        return rows, layers.rows
+
+    def finish(self, history: Rows, layers: Rows) -> tuple[Rows, Rows]:
+        """Give the weights the statistics that they are saved with, and measure the last epoch with just these.
+
+        Returns:
+            The history and the rows of the layers. Where the moving averages are saved, the history gains the rows that
+            the statistics of the weights would have given, their splits ending in `WITH_RECOMPUTED`.
+        """
+        last = history[-1]["epoch"]
+        known = {name: history[-1][name] for name in ("learning_rate", "device", "seconds")}
+        fixed = _draw(self.features, self.tiles, self.settings, FIXED_SEED, FIXED_EPOCH, "train")
+        recomputed = self.statistics(fixed, FINAL)
+        means = self.measure(last, recomputed)
+        if not self.recomputes:
+            rows = [self._row(last, split + WITH_RECOMPUTED, means[split], []) | known for split in FIXED_SPLITS]
+            return history + rows, layers
+        batch_statistics.assign(self.model.embedder, recomputed)
+        learned = _draw(self.features, self.tiles, self.settings, self.seed, last, "train")
+        ratios = batch_statistics.variance_ratios(recomputed, self.statistics(learned, BETWEEN_EPOCHS), GROUPS)
+        layers = [row | ({STORED_RATIO: ratios[row["group"]]} if row["epoch"] == last else {}) for row in layers]
+        kept = [row for row in history if row["epoch"] < last or row["split"] == TRAIN]
+        of_last = [row for row in layers if row["epoch"] == last]
+        rows = [self._row(last, split, means[split], of_last) | known for split in FIXED_SPLITS]
+        return kept + rows, layers
+
+    def statistics(self, triplets: Ints, most: int) -> Statistics:
+        """The statistics of the weights at hand, over at most so many batches spread over the training tiles."""
+        return self.moments.statistics(
+            self._batches(spread_batches(triplets, self.settings["training"]["batch_size"], most))
+        )
+
+    def measure(self, epoch: int, statistics: Statistics) -> dict[str, dict[str, float]]:
+        """Split to the means over its fixed triplets, in inference mode with some statistics."""
+        found = {}
+        with batch_statistics.using(self.model.embedder, statistics):
+            for split, starts in self.fixed.items():
+                batches = self._batches(starts)
+                with batches.told():
+                    found[split] = self.model.evaluate(
+                        batches.stream(), verbose=0, return_dict=True, callbacks=[StopWhenNotFinite(epoch)]
+                    )
+        return found
+
+    def _row(self, epoch: int, split: str, means: Mapping[str, float], layers: Rows) -> dict[str, Any]:
+        row = {"epoch": epoch, "split": split} | {name: float(means[name]) for name in MEASURES}
+        return row | flags_of(row, [layer[STORED_RATIO] for layer in layers])
 
     def _batches(self, starts: Ints) -> Batches:
         size, resident = self.settings["training"]["batch_size"], self.model.source.frames is not None
         return Batches(self.features, starts, self.tiles["train"].frames, size, resident)
 
-    def _report(self, rows: Rows, seconds: float) -> None:
+    def _report(self, rows: Rows) -> None:
         """One line for the log."""
-        number, epochs = rows[0]["epoch"], self.settings["training"]["epochs"]
-        wrong = "".join(f"; {FLAGS[name]}" for name, found in flags_of(rows[1]).items() if found)
+        learned, held_out = rows[0], rows[-1]
+        number, epochs, seconds = learned["epoch"], self.settings["training"]["epochs"], learned["seconds"]
+        wrong = "".join(f"; {words}" for name, words in FLAGS.items() if held_out[name])
         end = datetime.now().astimezone() + timedelta(seconds=seconds * (epochs - number))
         print(
-            f"epoch {number} of {epochs}: triplet loss {rows[0]['triplet_loss']:.4f}, held out "
-            f"{rows[1]['triplet_loss']:.4f}, penalty {rows[0]['penalty']:.4g}, {seconds:.1f} s; ends about {end:%H:%M}"
+            f"epoch {number} of {epochs}: triplet loss {learned['triplet_loss']:.4f}, held out "
+            f"{held_out['triplet_loss']:.4f}, penalty {learned['penalty']:.4g}, {seconds:.1f} s; ends about {end:%H:%M}"
             f"{wrong}",
             flush=True,
         )
@@ -180,7 +245,7 @@ def stalled(history: Rows, patience: int | None) -> bool:
 
     The held-out triplets have no say: they are of the fold on which the spaces are judged.
     """
-    hinges = [row["triplet_loss_all"] for row in history if row["split"] == "train"]
+    hinges = [row["triplet_loss_all"] for row in history if row["split"] == TRAIN]
     return patience is not None and len(hinges) - 1 - int(np.argmin(hinges or [0])) >= patience
 
 
@@ -193,6 +258,43 @@ def _draw(
     starts, _ = sample_triplets(tiles[split], reach, options["distant"], seed, epoch, split)
     check_within(starts, tiles[split].frames, features.clip_start, tiles[split].row, split)
     return starts
+
+
+def fixed_triplets(features: Features, tiles: dict[str, Tiles], settings: dict[str, Any]) -> dict[str, Ints]:
+    """First frames of the triplets that are measured in inference mode: one draw, whatever the run's seed.
+
+    Returns:
+        `train_inference`: training triplets, as many as held-out ones but at most `MOST_FIXED`; `test`: a triplet for
+        each held-out anchor.
+    """
+    drawn = {
+        split: _draw(features, tiles, settings, FIXED_SEED, FIXED_EPOCH, part) for split, part in FIXED_SPLITS.items()
+    }
+    count = min(len(drawn[TEST]), MOST_FIXED)
+    return drawn | {TRAIN_INFERENCE: drawn[TRAIN_INFERENCE][:count]}
+
+
+def recompute_statistics(
+    embedder: keras.Model, features: Features, clips_path: str | Path, test_fold: str, settings: dict[str, Any]
+) -> None:
+    """Let an embedder use the statistics of its weights over the training tiles, as a training does before it saves.
+
+    Args:
+        embedder: see `network.build_embedder`, with the parts of its `passes`.
+        features: see `store.open_features`.
+        clips_path: the manifest, in the store's order.
+        test_fold: the fold that gives no statistics.
+        settings: the block `triplets`; of `training`, `batch_size` and `deterministic`.
+
+    Raises:
+        InputError: see `split_tiles` and `triplets.sample_triplets`.
+    """
+    tiles = split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"])
+    options, length = settings["training"], tiles["train"].frames
+    drawn = _draw(features, tiles, settings, FIXED_SEED, FIXED_EPOCH, "train")
+    batches = Batches(features, spread_batches(drawn, options["batch_size"], FINAL), length, options["batch_size"])
+    moments = BatchMoments(embedder, TileSource(), devices.compiles(options["deterministic"]))
+    batch_statistics.assign(embedder, moments.statistics(batches))
 
 
 def train(
@@ -216,7 +318,8 @@ def train(
         settings: the run's blocks `triplets`, `network` and `training`.
         seed: of the initial weights, of the triplets and of dropout.
         weights_path: weights of the embedder after the last epoch, see `network.save_embedder`.
-        history_path: table with one row per epoch and split, see `MEASURES`.
+        history_path: table with one row per epoch and split, see `SPLITS` and `MEASURES`. The last epoch is measured
+            with the weights and statistics as they are saved.
         layers_path: table with one row per epoch and group of layers, see `dynamics.measure`.
         checkpoint_path: the state after the last epoch that was finished, see `checkpoints`; it stays, so that more
             epochs of the same run cost only those.
@@ -243,6 +346,7 @@ def train(
             checkpoints.save(checkpoint_path, key, checkpoints.State(epoch, history, layers, _arrays(run.model)))
             if board:
                 board.show(history)
+        history, layers = run.finish(history, layers)
         save_embedder(run.model.embedder, {"settings": settings, "seed": seed}, weights_path)
         write_table(pd.DataFrame(history, columns=list(HISTORY)), history_path)
         write_table(pd.DataFrame(layers, columns=list(LAYERS)), layers_path)

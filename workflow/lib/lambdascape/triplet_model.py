@@ -12,6 +12,7 @@ from lambdascape.batches import TileSource
 from lambdascape.errors import InputError
 
 Tensor = Any
+ROLES = 3  # anchor, neighbour, distant
 MEASURES = (
     "triplet_loss",
     "triplet_loss_nonzero",
@@ -49,11 +50,8 @@ class TripletModel(keras.Model):
 
     def call(self, batch: Tensor, training: bool = False) -> Tensor:
         """Embed triplets, as `batches.Batches` gives them, to shape (triplet, 3, dim)."""
-        tiles = self.source(batch)  # (triplet, 3, frame, mel)
-        _, roles, frames, mels = tiles.shape
-        by_role = ops.reshape(ops.swapaxes(tiles, 0, 1), (-1, frames, mels, 1))
-        embedded = self.embedder(by_role, training=training)
-        return ops.swapaxes(ops.reshape(embedded, (roles, -1, embedded.shape[-1])), 0, 1)
+        embedded = self.embedder(by_role(self.source(batch)), training=training)
+        return ops.swapaxes(ops.reshape(embedded, (ROLES, -1, embedded.shape[-1])), 0, 1)
 
     def compute_loss(
         self,
@@ -86,6 +84,11 @@ class TripletModel(keras.Model):
 
     def _track(self, name: str, values: Tensor, weight: Tensor = None) -> None:
         self.trackers[name].update_state(values, sample_weight=weight)
+
+
+def by_role(tiles: Tensor) -> Tensor:
+    """The tiles of triplets, one role after the other: (triplet, 3, frame, mel) to (3 · triplet, frame, mel, 1)."""
+    return ops.reshape(ops.swapaxes(tiles, 0, 1), (-1, *tiles.shape[2:], 1))
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):
