@@ -9,13 +9,20 @@ import pandas as pd
 import pytest
 
 from lambdascape import batch_statistics, store, training
-from lambdascape.batch_statistics import BatchMoments, normalisations, spread_batches, variance_ratios
+from lambdascape.batch_statistics import (
+    BatchMoments,
+    normalisations,
+    recompute_statistics,
+    spread_batches,
+    variance_ratios,
+)
 from lambdascape.batches import Batches, TileSource
 from lambdascape.dynamics import GROUPS
 from lambdascape.embeddings import embed_recomputed, embed_trained, embed_untrained
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder, load_embedder
-from lambdascape.training import TEXT_COLUMNS, recompute_statistics, split_tiles, train
+from lambdascape.run_triplets import fixed_triplets, split_tiles
+from lambdascape.training import TEXT_COLUMNS, train
 from networks import NETWORK, TRAINING, shallow
 from stores import write_store
 
@@ -119,7 +126,7 @@ def test_the_last_epoch_is_measured_with_the_network_that_is_saved(
 ) -> None:
     """By hand: embed the fixed triplets with what was saved, and take the mean hinge over all of them."""
     features = store.open_features(audio[0])
-    fixed = training.fixed_triplets(features, split_tiles(features, audio[1], FOLD, 0.4), SETTINGS)
+    fixed = fixed_triplets(features, split_tiles(features, audio[1], FOLD, 0.4), SETTINGS)
     for folder, settings in ((recomputed, SETTINGS), (moving, MOVING)):
         embedder, last = embedder_of(folder, settings), last_of(folder)
         for split, starts in fixed.items():

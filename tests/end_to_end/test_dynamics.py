@@ -88,7 +88,7 @@ def test_norm_and_update_are_those_of_the_step(training: dict[str, float]) -> No
     assert row["relative_update"] == pytest.approx(np.linalg.norm(after - w) / np.linalg.norm(w))
     cosine = w @ after / np.linalg.norm(w) / np.linalg.norm(after)
     assert row["angular_update"] == pytest.approx(np.arccos(cosine), rel=1e-5)
-    assert row["effective_learning_rate"] == pytest.approx(TRAINING["learning_rate"] / (w @ w), rel=1e-6)
+    assert row["effective_learning_rate"] == pytest.approx(TRAINING["learning_rate"] / np.linalg.norm(w), rel=1e-6)
 
 
 @pytest.mark.parametrize("parts", [1, 3])

@@ -23,7 +23,7 @@ CLASSES = ("cooking", "<script>alert(1)</script>", "cost of $5 & $6")
 EPOCHS = 4
 GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")
 SIZES = ("weight_norm", "relative_update", "angular_update", "effective_learning_rate", "gradient_ratio",
-    "variance_over_epsilon", "gamma", "dead_kernels", "effective_rank")  # fmt: skip
+    "variance_over_epsilon", "moving_over_true_variance", "gamma", "dead_kernels", "effective_rank")  # fmt: skip
 COLUMNS = {
     "training": ["run", "epoch", "split", "measure", "value"],
     "layers": ["run", "epoch", "group", "measure", "value"],
@@ -177,14 +177,15 @@ class FakeStudy:
 
     def _training(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
         return [
-            (space["run"], epoch, split, "triplet_loss", self.loss(space, epoch, split))
+            (space["run"], epoch, split, measure, self.loss(space, epoch, split))
             for epoch in range(1, EPOCHS + 1)
-            for split in ("train", "test")
+            for split in ("train", "train_inference", "test")
+            for measure in ("triplet_loss", "triplet_loss_all")
         ]
 
     def size(self, space: dict[str, Any], epoch: int, group: str, measure: str) -> float:
         """A measure of the layers: no normalisation behind the head, no penalty without λ, else λ counts."""
-        if group == "head" and measure in ("variance_over_epsilon", "gamma"):
+        if group == "head" and measure in ("variance_over_epsilon", "moving_over_true_variance", "gamma"):
             return float("nan")
         if measure == "gradient_ratio":
             return float(space.get("l2", 0.0)) * epoch

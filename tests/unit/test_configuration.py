@@ -193,9 +193,11 @@ def test_as_published_asks_for_the_published_probe_and_lets_arms_differ(config: 
     config["sweep"]["arms"] = [{"l2": 1.0, "epochs": 50, "probe_epochs": 12}, {"l2": 0.1, "lr_schedule": "exponential"}]
     config["probes"]["by_epoch"] |= {"tiles": "triplets", "batch_size": 384, "double_softmax": False}
     assert problems(config, schema) == [
-        "probes.by_epoch.double_softmax: must be true under protocol: as_published; got False"
+        "probes.by_epoch.double_softmax: must be true under protocol: as_published; got False",
+        "training.batch_statistics: must be moving under protocol: as_published; got recomputed",
     ]
     config["probes"]["by_epoch"]["double_softmax"] = True
+    config["training"]["batch_statistics"] = "moving"
     assert problems(config, schema) == []
 
 

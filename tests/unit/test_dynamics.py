@@ -54,7 +54,7 @@ def slowly(steps: list[Step], rate: float) -> dict[str, float]:
         "weight_norm": math.hypot(*w),
         "relative_update": math.hypot(*(b - a for a, b in zip(w, new, strict=True))) / math.hypot(*w),
         "angular_update": math.acos(cosine),
-        "effective_learning_rate": rate / math.hypot(*w) ** 2,
+        "effective_learning_rate": rate / math.hypot(*w),
         "gradient_ratio": math.hypot(*penalty) / math.hypot(*rest),
         "variance_over_epsilon": float(np.median(variances)),
         "gamma": sum(gammas) / len(gammas),
@@ -92,10 +92,20 @@ def test_scaled_weights_move_the_sizes_and_not_the_directions() -> None:
     step = a_step()
     larger = replace(step, weights=[8 * w for w in step.weights], updates=[8 * u for u in step.updates])
     one, eight = measure([step], RATE), measure([larger], RATE)
-    factors = {"weight_norm": 8, "relative_update": 1, "angular_update": 1, "effective_learning_rate": 1 / 64,
+    factors = {"weight_norm": 8, "relative_update": 1, "angular_update": 1, "effective_learning_rate": 1 / 8,
         "effective_rank": 1, "dead_kernels": 1}  # fmt: skip
     for name, factor in factors.items():
         assert eight[name] == pytest.approx(factor * one[name], rel=1e-9), name
+
+
+@pytest.mark.finding("C1")
+def test_the_effective_learning_rate_grows_as_a_step_of_adam_turns_shorter_weights() -> None:
+    """Adam's step is as long for weights half as long: it turns them twice as far, not four times."""
+    step = a_step()
+    shorter = replace(step, weights=[w / 2 for w in step.weights])
+    one, half = measure([step], RATE), measure([shorter], RATE)
+    assert half["effective_learning_rate"] / one["effective_learning_rate"] == pytest.approx(2)
+    assert half["relative_update"] / one["relative_update"] == pytest.approx(2)
 
 
 @pytest.mark.parametrize("angle", [1e-7, 1e-3, 0.5, 3.0])

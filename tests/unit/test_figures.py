@@ -87,7 +87,7 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
     assert all(figure.axes for figure in others)
     panels = [len(figure.axes) for figure in figures]
     expected = [1, 1, 1, 1, len(sweep.values) + 1] if study.labelled else [1, 0, 0, 0, 0]
-    assert panels == [*expected, 9 * 2, int(sweep.key == "l2")]
+    assert panels == [*expected, len(SIZES) * 2, int(sweep.key == "l2")]
 
 
 def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Path, monkeypatch: Any) -> None:

@@ -39,7 +39,16 @@ STAGES = [
     "exported_models",
 ]
 # TensorFlow costs seconds in every job that imports it.
-WITH_TENSORFLOW = {"batches", "dynamics", "network", "normalisation", "losses", "training", "triplet_model"}
+WITH_TENSORFLOW = {
+    "batch_statistics",
+    "batches",
+    "dynamics",
+    "network",
+    "normalisation",
+    "losses",
+    "training",
+    "triplet_model",
+}
 
 
 def name_of(path: Path) -> str:

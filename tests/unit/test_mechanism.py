@@ -70,7 +70,7 @@ class Runs:
         for row in self.runs:
             losses = self.losses.get(row["run"], (0.3, 0.5))
             for epoch in range(1, row["epochs"] + 1):
-                for split, loss in zip(("train", "test"), losses, strict=True):
+                for split, loss in zip(("train_inference", "test"), losses, strict=True):
                     if "triplet_loss_all" not in self.missing:
                         rows.append((row["run"], epoch, split, "triplet_loss_all", loss))
                     ill = row["run"] in self.ill and epoch == row["epochs"] and split == "test"
@@ -110,20 +110,24 @@ SHRUNK = {"gap_change": -0.1}
         ({"dead_kernels": 0.5}, "nothing moved", "little effect"),
         ({"head_only": True, **TURNED}, "head only", UNDECIDED),
         ({"epochs": 5, **TURNED}, "few epochs", UNDECIDED),
-        ({"epochs": 6, **TURNED}, "turned further", "learning-rate knob"),
+        ({"epochs": 6, **TURNED}, "turned further", "shorter weights, larger steps"),
         ({"variance_over_epsilon": 0.99, "variance_ratio": 0.49}, "faded stage", "attenuation"),
         ({"variance_over_epsilon": 0.99, "variance_ratio": 0.5}, "nothing moved", "little effect"),
         ({"variance_over_epsilon": 1.0, "variance_ratio": 0.01}, "nothing moved", "little effect"),
         ({"variance_over_epsilon": 0.5, "variance_ratio": 0.01, **TURNED}, "faded stage", "attenuation"),
-        ({"variance_over_epsilon": 10.0, **TURNED}, "turned further", "learning-rate knob"),
+        ({"variance_over_epsilon": 10.0, **TURNED}, "turned further", "shorter weights, larger steps"),
         ({"variance_over_epsilon": 9.9, **TURNED}, "turned and weakened", UNDECIDED),
-        (TURNED | SHRUNK, "turned further", "learning-rate knob"),
+        (TURNED | SHRUNK, "turned further", "shorter weights, larger steps"),
         (TURNED | {"angular_update_ratio": 1.49}, "nothing moved", "little effect"),
         (TURNED | {"weight_norm_ratio": 0.67}, "nothing moved", "little effect"),
         ({"angular_update_ratio": 5.0}, "nothing moved", "little effect"),  # as by chance: the weights are as long
         ({"gradient_ratio": math.nan}, "missing numbers", UNDECIDED),
         ({"variance_over_epsilon": math.nan, **TURNED}, "missing numbers", UNDECIDED),
-        ({"held_out_change": math.nan, "gap_change": math.nan, **TURNED}, "turned further", "learning-rate knob"),
+        (
+            {"held_out_change": math.nan, "gap_change": math.nan, **TURNED},
+            "turned further",
+            "shorter weights, larger steps",
+        ),
         ({"held_out_change": math.nan, "gap_change": math.nan}, "missing numbers", UNDECIDED),
         (SHRUNK, "smaller gap", "regulariser"),
         (SHRUNK | {"held_out_change": 0.001}, "smaller gap, no gain", UNDECIDED),
@@ -157,7 +161,7 @@ def test_a_run_of_nothing_known_is_undecided_and_breaks_nothing() -> None:
         (lambda s: s.set(RUN, "stage1", variance_over_epsilon=0.4), ("attenuation", "faded stage")),
         (
             lambda s: s.set(RUN, "stage4", weight_norm=2.0, angular_update=0.002),
-            ("learning-rate knob", "turned further"),
+            ("shorter weights, larger steps", "turned further"),
         ),
         (
             lambda s: s.set(RUN, "stage4", weight_norm=2.0).set(RUN, "stage1", angular_update=0.002),
@@ -287,13 +291,37 @@ def test_the_evidence_is_what_plain_loops_find() -> None:
     losses = {
         (run, split): middle(training, run=run, split=split, measure="triplet_loss_all")
         for run in (RUN, REFERENCE)
-        for split in ("train", "test")
+        for split in ("train_inference", "test")
     }
-    gap, reference_gap = (losses[run, "test"] - losses[run, "train"] for run in (RUN, REFERENCE))
+    gap, reference_gap = (losses[run, "test"] - losses[run, "train_inference"] for run in (RUN, REFERENCE))
     unit = losses[REFERENCE, "test"]
     assert row["held_out_change"] == pytest.approx((losses[RUN, "test"] - unit) / unit)
     assert (row["gap"], row["reference_gap"]) == (pytest.approx(gap), pytest.approx(reference_gap))
     assert row["gap_change"] == pytest.approx((gap - reference_gap) / unit)
+
+
+@pytest.mark.finding("B10")
+def test_the_gap_is_between_losses_of_one_mode_and_not_to_the_mean_over_the_epoch() -> None:
+    """What training mode gives, with dropout, batch statistics and moving weights, is not looked at."""
+    study = Runs(1.0, 0.0)
+    training = study.training()
+    losses = training[training["measure"] == "triplet_loss_all"]
+    learned = losses[losses["split"] == "train_inference"].assign(split="train", value=9.0)
+    table = mechanisms(pd.DataFrame(study.runs), pd.concat([training, learned]), study.layers())
+    assert table.set_index("run").loc[RUN, "gap"] == pytest.approx(0.2)
+    assert table.set_index("run").loc[RUN, "rule"] == "nothing moved"
+
+
+@pytest.mark.finding("B10")
+def test_losses_under_statistics_that_do_not_fit_the_weights_decide_nothing() -> None:
+    study = Runs(1.0, 0.0)
+    for run in (RUN, REFERENCE):
+        row = (run, EPOCHS, "test", "stale_statistics", 1.0)
+        stale = pd.DataFrame([row], columns=["run", "epoch", "split", "measure", "value"])
+        table = mechanisms(pd.DataFrame(study.runs), pd.concat([study.training(), stale]), study.layers())
+        found = table.set_index("run").loc[RUN]
+        assert found[["held_out_loss", "gap", "gap_change"]].isna().all()
+        assert (found["verdict"], found["rule"]) == (UNDECIDED, "missing numbers")
 
 
 def test_the_stage_that_faded_is_shown_even_where_another_one_is_lower_by_nature() -> None:
@@ -333,11 +361,13 @@ def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_p
     study = Runs(1.0, 0.0, seeds=(1, 2)).set(RUN, "stage4", weight_norm=2.0, angular_update=0.002)
     sweep, judged = written(study.lose(RUN, 0.4, 0.45), tmp_path)
     assert mechanism_sentence(sweep, judged) == (
-        "How did λ act, each run held against λ = 0 with the same seed? By the rules below, at λ = 1: learning-rate "
-        "knob in 1 of 2, little effect in 1 of 2."
+        "How did λ act, each run held against λ = 0 with the same seed? By the rules below, at λ = 1: shorter "
+        "weights, larger steps in 1 of 2, little effect in 1 of 2."
     )
     card = dict(mechanism_cards(judged)[RUN])
-    assert card.pop("How λ acted").startswith("learning-rate knob: In a normalised stage the weights are shorter")
+    assert card.pop("How λ acted").startswith(
+        "shorter weights, larger steps: In a normalised stage the weights are shorter"
+    )
     assert card == {
         "Held against": "l2~0_seed~1",
         "Variance/ε, lowest": "200.00 (stem)",
@@ -347,7 +377,7 @@ def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_p
         "‖∇penalty‖ / ‖∇triplet‖, highest": "0.10 (stem)",
         "Dead kernels, most": "0.00",
         "Held-out loss, all triplets": "0.450 (-10 %)",
-        "Gap to the training loss": "0.050 (-30 %)",
+        "Gap to training triplets": "0.050 (-30 %)",
     }
     assert list(mechanism_cards(judged)) == list(judged["run"])
     sweep, judged = written(Runs(1.0, 0.01), tmp_path)
@@ -376,7 +406,7 @@ def test_every_normalised_stage_is_a_point_at_its_numbers(tmp_path: Path) -> Non
         assert figure.axes[0].get_xlim()[0] < point[0] < figure.axes[0].get_xlim()[1]
         assert figure.axes[0].get_ylim()[0] < point[1] < figure.axes[0].get_ylim()[1]
     words = "\n".join(text.get_text() for text in figure.texts)
-    assert "learning-rate knob (1 of 1)" in words
+    assert "shorter weights, larger steps (1 of 1)" in words
     assert "variance/ε 20, turn ×3, weights ×0.5, held-out loss +0%, gap +0%" in words
 
 

@@ -8,14 +8,18 @@ Wu and Johnson 2021, arXiv 2105.07576, section 3, "precise BN").
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape import devices
 from lambdascape.batches import Batches, TileSource
 from lambdascape.normalisation import PartwiseNormalization, recorded_moments
+from lambdascape.run_triplets import FIXED_EPOCH, FIXED_SEED, epoch_triplets, split_tiles
+from lambdascape.store import Features
 from lambdascape.triplet_model import by_role
 from lambdascape.triplets import Ints
 
@@ -148,6 +152,29 @@ def variance_ratios(found: Statistics, true: Statistics, groups: Sequence[str]) 
         variance = np.maximum(moments.variance, np.finfo(np.float32).tiny)
         ratios[name.split("_")[0]].append(found[name].variance / variance)
     return {group: float(np.median(np.concatenate(parts))) if parts else np.nan for group, parts in ratios.items()}
+
+
+def recompute_statistics(
+    embedder: keras.Model, features: Features, clips_path: str | Path, test_fold: str, settings: dict[str, Any]
+) -> None:
+    """Let an embedder use the statistics of its weights over the training tiles, as a training does before it saves.
+
+    Args:
+        embedder: see `network.build_embedder`, with the parts of its `passes`.
+        features: see `store.open_features`.
+        clips_path: the manifest, in the store's order.
+        test_fold: the fold that gives no statistics.
+        settings: the block `triplets`; of `training`, `batch_size` and `deterministic`.
+
+    Raises:
+        InputError: see `split_tiles` and `triplets.sample_triplets`.
+    """
+    tiles = split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"])
+    options, length = settings["training"], tiles["train"].frames
+    drawn = epoch_triplets(features, tiles, settings, FIXED_SEED, FIXED_EPOCH, "train")
+    batches = Batches(features, spread_batches(drawn, options["batch_size"], FINAL), length, options["batch_size"])
+    moments = BatchMoments(embedder, TileSource(), devices.compiles(options["deterministic"]))
+    assign(embedder, moments.statistics(batches))
 
 
 def _copied(variable: keras.Variable) -> Floats:

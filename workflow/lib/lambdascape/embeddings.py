@@ -103,8 +103,9 @@ def _embed_by_network(
     recomputed_without: str | None = None,
 ) -> None:
     """Embed every tile; where a test fold is named, with the statistics of the weights over all the others."""
+    from lambdascape.batch_statistics import recompute_statistics
     from lambdascape.network import build_embedder, load_embedder
-    from lambdascape.training import PARTS, recompute_statistics
+    from lambdascape.normalisation import PARTS
 
     devices.start(settings["training"]["device"], settings["training"]["deterministic"])
     features = open_features(features_path)

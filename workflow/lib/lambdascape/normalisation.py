@@ -14,6 +14,9 @@ Tensor = Any
 Floats = npt.NDArray[Any]
 # Below this squared length a row is only scaled, as in TensorFlow's l2_normalize: a zero row has a finite gradient.
 SHORTEST_SQUARED = 1e-12
+# `separate` normalises anchors, neighbours and distant tiles by their own batch statistics, as three passes through
+# the network do in the published study; `joint` normalises them together.
+PARTS = {"separate": 3, "joint": 1}
 _RECORD: ContextVar[dict[str, Tensor] | None] = ContextVar("record", default=None)  # see `recorded_moments`
 
 

@@ -1,5 +1,8 @@
 """The names of what a study makes: its stages, tables and figures, and the parts of its page."""
 
+# Ending of the name of the second space of a run that keeps moving averages, and of that space's rows of losses: with
+# the batch statistics recomputed for the weights.
+WITH_RECOMPUTED = "_recomputed"
 STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures", "viewer")
 TABLES = (
     *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),

@@ -13,10 +13,9 @@ from typing import Any
 
 from lambdascape import sweep
 from lambdascape.data_names import DataNames
-from lambdascape.products import FIGURES, PAGE_PARTS, STAGES, TABLES
+from lambdascape.products import FIGURES, PAGE_PARTS, STAGES, TABLES, WITH_RECOMPUTED
 
 MEAN_LOGMEL, OWN, RECOMPUTED = "mean_logmel", "own", "recomputed"
-WITH_RECOMPUTED = "_recomputed"  # ending of the name of a run's space with the statistics of its weights
 
 # Keys of `training` that shape an untrained network's space.
 OF_UNTRAINED = ("backend", "device", "deterministic", "batch_size", "passes")

@@ -18,36 +18,27 @@ from lambdascape import batch_statistics, checkpoints, devices
 from lambdascape.batch_statistics import BETWEEN_EPOCHS, FINAL, RECOMPUTED, BatchMoments, Statistics, spread_batches
 from lambdascape.batches import Batches, TileSource
 from lambdascape.dynamics import GROUPS, LAYERS, MOVING_RATIO, STORED_RATIO, WatchLayers, sampled_step
-from lambdascape.errors import InputError
 from lambdascape.files import file_digest, write_table
 from lambdascape.flags import FLAGS, flags_of
 from lambdascape.network import build_embedder, save_embedder
+from lambdascape.normalisation import PARTS
+from lambdascape.products import WITH_RECOMPUTED
 from lambdascape.provenance import settings_digest
-from lambdascape.store import Features, open_features, read_manifest
+from lambdascape.run_triplets import (
+    FIXED_EPOCH,
+    FIXED_SEED,
+    FIXED_SPLITS,
+    SPLITS,
+    TRAIN,
+    epoch_triplets,
+    fixed_triplets,
+    split_tiles,
+)
+from lambdascape.store import Features, open_features
 from lambdascape.tensorboard import Board
 from lambdascape.triplet_model import MEASURES, Progress, StopWhenNotFinite, TripletModel
-from lambdascape.triplets import (
-    STREAMS,
-    Ints,
-    Tiles,
-    check_within,
-    lay_tiles,
-    sample_triplets,
-    seconds_to_frames,
-    tile_frames,
-)
+from lambdascape.triplets import STREAMS, Ints, Tiles
 
-# `separate` normalises anchors, neighbours and distant tiles by their own batch statistics, as three passes through
-# the network do in the published study; `joint` normalises them together.
-PARTS = {"separate": 3, "joint": 1}
-# What the rows of a history are means of: the triplets learned from, over the epoch and in training mode; and, after it
-# and in inference mode, fixed training triplets and the held-out ones, which are the same for all seeds.
-TRAIN, TRAIN_INFERENCE, TEST = SPLITS = ("train", "train_inference", "test")
-FIXED_SPLITS = {TRAIN_INFERENCE: "train", TEST: "test"}  # to the part of the data that they lie in
-FIXED_SEED, FIXED_EPOCH = 0, 0  # of those draws
-MOST_FIXED = 1024  # training triplets of them; no more than there are held-out ones
-# Where the moving averages are in use, the last epoch is also measured with the statistics of its weights.
-WITH_RECOMPUTED = "_recomputed"  # ending of such a row's split
 Rows = list[dict[str, Any]]
 HISTORY = ("epoch", "split", *MEASURES, "learning_rate", *FLAGS, "device", "seconds")  # columns
 TEXT_COLUMNS = ("split", "device")
@@ -78,31 +69,6 @@ def make_optimiser(options: dict[str, Any], steps: int) -> keras.optimizers.Opti
     return optimiser
 
 
-def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile_s: float) -> dict[str, Tiles]:
-    """Lay the tiles of the training clips and of the held-out fold.
-
-    Returns:
-        The tiles of `train` and `test`.
-
-    Raises:
-        InputError: the manifest and the store disagree, or no clip lies in the test fold or none outside it.
-    """
-    clips = read_manifest(clips_path, features)
-    held_out = (clips["fold"] == test_fold).to_numpy()
-    if held_out.all() or not held_out.any():
-        folds = ", ".join(sorted(set(clips["fold"])))
-        raise InputError(
-            f"split.test_fold must be one of at least two folds of the data set ({folds}); got {test_fold!r}"
-        )
-    recipe = features.about["recipe"]
-    frames, step = tile_frames(tile_s, recipe), seconds_to_frames(tile_s, recipe)
-    sessions = clips["session"].tolist()
-    return {
-        split: lay_tiles(features.clip_start, sessions, np.flatnonzero(chosen), frames, step)
-        for split, chosen in (("train", ~held_out), ("test", held_out))
-    }
-
-
 @dataclass(frozen=True)
 class Run:
     """One training: its tiles, its model, and the triplets that stay the same over epochs and seeds.
@@ -131,7 +97,7 @@ class Run:
     def prepare(cls, features: Features, tiles: dict[str, Tiles], settings: dict[str, Any], seed: int) -> "Run":
         """A run before its first epoch."""
         device = devices.start(settings["training"]["device"], settings["training"]["deterministic"])
-        steps = _steps(len(_draw(features, tiles, settings, seed, 1, "train")), settings["training"])
+        steps = _steps(len(epoch_triplets(features, tiles, settings, seed, 1, "train")), settings["training"])
         source = tile_source(features, tiles["train"].frames)
         model = compiled_model(tiles["train"].frames, features.frames.shape[1], settings, seed, steps, source)
         moments = BatchMoments(model.embedder, source, devices.compiles(settings["training"]["deterministic"]))
@@ -151,7 +117,7 @@ class Run:
         """
         started = time.monotonic()
         _seed_dropout(self.model.embedder, self.seed, number)
-        triplets = _draw(self.features, self.tiles, self.settings, self.seed, number, "train")
+        triplets = epoch_triplets(self.features, self.tiles, self.settings, self.seed, number, "train")
         learned = self._batches(triplets)
         watch = StopWhenNotFinite(number)
         layers = WatchLayers(number, sampled_step(len(triplets), self.settings["training"]["batch_size"]))
@@ -185,14 +151,14 @@ class Run:
         """
         last = history[-1]["epoch"]
         known = {name: history[-1][name] for name in ("learning_rate", "device", "seconds")}
-        fixed = _draw(self.features, self.tiles, self.settings, FIXED_SEED, FIXED_EPOCH, "train")
+        fixed = epoch_triplets(self.features, self.tiles, self.settings, FIXED_SEED, FIXED_EPOCH, "train")
         recomputed = self.statistics(fixed, FINAL)
         means = self.measure(last, recomputed)
         if not self.recomputes:
             rows = [self._row(last, split + WITH_RECOMPUTED, means[split], []) | known for split in FIXED_SPLITS]
             return history + rows, layers
         batch_statistics.assign(self.model.embedder, recomputed)
-        learned = _draw(self.features, self.tiles, self.settings, self.seed, last, "train")
+        learned = epoch_triplets(self.features, self.tiles, self.settings, self.seed, last, "train")
         ratios = batch_statistics.variance_ratios(recomputed, self.statistics(learned, BETWEEN_EPOCHS), GROUPS)
         layers = [row | ({STORED_RATIO: ratios[row["group"]]} if row["epoch"] == last else {}) for row in layers]
         kept = [row for row in history if row["epoch"] < last or row["split"] == TRAIN]
@@ -247,54 +213,6 @@ def stalled(history: Rows, patience: int | None) -> bool:
     """
     hinges = [row["triplet_loss_all"] for row in history if row["split"] == TRAIN]
     return patience is not None and len(hinges) - 1 - int(np.argmin(hinges or [0])) >= patience
-
-
-def _draw(
-    features: Features, tiles: dict[str, Tiles], settings: dict[str, Any], seed: int, epoch: int, split: str
-) -> Ints:
-    """First frames of the triplets of an epoch, none of which lies in another split."""
-    options = settings["triplets"]
-    reach = seconds_to_frames(options["neighbourhood_s"], features.about["recipe"])
-    starts, _ = sample_triplets(tiles[split], reach, options["distant"], seed, epoch, split)
-    check_within(starts, tiles[split].frames, features.clip_start, tiles[split].row, split)
-    return starts
-
-
-def fixed_triplets(features: Features, tiles: dict[str, Tiles], settings: dict[str, Any]) -> dict[str, Ints]:
-    """First frames of the triplets that are measured in inference mode: one draw, whatever the run's seed.
-
-    Returns:
-        `train_inference`: training triplets, as many as held-out ones but at most `MOST_FIXED`; `test`: a triplet for
-        each held-out anchor.
-    """
-    drawn = {
-        split: _draw(features, tiles, settings, FIXED_SEED, FIXED_EPOCH, part) for split, part in FIXED_SPLITS.items()
-    }
-    count = min(len(drawn[TEST]), MOST_FIXED)
-    return drawn | {TRAIN_INFERENCE: drawn[TRAIN_INFERENCE][:count]}
-
-
-def recompute_statistics(
-    embedder: keras.Model, features: Features, clips_path: str | Path, test_fold: str, settings: dict[str, Any]
-) -> None:
-    """Let an embedder use the statistics of its weights over the training tiles, as a training does before it saves.
-
-    Args:
-        embedder: see `network.build_embedder`, with the parts of its `passes`.
-        features: see `store.open_features`.
-        clips_path: the manifest, in the store's order.
-        test_fold: the fold that gives no statistics.
-        settings: the block `triplets`; of `training`, `batch_size` and `deterministic`.
-
-    Raises:
-        InputError: see `split_tiles` and `triplets.sample_triplets`.
-    """
-    tiles = split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"])
-    options, length = settings["training"], tiles["train"].frames
-    drawn = _draw(features, tiles, settings, FIXED_SEED, FIXED_EPOCH, "train")
-    batches = Batches(features, spread_batches(drawn, options["batch_size"], FINAL), length, options["batch_size"])
-    moments = BatchMoments(embedder, TileSource(), devices.compiles(options["deterministic"]))
-    batch_statistics.assign(embedder, moments.statistics(batches))
 
 
 def train(

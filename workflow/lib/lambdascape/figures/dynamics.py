@@ -23,7 +23,8 @@ MARGINS = style.Margins(left=2.35, right=0.25, top=0.95, bottom=0.72, column=0.1
 KEY_LINE = 0.2  # inches
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MOST_TICKS = 4
-ABSENT = {"gradient_ratio": "no penalty", "variance_over_epsilon": "no normalisation", "gamma": "no normalisation"}
+ABSENT = {"gradient_ratio": "no penalty", "variance_over_epsilon": "no normalisation",
+    "moving_over_true_variance": "no normalisation", "gamma": "no normalisation"}  # fmt: skip
 KEYS_IN_A_ROW = 6
 
 
@@ -41,9 +42,10 @@ KINDS = {
     "weight_norm": Kind("‖w‖", "length of the weights"),
     "relative_update": Kind("‖Δw‖ / ‖w‖", "what a step changes"),
     "angular_update": Kind("∠(w, w + Δw)", "how far a step turns, rad"),
-    "effective_learning_rate": Kind("learning rate / ‖w‖²", "effective learning rate"),
+    "effective_learning_rate": Kind("learning rate / ‖w‖", "effective learning rate"),
     "gradient_ratio": Kind("‖∇penalty‖ / ‖∇triplet‖", "above 1 the penalty leads", 1.0),
     "variance_over_epsilon": Kind("variance / ε", "below 1 the stage fades", 1.0),
+    "moving_over_true_variance": Kind("moving / true variance", "above 1 the averages trail", 1.0),
     "gamma": Kind("mean |γ|", "scale behind normalisation", decades=False),
     "dead_kernels": Kind("dead kernels", "share that hands on nothing", decades=False),
     "effective_rank": Kind("effective rank", "directions in the kernels"),

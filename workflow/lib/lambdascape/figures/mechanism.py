@@ -26,7 +26,7 @@ MARKERS = {"stem": "P", "stage1": "o", "stage2": "s", "stage3": "D", "stage4": "
 COLOURS = {
     rules.COLLAPSE: "#a4161a",
     rules.ATTENUATION: "#e07a1f",
-    rules.KNOB: "#2a6fb0",
+    rules.LARGER_STEPS: "#2a6fb0",
     rules.REGULARISER: "#2e8b57",
     rules.LITTLE: "#b4bcc5",
 }  # fmt: skip
@@ -101,7 +101,7 @@ def _regions(axes: Axes) -> None:
     areas = [
         (left, rules.FADED, low, high, COLOURS[rules.ATTENUATION], rules.ATTENUATION),
         (rules.FADED, rules.INTACT, rules.NOTABLE, high, style.QUIET, "both at once"),
-        (rules.INTACT, right, rules.NOTABLE, high, COLOURS[rules.KNOB], rules.KNOB),
+        (rules.INTACT, right, rules.NOTABLE, high, COLOURS[rules.LARGER_STEPS], rules.LARGER_STEPS),
     ]
     for x0, x1, y0, y1, colour, words in areas:
         axes.fill_between([x0, x1], y0, y1, color=colour, alpha=0.09, lw=0, zorder=0.5)

@@ -1,6 +1,6 @@
 """What a study varies, read from its table of runs: the same answer for every figure and for the report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ from lambdascape.errors import InputError
 from lambdascape.files import read_table
 from lambdascape.hyperparameters import in_words, setting, symbol
 
+PLACED = ("run", "seed", "setting", "arm")  # columns of `Sweep.trained`
 NOT_SWEPT = ("run", "kind", "seed")
 REFERENCES = {"untrained": "untrained network", "mean_logmel": "mean log-mel"}
+RECOMPUTED = "recomputed"  # kind in runs.tsv of the second space of a run that keeps moving averages
 OWN = "own"  # kind in runs.tsv of the spaces that the user brings; each is a kind of reference for itself
 # Groups of layers, as layers.tsv names them.
 GROUPS = {"stem": "stem", **{f"stage{i}": f"stage {i}" for i in range(1, 5)}, "head": "embedding layer"}
@@ -28,6 +30,8 @@ class Sweep:
         trained: one row per trained run: run, seed, setting (its value on the axis), arm (the values
             of `others` in words).
         references: one row per reference space: run, kind (a key of `kinds`), seed.
+        recomputed: as `trained`, of the second spaces of runs that keep moving averages, with the statistics of the
+            weights.
     """
 
     key: str
@@ -35,6 +39,7 @@ class Sweep:
     others: tuple[str, ...]
     trained: pd.DataFrame
     references: pd.DataFrame
+    recomputed: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(PLACED)))
 
     @property
     def axis(self) -> str:
@@ -91,28 +96,24 @@ def read_sweep(path: str | Path) -> Sweep:
     varying = [c for c in runs.columns if c not in NOT_SWEPT and trained[c].nunique(dropna=False) > 1]
     varying.sort(key=lambda column: column != "l2")
     key, others = (varying[0], tuple(varying[1:])) if varying else ("", ())
-    value = _plain(trained[key]) if key else [""] * len(trained)
-    arm = (
-        [
-            ", ".join(f"{in_words(c)[0].lower()} {text(v)}" for c, v in zip(others, row, strict=True))
-            for row in zip(*(_plain(trained[c]) for c in others), strict=True)
-        ]
-        if others
-        else [""] * len(trained)
+    table, recomputed = (
+        _placed(runs[runs["kind"] == kind].reset_index(drop=True), key, others) for kind in ("trained", RECOMPUTED)
     )
-    table = pd.DataFrame(
-        {
-            "run": trained["run"],
-            "seed": trained["seed"],
-            "setting": pd.Series(value, dtype=object),
-            "arm": arm,
-        }
-    )
-    values = tuple(sorted(set(value), key=lambda v: (isinstance(v, str), v)))
+    values = tuple(sorted(set(table["setting"]), key=lambda v: (isinstance(v, str), v)))
     references = runs.loc[runs["kind"].isin([*REFERENCES, OWN]), ["run", "kind", "seed"]].reset_index(drop=True)
     brought = references["kind"] == OWN
     references.loc[brought, "kind"] = f"{OWN}:" + references.loc[brought, "run"]
-    return Sweep(key, values, others, table, references)
+    return Sweep(key, values, others, table, references, recomputed)
+
+
+def _placed(runs: pd.DataFrame, key: str, others: tuple[str, ...]) -> pd.DataFrame:
+    """Run, seed, setting and arm of some rows of runs.tsv, see `Sweep.trained`."""
+    names = [in_words(column)[0].lower() for column in others]
+    rows = zip(*(_plain(runs[column]) for column in others), strict=True) if others else [()] * len(runs)
+    arm = [", ".join(f"{name} {text(value)}" for name, value in zip(names, row, strict=True)) for row in rows]
+    setting = pd.Series(_plain(runs[key]) if key else [""] * len(runs), dtype=object)
+    found = {"run": runs["run"], "seed": runs["seed"], "setting": setting, "arm": pd.Series(arm, dtype=object)}
+    return pd.DataFrame(found)[list(PLACED)]
 
 
 def mapped_runs(sweep: Sweep) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The mechanism card: did λ act in a run as a regulariser, as a learning-rate knob, or did it lead to collapse?
+"""The mechanism card: did λ act in a run as a regulariser, by larger steps of shorter weights, or to collapse?
 
 Every run is held against its reference, the run of the same seed that differs in λ alone and has the smallest λ of the
 study.
@@ -17,6 +17,10 @@ from lambdascape.mechanism.rules import FADED, HALVED, MOST_DEAD, NONE, Evidence
 from lambdascape.mechanism.stages import by_stage, epochs_in_common, late_epochs, references_of, turning
 
 LOSS = "triplet_loss_all"  # over all triplets: the mean over active ones is not comparable between runs
+HELD_OUT, TRAINING = (
+    "test",
+    "train_inference",
+)  # of the same mode: with the same weights and statistics, without dropout
 INTERNAL = ("varies", "is_reference", "reference_collapsed", "head_only", "reference")
 EVIDENCE = [field.name for field in fields(Evidence) if field.name not in INTERNAL]
 COLUMNS = ["run", "reference", "verdict", "rule", *EVIDENCE]
@@ -123,6 +127,8 @@ def _losses(run: str, reference: str, training: pd.DataFrame) -> dict[str, Any]:
     own = curves[curves["run"] == run]
     other = curves[curves["run"] == reference] if reference else None
     late = late_epochs(own, other)
+    if _stale(training, (run, reference), late):
+        own, other = own.assign(value=NONE), None if other is None else other.assign(value=NONE)
     held_out, gap = _held_out_and_gap(own, late)
     reference_loss, reference_gap = (NONE, NONE) if other is None else _held_out_and_gap(other, late)
     unit = reference_loss if reference_loss > 0 else NONE
@@ -138,5 +144,11 @@ def _losses(run: str, reference: str, training: pd.DataFrame) -> dict[str, Any]:
 
 def _held_out_and_gap(curves: pd.DataFrame, epochs: Iterable[float]) -> tuple[float, float]:
     late = curves[curves["epoch"].isin(list(epochs))]
-    median = late.groupby("split")["value"].median().reindex(["train", "test"])
-    return float(median["test"]), float(median["test"] - median["train"])
+    median = late.groupby("split")["value"].median().reindex([TRAINING, HELD_OUT])
+    return float(median[HELD_OUT]), float(median[HELD_OUT] - median[TRAINING])
+
+
+def _stale(training: pd.DataFrame, runs: Iterable[str], epochs: Iterable[float]) -> bool:
+    """Whether inference did not normalise as training does in one of these epochs."""
+    rows = training[(training["measure"] == "stale_statistics") & training["run"].isin(list(runs))]
+    return bool((rows.loc[rows["epoch"].isin(list(epochs)), "value"] > 0).any())

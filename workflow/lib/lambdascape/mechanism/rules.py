@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-COLLAPSE, ATTENUATION, KNOB, REGULARISER = "collapse", "attenuation", "learning-rate knob", "regulariser"
+COLLAPSE, ATTENUATION, REGULARISER = "collapse", "attenuation", "regulariser"
+LARGER_STEPS = "shorter weights, larger steps"
 LITTLE, UNDECIDED, REFERENCE, NOT_APPLICABLE = "little effect", "undecided", "reference", "not applicable"
 
 MOST_DEAD = 0.5  # share of the kernels of a stage
@@ -42,14 +43,15 @@ class Evidence:
         angular_update_ratio: how much further a step turns the weights of the normalised stage in which shortening and
             turning have both gone furthest: where the smaller one of this and of 1 / `weight_norm_ratio` is largest.
         weight_norm_ratio: the same stage.
-        effective_learning_rate_ratio: the same stage; learning rate / ‖w‖².
+        effective_learning_rate_ratio: the same stage; learning rate / ‖w‖.
         turned_stage: that stage.
         gradient_ratio: ‖∇penalty‖ / ‖∇triplet‖ in the stage where it is largest.
         gradient_stage: that stage.
-        held_out_loss: mean over all held-out triplets.
+        held_out_loss: mean over all held-out triplets; NaN, as all below, where the statistics of batch normalisation
+            do not fit the weights in one of those epochs, of the run or its reference.
         held_out_change: its difference from the reference's, as a share of the reference's.
-        gap: `held_out_loss` less the same of the training triplets, which are seen with dropout and while the weights
-            move; reference and run alike.
+        gap: `held_out_loss` less the same of fixed training triplets, both in inference mode with the same weights and
+            statistics.
         reference_gap: that of the reference.
         gap_change: the difference of the two, as a share of the reference's held-out loss.
     """
@@ -158,11 +160,11 @@ RULES = (
     ),
     Rule(
         "turned further",
-        KNOB,
+        LARGER_STEPS,
         f"In a normalised stage the weights are shorter than in the reference and a step turns them further, each by a "
         f"factor of {NOTABLE:g} or more, while variance/ε is at least {INTACT:g} in every normalised stage: λ changed "
-        "a scale that does not matter, and with it the effective learning rate. A change of the gap, either way, is "
-        "then laid to that.",
+        "a scale that does not matter, and with it the effective learning rate. Whether that explains what became of "
+        "the losses, a control would show: a run with the reference’s λ whose learning rate turns the weights as far.",
         lambda e: e.turned_further and e.variance_over_epsilon >= INTACT,
     ),
     Rule(
@@ -174,13 +176,14 @@ RULES = (
     Rule(
         "missing numbers",
         UNDECIDED,
-        "A number is missing that the rules need, such as the ratio of the gradients where no triplet was active.",
+        "A number is missing that the rules need, such as the ratio of the gradients where no triplet was active, or "
+        "the losses where the statistics of batch normalisation do not fit the weights.",
         lambda e: e.incomplete,
     ),
     Rule(
         "smaller gap",
         REGULARISER,
-        "The gap between held-out and training loss is smaller than the reference’s by at least "
+        "The gap between the losses of held-out and of training triplets is smaller than the reference’s by at least "
         f"{CHANGED * 100:g} % of its held-out loss, the held-out loss is no higher, and in every stage the gradient of "
         "the triplets is longer than that of the penalty.",
         lambda e: e.gap_shrank and e.held_out_change <= 0 and e.gradient_ratio < 1,

@@ -45,9 +45,9 @@ def _labels(sweep: Sweep, runs: list[str]) -> list[str]:
 CARD_NOTE = (
     "Medians over the last quarter of the epochs, at least three, that the run and its reference have in common; dead "
     "kernels after the last epoch. ×: over the reference’s, in the stage in which shorter weights and a further turn "
-    "have gone furthest together. Losses are means over all triplets; gap: held-out loss less training loss; changes "
-    "are shares of the reference’s held-out loss. Losses of one run move by chance: what holds for one seed alone is "
-    "no finding."
+    "have gone furthest together. Losses are means over all triplets; gap: held-out loss less that of fixed training "
+    "triplets, both in inference mode with the same weights; changes are shares of the reference’s held-out loss. "
+    "Losses of one run move by chance: what holds for one seed alone is no finding."
 )
 
 
@@ -74,7 +74,7 @@ def _card(row: dict[str, Any]) -> list[tuple[str, str]]:
         ("‖∇penalty‖ / ‖∇triplet‖, highest", _in_stage(row, "gradient_ratio", "gradient_stage")),
         ("Dead kernels, most", dead),
         ("Held-out loss, all triplets", _changed(row["held_out_loss"], row["held_out_change"])),
-        ("Gap to the training loss", _changed(row["gap"], row["gap_change"])),
+        ("Gap to training triplets", _changed(row["gap"], row["gap_change"])),
     ]
 
 

@@ -23,7 +23,15 @@ JOINED = (
 )
 FLAG = "flag"  # the column that joins the flags
 LAST = (  # columns in this order, behind the run and what varies
-    *("macro_f1_test", "macro_f1_validation", "held_out_loss", "triplet_loss_last", "penalty_last", "effective_rank"),
+    *(
+        "macro_f1_test",
+        "macro_f1_validation",
+        "held_out_loss",
+        "training_loss",
+        "triplet_loss_last",
+        "penalty_last",
+        "effective_rank",
+    ),
     *(FLAG, "mechanism", "seconds", "device"),
 )
 FORMS: dict[str, Callable[[Any], str]] = {

@@ -13,6 +13,7 @@ from lambdascape.files import read_table, write_table
 from lambdascape.flags import FLAGS
 from lambdascape.hyperparameters import in_words
 from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
+from lambdascape.products import WITH_RECOMPUTED
 from lambdascape.receipts import read_receipt
 from lambdascape.report.flagged import flagged
 
@@ -21,14 +22,18 @@ TEXT = ("run", "kind", "mechanism", "mechanism_rule", "device")
 # Columns behind those of the sweep: words for a heading, and what a reader has to know.
 HEADINGS: dict[str, tuple[str, str]] = {
     "run": ("Run", "its swept values and its seed; a reference space has no values"),
-    "kind": ("Kind", "trained, untrained or mean_logmel"),
+    "kind": ("Kind", "trained, recomputed (the same network with the statistics of its weights), or a reference"),
     "seed": ("Seed", "of initial weights, triplets and dropout"),
     "epochs": ("Epochs", "learned; fewer than asked for where training stopped early"),
     "triplet_loss_first": ("Triplet loss, first epoch", "of the training triplets, as minimised"),
     "triplet_loss_last": ("Triplet loss, last epoch", "of the training triplets, as minimised"),
     "penalty_first": ("Penalty, first epoch", "λ · Σw²"),
     "penalty_last": ("Penalty, last epoch", "λ · Σw²"),
-    "held_out_loss": ("Triplet loss, held-out", "of the held-out triplets after the last epoch"),
+    "training_loss": (
+        "Triplet loss, fixed training",
+        "mean over fixed training triplets, in inference mode, at the end",
+    ),
+    "held_out_loss": ("Triplet loss, held-out", "mean over all held-out triplets, in inference mode, at the end"),
     "macro_f1_validation": ("Macro-F1, validation", "converged probe, per clip, on training sessions kept apart"),
     "macro_f1_test": ("Macro-F1, held-out", "converged probe, per clip, on held-out sessions"),
     "macro_f1_low": ("– low", "lower end of its bootstrap interval over sessions"),
@@ -36,6 +41,7 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "effective_rank": ("Effective rank", "directions that the space uses; more is richer"),
     "collapsed": ("Collapsed", "1: after the last epoch all tiles lie in one place"),
     "at_rest": ("At rest", "1: after the last epoch no triplet is active"),
+    "stale_statistics": ("Stale statistics", "1: those of batch normalisation do not fit the weights that are saved"),
     "mechanism": ("How λ acted", "verdict of the mechanism card"),
     "mechanism_rule": ("Rule", "of the mechanism card that decided"),
     "seconds": ("Training time (s)", "wall time of all epochs, also of those before a kill"),
@@ -120,7 +126,7 @@ def every_run(
     """
     varying = [key for key in (sweep.key, *sweep.others) if key]
     table = runs[[*FIRST, *varying, "seed"]].astype({"seed": "Int64"}).set_index("run", drop=False)
-    train, test = (training[training["split"] == split] for split in ("train", "test"))
+    train = training[training["split"] == "train"]
     converged = scores[
         (scores["probe"] == "converged") & (scores["unit"] == "clip") & (scores["measure"] == "macro_f1")
     ]
@@ -133,7 +139,8 @@ def every_run(
         "triplet_loss_last": _at_end(train, "triplet_loss", "last"),
         "penalty_first": _at_end(train, "penalty", "first"),
         "penalty_last": _at_end(train, "penalty", "last"),
-        "held_out_loss": _at_end(test, "triplet_loss", "last"),
+        "training_loss": _in_inference_mode(training, "train_inference"),
+        "held_out_loss": _in_inference_mode(training, "test"),
         "macro_f1_validation": converged[converged["split"] == "validation"].set_index("run")["value"],
         "macro_f1_test": tested["value"],
         "macro_f1_low": tested["low"],
@@ -152,6 +159,13 @@ def _at_end(rows: pd.DataFrame, measure: str, end: str) -> "pd.Series[Any]":
     """A measure in each run's first or last epoch."""
     chosen = rows[rows["measure"] == measure].sort_values("epoch", kind="stable")
     return chosen.groupby("run")["value"].agg(end)
+
+
+def _in_inference_mode(training: pd.DataFrame, split: str) -> "pd.Series[Any]":
+    """Mean hinge over all triplets of a split at the end, of each run and of its space with recomputed statistics."""
+    recomputed = training[training["split"] == split + WITH_RECOMPUTED]
+    recomputed = recomputed.assign(run=recomputed["run"] + WITH_RECOMPUTED)
+    return _at_end(pd.concat([training[training["split"] == split], recomputed]), "triplet_loss_all", "last")
 
 
 def _flags(training: pd.DataFrame, trained: "pd.Index[Any]") -> dict[str, "pd.Series[Any]"]:

@@ -46,6 +46,14 @@ MEASURES = {
     "d_neighbour": ("Distance to the neighbour", "mean squared"),
     "d_distant": ("Distance to the distant tile", "mean squared"),
 }
+# Split of the history to its triplets in words.
+TRIPLETS = {
+    "train": "training",
+    "train_inference": "fixed training",
+    "test": "held-out",
+    "train_inference_recomputed": "fixed training, recomputed",
+    "test_recomputed": "held-out, recomputed",
+}
 # What geometry asks of each kind of group, and the kinds: ending of the measure's name, words, what a reader must know.
 GROUPED = (
     *("silhouette", "intra_inter_ratio", "centroid_distance", "kmeans_ami", "kmeans_nmi"),
@@ -98,11 +106,15 @@ def span(low: Any, high: Any) -> str:
 
 
 def spaces(sweep: Sweep) -> list[tuple[str, list[str]]]:
-    """Name and runs of every row of a summary: the trained arms in order of the axis, then the references."""
+    """Name and runs of every row of a summary: the trained arms in order of the axis, then the references.
+
+    An arm that keeps moving averages stands there twice, the second time with the statistics of its weights.
+    """
     arms = [
-        (sweep.label(setting) + (f", {arm}" if arm else ""), [str(run) for run in rows["run"]])
+        (sweep.label(setting) + (f", {arm}" if arm else "") + ending, [str(run) for run in rows["run"]])
+        for table, ending in ((sweep.trained, ""), (sweep.recomputed, ", recomputed statistics"))
         for setting in sweep.values
-        for arm, rows in sweep.trained[sweep.trained["setting"] == setting].groupby("arm", sort=False)
+        for arm, rows in table[table["setting"] == setting].groupby("arm", sort=False)
     ]
     references = [
         (words, [str(run) for run in sweep.references.loc[sweep.references["kind"] == kind, "run"]])
@@ -174,7 +186,7 @@ def training_summary(sweep: Sweep, training: pd.DataFrame) -> Table:
     arms = [(name, runs) for name, runs in spaces(sweep) if set(runs) & set(sweep.trained["run"])]
     rows = []
     for measure in [m for m in MEASURES if (training["measure"] == m).any()]:
-        for split, words in (("train", "training"), ("test", "held-out")):
+        for split, words in TRIPLETS.items():
             cells = [number(_last(training, runs, split, measure)) for _, runs in arms]
             if set(cells) != {NOTHING} and (split == "train" or measure not in ("penalty", "total")):
                 rows.append([MEASURES[measure][0], words, *cells])
@@ -183,6 +195,9 @@ def training_summary(sweep: Sweep, training: pd.DataFrame) -> Table:
         ["Measure", "Triplets", *(n for n, _ in arms)],
         rows,
         words=2,
+        note="Training: mean over the epoch, in training mode. Fixed: after it, with the weights as they are saved and "
+        "in inference mode, as the held-out ones; the two differ by the generalisation gap. Recomputed: as if batch "
+        "normalisation had used the statistics of these weights in place of moving averages, which trail behind them.",
     )
 
 
