@@ -246,10 +246,10 @@ def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_pa
     for l2 in (1.0, 0.1, 0.01):
         here = [space for space in study.spaces if space.get("l2") == l2]
         means = np.mean([(study.loss(space, EPOCHS, "test"), study.value(space)) for space in here], axis=0)
-        point = drawn[f"triplet_loss:l2~{l2}"]
+        point = drawn[f"triplet_loss_all:l2~{l2}"]
         assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx(tuple(means))
-    assert drawn["picked"].get_xdata() == drawn["triplet_loss:l2~1.0"].get_xdata()
-    assert drawn["chosen"].get_xdata() == drawn["triplet_loss:l2~0.01"].get_xdata()
+    assert drawn["picked"].get_xdata() == drawn["triplet_loss_all:l2~1.0"].get_xdata()
+    assert drawn["chosen"].get_xdata() == drawn["triplet_loss_all:l2~0.01"].get_xdata()
     assert figure.axes[0].xaxis_inverted()
     assert not figure.axes[1].xaxis_inverted()
     assert "ρ = -1.00 (-1.00 to 0.50)" in words_of(figure)

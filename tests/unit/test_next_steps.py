@@ -92,7 +92,7 @@ def advised(
     names = ["unit", "measure", "first", "second", "difference", "low", "high", "seed_sd", "wide_low", "wide_high"]
     comparisons = pd.DataFrame(pairs, columns=[*names, "p", "p_holm", "seeds", "sessions"])
     training = pd.DataFrame(
-        [(run, epoch, "train", "triplet_loss", loss) for *_, run in runs for epoch, loss in enumerate(curve, 1)]
+        [(run, epoch, "train", "triplet_loss_all", loss) for *_, run in runs for epoch, loss in enumerate(curve, 1)]
         + [(run, len(curve), "test", "collapsed", float(value in collapsed)) for value, _, run in runs],
         columns=["run", "epoch", "split", "measure", "value"],
     )

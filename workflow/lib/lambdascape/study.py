@@ -136,10 +136,14 @@ class Study(DataNames):
         return [*trained, *untrained, mean_logmel, *own]
 
     @property
+    def published_curves(self) -> str:
+        """The published curves."""
+        return os.path.normpath(f"{self.checkout}/workflow/report/published_curves.csv")
+
+    @property
     def curves_behind(self) -> list[str]:
         """The published curves where the data set is the published one, to stand behind the study's own."""
-        published = os.path.normpath(f"{self.checkout}/workflow/report/published_curves.csv")
-        return [published] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
+        return [self.published_curves] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
 
     @property
     def tables(self) -> list[str]:

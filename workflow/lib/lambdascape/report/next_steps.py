@@ -19,6 +19,7 @@ from lambdascape.report.verdict import FEW_SEEDS, told_from
 from lambdascape.sweep import arm_and_seed
 
 FLAT = 0.05  # of macro-F1: differences that surely lie below it are called flat, and studies are planned to see it
+LOSS = "triplet_loss_all"  # over all triplets: which are active changes while the network learns
 WIDEST_STEP = 10.0  # factor from the end of a grid to the next value
 RULES = {
     "Collapse": "Half of a value’s runs or more have collapsed, by their flags or the mechanism card: leave it out.",
@@ -306,7 +307,7 @@ def _choice(found: Findings) -> Iterator[Step]:
 def _training(found: Findings) -> Iterator[Step]:
     """Whether the training loss of the chosen value still falls at the end."""
     runs = found.sweep.trained.loc[found.sweep.trained["setting"] == found.chosen, "run"]
-    rows = found.training[found.training["run"].isin(list(runs)) & (found.training["measure"] == "triplet_loss")]
+    rows = found.training[found.training["run"].isin(list(runs)) & (found.training["measure"] == LOSS)]
     curve = rows[rows["split"] == "train"].groupby("epoch")["value"].mean().to_numpy(float)
     if len(curve) < SHORTEST_CURVE:
         return
