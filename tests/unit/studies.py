@@ -1,6 +1,6 @@
 """A small finished study: its tables with made-up numbers, and embeddings of every space."""
 
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +140,20 @@ class FakeStudy:
                 arms.setdefault(arm_and_seed(space["run"])[0], []).append(self.value(space))
         best = max(arms, key=lambda arm: np.mean(arms[arm])) if arms else ""
         seeds = len(next(iter(arms.values()), []))
+        references = {
+            f"own:{space['run']}" if space["kind"] == "own" else space["kind"]: [self.value(space)] * seeds
+            for space in self.spaces
+            if self.labelled and space["kind"] != "trained"
+        }
+        families = [("arms", *pair) for pair in combinations(arms, 2)]
+        families += [("references", *pair) for pair in product(arms, references)]
         pairs = []
-        for first, second in combinations(arms, 2):
-            a, b = np.array(arms[first]), np.array(arms[second])
+        for family, first, second in families:
+            a, b = np.array(arms[first]), np.array((arms | references)[second])
             p = (0.004 if min(a) > max(b) or min(b) > max(a) else 0.4) if seeds > 1 else np.nan
             gap = np.mean(a) - np.mean(b)
             ends = (gap - 0.03, gap + 0.03, 0.01, gap - 0.05, gap + 0.07)
-            pairs.append(("clip", "macro_f1", first, second, gap, *ends, p, p, seeds, 12))
+            pairs.append(("clip", "macro_f1", family, first, second, gap, *ends, p, p, seeds, 12))
         choice = []
         for arm, scores in arms.items():
             mean, spread = np.mean(scores), np.std(scores, ddof=1) if seeds > 1 else np.nan

@@ -15,7 +15,7 @@ from lambdascape import sweep
 from lambdascape.data_names import DataNames
 from lambdascape.products import FIGURES, PAGE_PARTS, STAGES, TABLES
 
-MEAN_LOGMEL, OWN = "mean_logmel", "own"
+UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,13 @@ class Study(DataNames):
     @property
     def spaces(self) -> list[str]:
         """Names of all spaces that are judged: those of the runs, then the references and what the user brings."""
-        return [*self.runs, *self.untrained, MEAN_LOGMEL, *self.own]
+        return [*self.runs, *self.references]
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Name of each space that no training of the study made to its arm: the untrained networks share one."""
+        own = {name: f"{OWN}:{name}" for name in self.own}
+        return dict.fromkeys(self.untrained, UNTRAINED) | {MEAN_LOGMEL: MEAN_LOGMEL} | own
 
     @property
     def probes(self) -> list[str]:
