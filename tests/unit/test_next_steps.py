@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from lambdascape.comparisons import COMPARISON_COLUMNS
 from lambdascape.figures.sweep import Sweep
 from lambdascape.report.needed import MOST_SEEDS, PLANNED, Precision, precision_of
 from lambdascape.report.next_steps import FLAT, RULES, Advice, next_steps
@@ -97,20 +98,7 @@ def advised(
             ("clip", "macro_f1", "references", f"{key}~{value}", "untrained", gap, gap - 0.04, gap + 0.04,
                 seed_sd if seeds > 1 else np.nan, gap - untrained_half, gap + untrained_half, p, p, seeds, sessions)
         )  # fmt: skip
-    names = [
-        "unit",
-        "measure",
-        "family",
-        "first",
-        "second",
-        "difference",
-        "low",
-        "high",
-        "seed_sd",
-        "wide_low",
-        "wide_high",
-    ]
-    comparisons = pd.DataFrame(pairs, columns=[*names, "p", "p_holm", "seeds", "sessions"])
+    comparisons = pd.DataFrame(pairs, columns=COMPARISON_COLUMNS)
     training = pd.DataFrame(
         [(run, epoch, "train", "triplet_loss_all", loss) for *_, run in runs for epoch, loss in enumerate(curve, 1)]
         + [(run, len(curve), "test", "collapsed", float(value in collapsed)) for value, _, run in runs],

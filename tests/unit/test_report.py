@@ -493,8 +493,8 @@ def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Pat
         "λ = 0.1 less the second on validation, λ = 1: 0.050 (-0.020 to 0.100 for new runs on new sessions; p 0.004"
         in said
     )
-    assert "λ = 0.1 less untrained network, on the same sessions: 0.080 (0.030 to 0.150 for new runs" in said
-    assert "λ = 0.1 less mean log-mel, on the same sessions: -0.020 (-0.070 to 0.050 for new runs" in said
+    assert "λ = 0.1 less the untrained network (0.200), on the same sessions: 0.080 (0.030 to 0.150 for" in said
+    assert "λ = 0.1 less the mean log-mel (0.300), on the same sessions: -0.020 (-0.070 to 0.050 for new runs" in said
     assert "choose λ = 0.1, with a probability of 1.00 of being the best" in said
     assert "With 2 seeds luck is not ruled out" in said
     said = " ".join(answer_of(tmp_path / "one", {1.0: (0.2,), 0.1: (0.3,)}).sentences)
@@ -509,10 +509,10 @@ def test_references_are_compared_on_the_same_sessions_and_not_by_two_intervals(t
     apart = pairs.assign(wide_low=pairs["difference"] - 0.01, wide_high=pairs["difference"] + 0.015, p=0.002)
     said = " ".join(answered(study, study.frame("scores"), comparisons=apart).sentences)
     assert (
-        "λ = 0.1 less untrained network, on the same sessions: 0.080 (0.070 to 0.095 for new runs on new sessions; "
-        "p 0.002, after Holm 0.004)." in said
+        "λ = 0.1 less the untrained network (0.200), on the same sessions: 0.080 (0.070 to 0.095 for new runs on new "
+        "sessions; p 0.002, after Holm 0.004)." in said
     )
-    assert "λ = 0.1 less mean log-mel, on the same sessions: -0.020 (-0.030 to -0.005 for new runs" in said
+    assert "λ = 0.1 less the mean log-mel (0.300), on the same sessions: -0.020 (-0.030 to -0.005 for new runs" in said
     assert "overlap" not in said
     table = report_comparisons.reference_table(read_sweep(study.tables["runs"]), apart, 0.05)
     assert table is not None

@@ -78,8 +78,8 @@ def p_value(p: float) -> str:
 HEADER = ["Pair", "Difference", "These runs", "Spread of seeds", "New runs", "p", "p, Holm"]
 PAIRED = (
     "Paired by session and by seed. These runs: interval over resampled sessions, the runs as they are. Spread of "
-    "seeds: standard deviation of the difference from seed to seed. New runs: interval for other seeds on other sessions, to "
-    "which p belongs (Obuchowski and Rockette 1995); it needs two seeds."
+    "seeds: standard deviation of the difference from seed to seed. New runs: interval for other seeds on other "
+    "sessions, to which p belongs (Obuchowski and Rockette 1995); it needs two seeds."
 )
 
 

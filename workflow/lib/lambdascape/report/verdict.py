@@ -157,11 +157,12 @@ def _primary(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> s
 
 
 def _references(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
-    """The chosen arm less each reference, paired by session and seed."""
-    labels, chosen = arm_labels(sweep), chosen_arm(choice)
-    name = _capital(labels[chosen]) if sweep.key else "The trained network"
+    """The chosen arm less each reference, paired by session and seed, and what the reference scores."""
+    chosen, mean = chosen_arm(choice), choice.loc[choice["chosen"] == 1, "test_mean"].iloc[0]
+    name = _capital(arm_labels(sweep)[chosen]) if sweep.key else "The trained network"
     return [
-        f"{name} less {sweep.kinds[pair['second']]}, on the same sessions: {in_words(pair)}."
+        f"{name} less the {sweep.kinds[pair['second']]} ({number(mean - pair['difference'])}), on the same sessions: "
+        f"{in_words(pair)}."
         for pair in records(reference_pairs(comparisons))
         if pair["first"] == chosen
     ]
