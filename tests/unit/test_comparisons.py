@@ -1,10 +1,13 @@
 """Pairs of arms, and the choice between them, on small made-up confusion tables."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.comparisons import choose_arm, compare_arms, read_counts
+from lambdascape.comparisons import PAIR, choose_arm, compare_arms, read_counts
+from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.probes.converged import fit_converged
 from lambdascape.scores import accuracy, macro_f1
@@ -47,8 +50,12 @@ def better_by_arm(arm, seed, session, split):
 
 
 def compared(tmp_path, paths):
-    compare_arms(RUNS, paths, SETTINGS, 3, tmp_path / "comparisons.tsv")
-    return read_table(tmp_path / "comparisons.tsv", ("unit", "measure", "first", "second"))
+    return compared_with(tmp_path, {}, paths)
+
+
+def compared_with(tmp_path, references, paths):
+    compare_arms(RUNS, references, paths, SETTINGS, 3, tmp_path / "comparisons.tsv")
+    return read_table(tmp_path / "comparisons.tsv", PAIR)
 
 
 def choice(tmp_path, paths):
@@ -88,6 +95,91 @@ def test_every_pair_is_compared_on_the_test_sessions(tmp_path):
                 assert row[column] == pytest.approx(getattr(found, column))
         assert part["p_holm"].to_numpy() == pytest.approx(holm(part["p"].to_numpy()))
     assert (table["seeds"].unique(), table["sessions"].unique()) == ([2], [6])
+
+
+def write_reference(path, hits, draws=(0,), sessions=6):
+    """Of 20 clips and 40 tiles in each test session `hits(draw, session)` in 10 are recognised."""
+    rows = []
+    for draw, session in product(draws, range(sessions)):
+        label, other = CLASSES[session % 2], CLASSES[1 - session % 2]
+        for unit, times in (("clip", 2), ("tile", 4)):
+            right = hits(draw, session)
+            rows += [("test", unit, f"test{session}", label, label, times * right, draw)]
+            rows += [("test", unit, f"test{session}", label, other, times * (10 - right), draw)]
+    write_table(pd.DataFrame(rows, columns=[*TEXT, "count", "draw"]), path)
+    return path
+
+
+def hard_sessions(arm, seed, session, split):
+    """Sessions differ far more than arms or seeds do."""
+    return 2 + session + (session + seed) % 2
+
+
+REFERENCES = {"untrained_seed~1": "untrained", "untrained_seed~2": "untrained", "mean_logmel": "mean_logmel",
+    "openl3": "own:openl3"}  # fmt: skip
+
+
+def references_of(folder, below):
+    """Every reference recognises so many in 10 less than the trained arms do on the same session."""
+    return [
+        *(write_reference(folder / f"u{s}.tsv", lambda _, n, s=s: 2 + n + (n + s) % 2 - below) for s in SEEDS),
+        write_reference(folder / "m.tsv", lambda draw, n: 2 + n + (n + SEEDS[draw]) % 2 - below, draws=(0, 1)),
+        write_reference(folder / "o.tsv", lambda _, n: 2 + n - below),
+    ]
+
+
+@pytest.mark.finding("B4")
+def test_references_are_compared_on_the_same_sessions_and_seeds(tmp_path):
+    trained = write_confusions(tmp_path, hard_sessions)
+    table = compared_with(tmp_path, REFERENCES, [*trained, *references_of(tmp_path, 1)])
+    table = table[(table["unit"] == "clip") & (table["measure"] == "macro_f1")]
+    against = table[table["family"] == "references"]
+    names = ["untrained", "mean_logmel", "own:openl3"]
+    assert against[["first", "second"]].to_numpy().tolist() == [[arm, name] for name in names for arm in ARMS]
+    # Lower on every session, by far less than sessions differ: the paired interval says so, two intervals overlap.
+    row = against[against["second"] == "untrained"].iloc[0]
+    assert 0 < row["wide_low"] < row["difference"] < row["wide_high"]
+    assert row["p"] < 0.01
+    means = choice(tmp_path, trained).iloc[0]
+    assert means["test_low"] < means["test_mean"] - row["difference"]
+    # Draw k of the mean log-mel belongs to seed k: it is the untrained network here, number by number.
+    numbers = ["difference", "low", "high", "seed_sd", "wide_low", "wide_high", "p"]
+    by_name = {name: against[against["second"] == name][numbers].to_numpy() for name in names}
+    np.testing.assert_array_equal(by_name["mean_logmel"], by_name["untrained"])
+    # One draw stands for every seed: by hand.
+    counts = read_counts(RUNS, trained, "test", "clip").confusions[:1]
+    alone = read_counts(["o_seed~1"], [tmp_path / "o.tsv"], "test", "clip").confusions
+    both = np.concatenate([counts, np.repeat(alone, len(SEEDS), axis=1)])
+    found = difference(paired_session_bootstrap(both, macro_f1, 300, 3), 0, 1, 0.9)
+    assert by_name["own:openl3"][0] == pytest.approx([getattr(found, n) for n in ("value", *numbers[1:])])
+
+
+@pytest.mark.finding("B4")
+def test_each_reference_is_a_family_of_its_own_and_changes_nothing_between_the_arms(tmp_path):
+    trained = write_confusions(tmp_path, uneven)
+    alone = compared(tmp_path, trained)
+    table = compared_with(tmp_path, REFERENCES, [*trained, *references_of(tmp_path, 0)])
+    pd.testing.assert_frame_equal(table[table["family"] == "arms"].reset_index(drop=True), alone, check_dtype=False)
+    for _, part in table[table["family"] == "references"].groupby(["unit", "measure", "second"]):
+        assert part["p_holm"].to_numpy() == pytest.approx(holm(part["p"].to_numpy()))
+    few = {name: arm for name, arm in REFERENCES.items() if name != "openl3"}
+    fewer = compared_with(tmp_path, few, [*trained, *references_of(tmp_path, 0)[:-1]])
+    kept = table[table["second"] != "own:openl3"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, fewer)
+
+
+def test_a_reference_with_other_draws_than_one_or_one_for_each_seed_is_refused(tmp_path):
+    path = write_reference(tmp_path / "m.tsv", lambda draw, n: 5, draws=(0, 1, 2))
+    with pytest.raises(InputError, match=r"m\.tsv: must have one draw, or one for each of the 2 seeds .*; got 0, 1, 2"):
+        compared_with(tmp_path, {"mean_logmel": "mean_logmel"}, [*write_confusions(tmp_path, uneven), path])
+
+
+def test_one_trained_arm_is_compared_with_references_only(tmp_path):
+    paths = write_confusions(tmp_path, uneven)[:2]
+    references = references_of(tmp_path, 1)
+    compare_arms(RUNS[:2], REFERENCES, [*paths, *references], SETTINGS, 3, tmp_path / "comparisons.tsv")
+    table = read_table(tmp_path / "comparisons.tsv", PAIR)
+    assert set(table["family"]) == {"references"}
 
 
 def test_the_best_on_validation_is_chosen_with_its_probability(tmp_path):

@@ -221,17 +221,52 @@ def test_the_response_shows_every_run_its_interval_and_the_means(tmp_path: Path)
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["0", "0.01", "0.1"]
 
 
-def test_the_noise_floor_is_as_wide_as_means_of_so_many_seeds_scatter() -> None:
-    rows = pd.DataFrame(
-        [(f"l2~{arm}_seed~{seed}", value) for arm, values in {"1": (0.5, 0.7), "0.1": (0.6, 0.8)}.items()
-            for seed, value in enumerate(values)],
-        columns=["run", "value"],
-    )  # fmt: skip
-    low, high = noise_floor(rows)
-    # Two arms of two seeds: pooled s² = 0.02, t of 2 degrees of freedom = 4.302653, √(0.02 / 2) = 0.1.
-    assert (low, high) == pytest.approx((0.65 - 0.4302653, 0.65 + 0.4302653))
-    assert np.isnan(noise_floor(rows[rows["run"].str.endswith("0")])).all()
-    assert np.isnan(noise_floor(rows.head(2))).all()
+def runs_of(scores: np.ndarray) -> pd.DataFrame:
+    """Run and value of scores of shape (arm, seed)."""
+    named = [(f"l2~{arm}_seed~{seed}", value) for (arm, seed), value in np.ndenumerate(scores)]
+    return pd.DataFrame(named, columns=["run", "value"])
+
+
+def test_the_noise_floor_is_the_analysis_of_means_of_arms_by_seeds() -> None:
+    scores = np.array([[0.5, 0.72, 0.62], [0.6, 0.8, 0.73]])
+    low, high = noise_floor(runs_of(scores))
+    # Two arms: their deviations are alike, h is Student's t of 2 degrees of freedom, and the half-width is that of half
+    # the paired difference.
+    gap = scores[1] - scores[0]
+    half = 4.302653 * gap.std(ddof=1) / np.sqrt(3) / 2
+    assert (low + high) / 2 == pytest.approx(scores.mean())
+    assert (high - low) / 2 == pytest.approx(half, rel=0.02)
+    assert np.isnan(noise_floor(runs_of(scores[:, :1]))).all()
+    assert np.isnan(noise_floor(runs_of(scores[:1]))).all()
+    wide = noise_floor(runs_of(np.array([[0.1, 0.9], [0.8, 0.2]])))
+    assert wide == (0.0, 1.0)  # no score lies beyond
+
+
+@pytest.mark.finding("B7")
+@pytest.mark.parametrize("arms", [3, 6, 10])
+def test_the_noise_floor_holds_for_all_means_together(arms: int) -> None:
+    """In 5 % of studies of equal arms some mean lies beyond, whatever their seeds have in common."""
+    rng = np.random.default_rng(arms)
+    studies, beyond = 1000, 0
+    for _ in range(studies):
+        scores = 0.5 + 0.03 * rng.normal(size=5) + 0.01 * rng.normal(size=(arms, 5))
+        low, high = noise_floor(runs_of(scores))
+        means = scores.mean(axis=1)
+        beyond += bool(((means < low) | (means > high)).any())
+    assert beyond / studies == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / studies))
+
+
+@pytest.mark.finding("B7")
+def test_what_seeds_do_to_all_arms_alike_is_no_noise() -> None:
+    """Three arms that differ at every seed, by less than seeds do."""
+    rng = np.random.default_rng(0)
+    seeds = rng.normal(0, 0.04, 5)
+    scores = np.array([mean + seeds + rng.normal(0, 0.003, 5) for mean in (0.60, 0.61, 0.62)])
+    low, high = noise_floor(runs_of(scores))
+    means = scores.mean(axis=1)
+    assert means[0] < low
+    assert means[2] > high
+    assert high - low < 0.5 * np.ptp(seeds)
 
 
 def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_path: Path) -> None:
@@ -246,10 +281,10 @@ def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_pa
     for l2 in (1.0, 0.1, 0.01):
         here = [space for space in study.spaces if space.get("l2") == l2]
         means = np.mean([(study.loss(space, EPOCHS, "test"), study.value(space)) for space in here], axis=0)
-        point = drawn[f"triplet_loss:l2~{l2}"]
+        point = drawn[f"triplet_loss_all:l2~{l2}"]
         assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx(tuple(means))
-    assert drawn["picked"].get_xdata() == drawn["triplet_loss:l2~1.0"].get_xdata()
-    assert drawn["chosen"].get_xdata() == drawn["triplet_loss:l2~0.01"].get_xdata()
+    assert drawn["picked"].get_xdata() == drawn["triplet_loss_all:l2~1.0"].get_xdata()
+    assert drawn["chosen"].get_xdata() == drawn["triplet_loss_all:l2~0.01"].get_xdata()
     assert figure.axes[0].xaxis_inverted()
     assert not figure.axes[1].xaxis_inverted()
     assert "ρ = -1.00 (-1.00 to 0.50)" in words_of(figure)

@@ -75,7 +75,7 @@ def test_the_answer_holds_the_best_value_against_each(study: FakeStudy) -> None:
         read_sweep(study.tables["runs"]), study.frame("scores"), judged["choice"], judged["comparisons"], 0.95
     )
     for name, score in zip(OWN, ("0.060", "0.110"), strict=True):
-        assert f"above the own space {name} ({score})" in " ".join(found.sentences)
+        assert f"less the own space {name} ({score}), on the same sessions: 0." in " ".join(found.sentences)
 
 
 def test_tests_about_the_sweep_leave_them_out(study: FakeStudy, tmp_path: Path) -> None:

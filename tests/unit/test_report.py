@@ -488,22 +488,37 @@ def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Pat
     said = " ".join(answer_of(tmp_path, {1.0: (0.22, 0.24), 0.1: (0.27, 0.29)}).sentences)
     assert "(mean of 2 seeds): 0.280 at λ = 0.1, 0.230 at λ = 1." in said
     assert "it scores 0.280 on held-out sessions (0.240 to 0.340)" in said
+    assert "Their labels were unseen, but the networks heard their audio in training." in said
     assert (
         "λ = 0.1 less the second on validation, λ = 1: 0.050 (-0.020 to 0.100 for new runs on new sessions; p 0.004"
         in said
     )
-    assert "0.080 above the untrained network (0.200); their intervals overlap" in said
-    assert "0.020 below the mean log-mel (0.300); their intervals overlap" in said
+    assert "λ = 0.1 less the untrained network (0.200), on the same sessions: 0.080 (0.030 to 0.150 for" in said
+    assert "λ = 0.1 less the mean log-mel (0.300), on the same sessions: -0.020 (-0.070 to 0.050 for new runs" in said
     assert "choose λ = 0.1, with a probability of 1.00 of being the best" in said
     assert "With 2 seeds luck is not ruled out" in said
     said = " ".join(answer_of(tmp_path / "one", {1.0: (0.2,), 0.1: (0.3,)}).sentences)
     assert "0.100 (0.070 to 0.130 for these runs on new sessions; no p with one seed)" in said
 
 
-def test_references_are_held_against_the_interval_of_the_mean_not_those_of_the_seeds(tmp_path: Path) -> None:
-    # The mean's begins at 0.27, that of its lower seed at 0.22; that of the untrained network ends at 0.26.
-    said = " ".join(answer_of(tmp_path, {1.0: (0.1, 0.1), 0.1: (0.26, 0.36)}).sentences)
-    assert "0.110 above the untrained network (0.200); their intervals do not overlap" in said
+@pytest.mark.finding("B4")
+def test_references_are_compared_on_the_same_sessions_and_not_by_two_intervals(tmp_path: Path) -> None:
+    # The intervals of the means overlap: 0.24 to 0.34 and 0.16 to 0.26.
+    study = FakeStudy(tmp_path, points=({"l2": 1.0}, {"l2": 0.1}), score=lambda p, _: 0.28 if p["l2"] == 0.1 else 0.1)
+    pairs = study.judged()["comparisons"]
+    apart = pairs.assign(wide_low=pairs["difference"] - 0.01, wide_high=pairs["difference"] + 0.015, p=0.002)
+    said = " ".join(answered(study, study.frame("scores"), comparisons=apart).sentences)
+    assert (
+        "λ = 0.1 less the untrained network (0.200), on the same sessions: 0.080 (0.070 to 0.095 for new runs on new "
+        "sessions; p 0.002, after Holm 0.004)." in said
+    )
+    assert "λ = 0.1 less the mean log-mel (0.300), on the same sessions: -0.020 (-0.030 to -0.005 for new runs" in said
+    assert "overlap" not in said
+    table = report_comparisons.reference_table(read_sweep(study.tables["runs"]), apart, 0.05)
+    assert table is not None
+    assert [row[0] for row in table.rows] == [
+        f"λ = {l2} less {name}" for l2 in ("1", "0.1") for name in ("untrained network", "mean log-mel")
+    ]
 
 
 def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessions_say(tmp_path: Path) -> None:
@@ -529,7 +544,7 @@ def test_without_intervals_none_are_compared(tmp_path: Path) -> None:
 
 def test_comparisons_are_summed_up_in_a_sentence_that_names_those_that_hold(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
-    sweep, pairs = read_sweep(study.tables["runs"]), study.judged()["comparisons"]
+    sweep, pairs = read_sweep(study.tables["runs"]), report_comparisons.main_pairs(study.judged()["comparisons"])
 
     def said(table: pd.DataFrame) -> str:
         return report_comparisons.comparison_sentence(sweep, table, 0.05)

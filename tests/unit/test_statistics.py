@@ -9,6 +9,7 @@ from lambdascape.statistics import (
     arm_interval,
     difference,
     holm,
+    largest_deviation,
     paired_session_bootstrap,
     probability_best,
     session_bootstrap,
@@ -243,3 +244,13 @@ def test_holm_never_lowers_p_and_keeps_its_order_and_rejects_as_the_step_down_te
             break
         rejected += 1
     assert (adjusted <= 0.05).sum() == rejected
+
+
+@pytest.mark.parametrize("freedom", [4, 10, 60])
+def test_the_largest_of_several_deviations_has_its_known_quantile(freedom):
+    """Of two means both deviate alike, as Student's t; of three the lines are a hexagon around a bivariate t."""
+    assert largest_deviation(2, freedom, 0.95) == pytest.approx(t.ppf(0.975, freedom), rel=0.01)
+    h = largest_deviation(3, freedom, 0.95)
+    angle = (np.arange(1000) + 0.5) / 1000 * np.pi / 6
+    beyond = ((1 + (h / np.cos(angle)) ** 2 / freedom) ** (-freedom / 2)).mean()
+    assert beyond == pytest.approx(0.05, abs=0.002)

@@ -10,6 +10,7 @@ rule judge_claims:
         geometry="results/{study}/tables/geometry.tsv",
         confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
         claims=ancient(claims),
+        published=ancient(study.published_curves),
     output:
         claims=report(
             "results/{study}/tables/claims.tsv",
@@ -32,6 +33,7 @@ rule judge_claims:
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
         claims=contents(*claims),
+        published=contents(study.published_curves),
         code=fingerprint("judge_claims"),
     script:
         "../scripts/judge_claims.py"

@@ -4,7 +4,7 @@
 
 rule compare_arms:
     input:
-        confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
+        confusions=expand("results/{{study}}/probes/{space}/converged_confusion.tsv", space=[*study.runs, *study.references]),
     output:
         comparisons=report(
             "results/{study}/tables/comparisons.tsv",
@@ -24,6 +24,7 @@ rule compare_arms:
         runtime=30,
     params:
         runs=list(study.runs),
+        references=study.references,
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
         code=fingerprint("compare_arms"),

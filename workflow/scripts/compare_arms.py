@@ -1,4 +1,4 @@
-"""Compare every pair of arms on the test sessions."""
+"""Compare every pair of arms, and each with every reference, on the test sessions."""
 
 from lambdascape.jobs import job
 
@@ -7,6 +7,7 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
 
     compare_arms(
         snakemake.params.runs,
+        snakemake.params.references,
         snakemake.input.confusions,
         snakemake.params.settings,
         snakemake.params.seed,

@@ -13,4 +13,5 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
         settings=snakemake.params.settings,
         seed=snakemake.params.seed,
         output=snakemake.output.claims,
+        published=snakemake.input.published,
     )

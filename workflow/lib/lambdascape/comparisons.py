@@ -1,9 +1,11 @@
 """Arms of a study against each other: every pair on the same sessions and seeds, and the one that validation chooses.
 
-An arm is a point of the sweep; its runs differ in the seed only.
+An arm is a point of the sweep; its runs differ in the seed only. The spaces that no training of the study made are arms
+too where they are compared: `untrained`, with a network for each seed, `mean_logmel`, and `own:<name>` for each space
+of the user's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.scores import accuracy, macro_f1
 from lambdascape.statistics import (
@@ -23,7 +26,7 @@ from lambdascape.statistics import (
     paired_session_bootstrap,
     probability_best,
 )
-from lambdascape.sweep import arm_and_seed
+from lambdascape.sweep import arm_and_seed, has_seed
 
 Paths = Sequence[str | Path]
 
@@ -31,8 +34,10 @@ TEXT = ("split", "unit", "session", "label", "predicted")  # columns of converge
 MEASURES = {"macro_f1": macro_f1, "accuracy": accuracy}
 # What is compared first, and what chooses: fixed before any score was seen.
 UNIT, MEASURE = "clip", "macro_f1"
+ARMS, REFERENCES = "arms", "references"  # families of comparisons
 ENDS = ["low", "high", "seed_sd", "wide_low", "wide_high", "p"]
-COMPARISON_COLUMNS = ["unit", "measure", "first", "second", "difference", *ENDS, "p_holm", "seeds", "sessions"]
+PAIR = ["unit", "measure", "family", "first", "second"]
+COMPARISON_COLUMNS = [*PAIR, "difference", *ENDS, "p_holm", "seeds", "sessions"]
 SCORE_COLUMNS = ["mean", "low", "high", "seed_sd", "sessions"]
 CHOICE_COLUMNS = [
     "arm",
@@ -59,31 +64,61 @@ class Counts:
     confusions: npt.NDArray[np.int64]
 
 
-def read_counts(runs: Sequence[str], confusions: Paths, split: str, unit: str) -> Counts | None:
-    """Gather the confusion matrices of the trained runs.
+def read_counts(
+    runs: Sequence[str], confusions: Paths, split: str, unit: str, references: Mapping[str, str] | None = None
+) -> Counts | None:
+    """Gather the confusion matrices of the trained runs, and of reference spaces where they are named.
+
+    A space without a seed, such as the mean log-mel, is judged once for each seed of the study, with the validation
+    sessions of that seed: the column `draw` of its table is the number of the seed. Its draw k is paired with seed k;
+    where there is one draw only, it stands for every seed.
 
     Args:
         runs: names of the trained runs, every arm with every seed.
-        confusions: for each its converged_confusion.tsv.
+        confusions: for each run, then for each reference space, its converged_confusion.tsv.
         split: validation or test.
         unit: clip or tile.
+        references: name of each reference space to its arm; with a seed the name ends in it, as that of a run.
 
     Returns:
-        The counts; None without labels.
+        The counts, the arms of the references behind the others; None without labels.
+
+    Raises:
+        InputError: the draws of a space without a seed are neither one nor one for each seed.
     """
-    tables = [read_table(path, text=TEXT).assign(run=run) for run, path in zip(runs, confusions, strict=True)]
-    table = pd.concat(tables)
-    table = table[(table["split"] == split) & (table["unit"] == unit)]
+    to_arm = references or {}
+    arms, seeds = ([*dict.fromkeys(part)] for part in zip(*map(arm_and_seed, runs), strict=True))
+    parts = []
+    for name, path in zip([*runs, *to_arm], confusions, strict=True):
+        table = read_table(path, text=TEXT)
+        table = table[(table["split"] == split) & (table["unit"] == unit)]
+        if has_seed(name):
+            arm, seed = arm_and_seed(name)
+            parts.append(table.assign(arm=to_arm.get(name, arm), seed=seed))
+        else:
+            parts += [part.assign(arm=to_arm[name]) for part in _by_seed(table, seeds, path)]
+    table = pd.concat(parts)
     if table.empty:
         return None
-    arms, seeds = ([*dict.fromkeys(part)] for part in zip(*map(arm_and_seed, runs), strict=True))
-    arm, seed = zip(*map(arm_and_seed, table["run"]), strict=True)
+    arms += [arm for arm in dict.fromkeys(to_arm.values()) if (table["arm"] == arm).any()]
     classes, sessions = sorted(set(table["label"]) | set(table["predicted"])), sorted(set(table["session"]))
-    sides: list[tuple[list[Any], Any]] = [(arms, arm), (seeds, seed), (sessions, table["session"])]
-    sides += [(classes, table["label"]), (classes, table["predicted"])]
-    counts = np.zeros([len(names) for names, _ in sides], np.int64)
-    np.add.at(counts, tuple(pd.Index(names).get_indexer(list(found)) for names, found in sides), table["count"])
+    sides = {"arm": arms, "seed": seeds, "session": sessions, "label": classes, "predicted": classes}
+    counts = np.zeros([len(names) for names in sides.values()], np.int64)
+    places = tuple(pd.Index(names).get_indexer(table[column]) for column, names in sides.items())
+    np.add.at(counts, places, table["count"])
     return Counts(arms, seeds, counts)
+
+
+def _by_seed(table: pd.DataFrame, seeds: list[int], path: str | Path) -> Iterator[pd.DataFrame]:
+    """The counts of a space without a seed for each seed of the study."""
+    draws = sorted(set(table["draw"]))
+    if draws not in ([], [0], [*range(len(seeds))]):
+        raise InputError(
+            f"{path}: must have one draw, or one for each of the {len(seeds)} seeds of the study, numbered from 0; got "
+            f"{', '.join(map(str, draws))}"
+        )
+    for number, seed in enumerate(seeds):
+        yield (table if draws == [0] else table[table["draw"] == number]).assign(seed=seed)
 
 
 def paired_scores(counts: Counts, measure: str, settings: dict[str, Any], seed: int) -> PairedScores:
@@ -99,39 +134,55 @@ def paired_scores(counts: Counts, measure: str, settings: dict[str, Any], seed: 
 
 
 def compare_arms(
-    runs: Sequence[str], confusions: Paths, settings: dict[str, Any], seed: int, output: str | Path
+    runs: Sequence[str],
+    references: Mapping[str, str],
+    confusions: Paths,
+    settings: dict[str, Any],
+    seed: int,
+    output: str | Path,
 ) -> None:
-    """Compare every pair of arms on the test sessions, paired by session and seed.
+    """Compare the trained arms with each other and with every reference, paired by test session and by seed.
 
-    See `statistics.difference` for the intervals and p, `statistics.holm` for p_holm, which counts all pairs of one
-    unit and measure.
+    See `statistics.difference` for the intervals and p. `statistics.holm` adjusts p within a family of comparisons, of
+    one unit and measure: all pairs of trained arms are one family; the trained arms against one reference are another,
+    for each reference, so that what is said of one does not depend on which others there are.
 
     Args:
         runs: names of the trained runs.
-        confusions: for each its converged_confusion.tsv.
+        references: name of each reference space to its arm, see `read_counts`.
+        confusions: for each run, then for each reference space, its converged_confusion.tsv.
         settings: `resamples` and `confidence`.
         seed: seed of the resamples.
-        output: table unit (clip | tile), measure (macro_f1 | accuracy), first, second (arms), difference (first less
-            second), low, high (these runs on new sessions), seed_sd, wide_low, wide_high, p (new runs on new sessions),
-            p_holm, seeds, sessions; header only with one arm or without labels.
+        output: table unit (clip | tile), measure (macro_f1 | accuracy), family (arms | references), first (a trained
+            arm), second (a trained arm, or that of a reference), difference (first less second), low, high (these runs
+            on new sessions), seed_sd, wide_low, wide_high, p (new runs on new sessions), p_holm, seeds, sessions;
+            header only where there is nothing to compare, as without labels.
+
+    Raises:
+        InputError: see `read_counts`.
     """
     tables = [pd.DataFrame(columns=COMPARISON_COLUMNS)]
+    trained = len({arm_and_seed(run)[0] for run in runs})
     for unit in ("clip", "tile"):
-        counts = read_counts(runs, confusions, "test", unit)
+        counts = read_counts(runs, confusions, "test", unit, references)
         if counts and len(counts.arms) > 1:
-            tables += [_pairs(counts, unit, measure, settings, seed) for measure in MEASURES]
+            tables += [_pairs(counts, trained, unit, measure, settings, seed) for measure in MEASURES]
     write_table(pd.concat(tables[1:] or tables), output)
 
 
-def _pairs(counts: Counts, unit: str, measure: str, settings: dict[str, Any], seed: int) -> pd.DataFrame:
+def _pairs(counts: Counts, trained: int, unit: str, measure: str, settings: dict[str, Any], seed: int) -> pd.DataFrame:
+    """All comparisons of one unit and measure; the first `trained` arms are those of the sweep."""
     scores = paired_scores(counts, measure, settings, seed)
+    pairs = [(ARMS, first, second) for first, second in combinations(range(trained), 2)]
+    pairs += [(REFERENCES, arm, other) for other in range(trained, len(counts.arms)) for arm in range(trained)]
     rows = []
-    for first, second in combinations(range(len(counts.arms)), 2):
+    for family, first, second in pairs:
         found = asdict(difference(scores, first, second, settings["confidence"]))
-        names = {"first": counts.arms[first], "second": counts.arms[second], "difference": found.pop("value")}
-        rows.append(names | found)
+        names = {"family": family, "first": counts.arms[first], "second": counts.arms[second]}
+        rows.append(names | {"difference": found.pop("value")} | found)
     table = pd.DataFrame(rows).assign(unit=unit, measure=measure, seeds=len(counts.seeds), sessions=scores.sessions)
-    table["p_holm"] = holm(table["p"].to_numpy(float))
+    families = table["second"].where(table["family"] == REFERENCES, "")  # no arm of a sweep is nameless beside another
+    table["p_holm"] = table.groupby(families)["p"].transform(lambda p: holm(p.to_numpy(float)))
     return table[COMPARISON_COLUMNS]
 
 
@@ -139,7 +190,8 @@ def choose_arm(runs: Sequence[str], confusions: Paths, settings: dict[str, Any],
     """Choose the arm with the highest mean macro-F1 per clip on the validation sessions, the first of equals.
 
     The choice and the probability that it is right (`statistics.probability_best`) are functions of the validation
-    sessions, which lie in the training split. The test scores stand beside them and choose nothing.
+    sessions, which lie in the training split. The test scores stand beside them and choose nothing. References are no
+    candidates.
 
     Args:
         runs: names of the trained runs.

@@ -39,7 +39,11 @@ class Measure:
 
 MEASURES = (
     Measure(
-        "triplet_loss", "training", {"split": "train", "measure": "triplet_loss"}, True, "triplet loss, last epoch"
+        "triplet_loss_all",
+        "training",
+        {"split": "train", "measure": "triplet_loss_all"},
+        True,
+        "loss over all triplets, last epoch",
     ),
     Measure(
         "by_epoch_tile",

@@ -49,7 +49,7 @@ class Criterion:
 
 
 CRITERIA = (
-    Criterion("held-out triplet loss", "triplet_loss", "lower", ("margin", "reduction")),
+    Criterion("held-out triplet loss", "triplet_loss_all", "lower", ("margin",)),
     Criterion("share of active triplets", "active_fraction", "lower", ("margin",)),
     Criterion("effective rank", "effective_rank", "higher"),
     Criterion("uniformity", "uniformity", "lower"),
@@ -84,7 +84,7 @@ def rank_criteria(
         choice_path: choice.tsv of `comparisons.choose_arm`.
         settings: `resamples` and `confidence`.
         seed: seed of the resamples.
-        output: table criterion (triplet_loss | active_fraction | effective_rank | uniformity), better (lower |
+        output: table criterion (triplet_loss_all | active_fraction | effective_rank | uniformity), better (lower |
             higher), correlation, low, high, picks (the arm it picks), labels_pick (the arm that the labels pick on
             validation sessions), agrees (0 | 1), difference (test macro-F1 of its pick less that of the labels'),
             difference_low, difference_high (these runs on new sessions), seeds, sessions. What a criterion does not

@@ -7,6 +7,7 @@ arm and seed, so that arms are compared on the same sessions.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from scipy.stats import t
 Floats = npt.NDArray[np.float64]
 Statistic = Callable[[npt.NDArray], Floats]
 
+MEANS_STREAM, DEVIATIONS = 1982, 200_000  # seed and number of the draws for `largest_deviation`
 SEEDS_STREAM = 1  # of the draws of seeds; those of sessions have the key (seed,)
 
 
@@ -272,6 +274,26 @@ def probability_best(scores: PairedScores, seed: int) -> Floats:
         return np.full(scores.value.shape[0], np.nan)
     best = means == means.max(axis=1, keepdims=True)
     return np.asarray((best / best.sum(axis=1, keepdims=True)).mean(axis=0))
+
+
+@cache
+def largest_deviation(means: int, freedom: int, confidence: float) -> float:
+    """Critical value of the largest deviation of several means from their common mean, in its standard errors.
+
+    Where k means are alike, all |mean - common mean| / (s √((k - 1) / (k r))) stay below it with this probability: h of
+    the analysis of means (Nelson 1982, Journal of Quality Technology 14, 47-53). From random numbers, the same at every
+    call, within 1 % for 4 degrees of freedom and more.
+
+    Args:
+        means: their number k, at least 2.
+        freedom: degrees of freedom of s, at least 1.
+        confidence: above 0 and below 1.
+    """
+    rng = np.random.default_rng([MEANS_STREAM])
+    scores = rng.normal(size=(DEVIATIONS, means))
+    largest = np.abs(scores - scores.mean(axis=1, keepdims=True)).max(axis=1) / np.sqrt(1 - 1 / means)
+    spread = np.sqrt(rng.chisquare(freedom, DEVIATIONS) / freedom)
+    return float(np.quantile(largest / spread, confidence))
 
 
 def holm(p: Floats) -> Floats:

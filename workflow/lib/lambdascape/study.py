@@ -15,7 +15,7 @@ from lambdascape import sweep
 from lambdascape.data_names import DataNames
 from lambdascape.products import FIGURES, PAGE_PARTS, STAGES, TABLES, WITH_RECOMPUTED
 
-MEAN_LOGMEL, OWN, RECOMPUTED = "mean_logmel", "own", "recomputed"
+UNTRAINED, MEAN_LOGMEL, OWN, RECOMPUTED = "untrained", "mean_logmel", "own", "recomputed"
 
 # Keys of `training` that shape an untrained network's space.
 OF_UNTRAINED = ("backend", "device", "deterministic", "batch_size", "passes")
@@ -62,7 +62,13 @@ class Study(DataNames):
     @property
     def spaces(self) -> list[str]:
         """Names of all spaces that are judged: those of the runs, the references, and what the user brings."""
-        return [*self.runs, *self.recomputed, *self.untrained, MEAN_LOGMEL, *self.own]
+        return [*self.runs, *self.recomputed, *self.references]
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Name of each space that no training of the study made to its arm: the untrained networks share one."""
+        own = {name: f"{OWN}:{name}" for name in self.own}
+        return dict.fromkeys(self.untrained, UNTRAINED) | {MEAN_LOGMEL: MEAN_LOGMEL} | own
 
     @property
     def probes(self) -> list[str]:
@@ -153,10 +159,14 @@ class Study(DataNames):
         return [*trained, *recomputed, *untrained, mean_logmel, *own]
 
     @property
+    def published_curves(self) -> str:
+        """The published curves."""
+        return os.path.normpath(f"{self.checkout}/workflow/report/published_curves.csv")
+
+    @property
     def curves_behind(self) -> list[str]:
         """The published curves where the data set is the published one, to stand behind the study's own."""
-        published = os.path.normpath(f"{self.checkout}/workflow/report/published_curves.csv")
-        return [published] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
+        return [self.published_curves] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
 
     @property
     def tables(self) -> list[str]:

@@ -10,6 +10,7 @@ Blocks = dict[str, dict[str, Any]]
 SWEPT_BLOCKS = ("triplets", "network", "training")
 # An arm may set this too. It judges a run and is no part of it: not of its name, and not of what its training is told.
 PROBE_EPOCHS = "probe_epochs"
+SEED = "seed~"  # before the seed in a run's name
 
 
 def expand(sweep: dict[str, Any], base: Blocks) -> dict[str, dict[str, Any]]:
@@ -48,9 +49,14 @@ def run_slug(point: dict[str, Any], seed: int) -> str:
     return "_".join(f"{key}~{_plain(value)}" for key, value in [*point.items(), ("seed", seed)])
 
 
+def has_seed(slug: str) -> bool:
+    """Whether a space's name ends in a seed, as that of a run does, and not that of a space without one."""
+    return SEED in slug
+
+
 def arm_and_seed(slug: str) -> tuple[str, int]:
     """The point of the sweep in a run's name, without its seed, and the seed: `l2~0.01` and 1234."""
-    arm, _, seed = slug.rpartition("seed~")
+    arm, _, seed = slug.rpartition(SEED)
     return arm.removesuffix("_"), int(seed)
 
 

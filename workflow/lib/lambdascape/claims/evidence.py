@@ -106,6 +106,7 @@ class Evidence:
         counts: by session: run, probe, split, unit, session, label, predicted, count.
         resamples: of the sessions.
         seed: of the resamples.
+        ends: values of the hyperparameter beyond which there are none.
     """
 
     about: str
@@ -114,6 +115,7 @@ class Evidence:
     counts: pd.DataFrame
     resamples: int
     seed: int
+    ends: tuple[float, ...] = (0.0,)
 
     @cached_property
     def grid(self) -> list[Any]:

@@ -24,6 +24,7 @@ class Finding:
         power: what these data would have shown, in words.
         brief: the numbers in one line.
         evidence: the numbers in full.
+        as_claimed: whether the estimates, whatever their intervals, are as claimed; None where one is missing.
     """
 
     verdict: Verdict
@@ -34,6 +35,7 @@ class Finding:
     power: str
     brief: str
     evidence: str
+    as_claimed: bool | None = None
 
 
 class Told(NamedTuple):

@@ -31,6 +31,8 @@ class Measure:
         where: column to value of the rows to take.
         at: of a table by epoch: `last`, `mean` (over the epochs that all runs share), `convergence` (the epoch from
             which on the curve stays near its end), `every` (epoch, for a correlation) or `curve`; empty for others.
+        also: a second measure of the same table and rows by which a claim has to hold too; empty for none.
+        published: the figure of the published curves that shows it; empty where none does.
     """
 
     name: str
@@ -38,6 +40,8 @@ class Measure:
     measure: str
     where: dict[str, Any]
     at: str = ""
+    also: str = ""
+    published: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,19 @@ class Claim:
 
 @dataclass(frozen=True)
 class Claims:
-    """A claims file: the hyperparameter that it is about, who made the claims, and the claims."""
+    """A claims file.
+
+    Attributes:
+        about: the hyperparameter.
+        source: who made the claims.
+        claims: the claims.
+        ends: values of the hyperparameter beyond which there are none, beside 0.
+    """
 
     about: str
     source: str
     claims: tuple[Claim, ...]
+    ends: tuple[float, ...] = ()
 
 
 def load(path: str | Path) -> Any:
@@ -102,11 +114,12 @@ def read_claims(path: str | Path) -> Claims:
         ((kind, given),) = entry["test"].items()
         measured = tuple(measures[name] for name in entry["measured"])
         claims.append(Claim(number, entry["sentence"], measured, kind, given, entry["refuted_when"]))
-    return Claims(content["about"], content.get("source", ""), tuple(claims))
+    return Claims(content["about"], content.get("source", ""), tuple(claims), tuple(content.get("ends", ())))
 
 
 def _measure(entry: dict[str, Any]) -> Measure:
-    return Measure(entry["name"], entry["table"], entry["measure"], entry.get("where", {}), entry.get("at", ""))
+    optional = {key: entry.get(key, "") for key in ("at", "also", "published")}
+    return Measure(entry["name"], entry["table"], entry["measure"], entry.get("where", {}), **optional)
 
 
 def places_in(kind: str, given: Any) -> list[Any]:

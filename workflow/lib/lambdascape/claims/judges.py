@@ -14,6 +14,8 @@ from lambdascape.claims.findings import ODDS, Finding, Question, Told, Verdict, 
 from lambdascape.claims.relations import correlates
 from lambdascape.hyperparameters import setting
 
+PLACE_ONLY = "Only the place of the best is tested, not why it is the best."
+
 
 def highest(question: Question) -> Finding:
     """Whether one value is above every other, or for `lowest` below."""
@@ -59,7 +61,9 @@ def level(question: Question) -> Finding:
 def best_inside(question: Question) -> Finding:
     """Whether a value inside the grid is above both ends, or for `lowest` below.
 
-    Any of the inner values may confirm and either end may refute, so each has to pass at a stricter confidence.
+    Any of the inner values may confirm and either end may refute, so each has to pass at a stricter confidence. An end
+    of the grid refutes only where it is an end of the hyperparameter, such as 0: else the best may lie beyond it, and
+    that it lies inside was not found, which is not the same.
     """
     arms, grid = question.evidence.arms(question.measure), question.evidence.grid
     if len(grid) < 3:
@@ -72,15 +76,24 @@ def best_inside(question: Question) -> Finding:
 
     pairs = {one: [better(one, end) for end in ends] for one in inner}
     best = max(inner, key=lambda one: min(found.estimate for found in pairs[one]))
-    shown = _most_open(pairs[best], question.confidence)
+    told = _means(question)
+    told = Told(f"{told.brief} {PLACE_ONLY}", f"{told.full} {PLACE_ONLY}")
     verdict: Verdict = "undecided"
     if any(_all_pass(found, question.stricter(len(inner))) for found in pairs.values()):
         verdict = "confirmed"
+    as_claimed = all(found.estimate > 0 for found in pairs[best])
+    finding = _finding(question, verdict, _most_open(pairs[best], question.confidence), told, as_claimed)
     for end in ends:
         against = [better(end, one) for one in inner]
-        if _all_pass(against, question.stricter(len(ends))):
-            verdict, shown = "refuted", _weakest(against, question.confidence)
-    return _finding(question, verdict, shown, _means(question))
+        if not _all_pass(against, question.stricter(len(ends))):
+            continue
+        shown = _weakest(against, question.confidence)
+        if end in question.evidence.ends:
+            return _finding(question, "refuted", shown, told, as_claimed)
+        name, side = setting(question.evidence.about, end), "below" if end == grid[0] else "above"
+        power = f"The grid ends where it is best, at {name}: extend it, as the best may lie {side}."
+        return replace(_finding(question, "undecided", shown, told, as_claimed), power=power)
+    return finding
 
 
 def differs_at_most(question: Question) -> Finding:
@@ -98,7 +111,7 @@ def differs_at_most(question: Question) -> Finding:
         verdict = "confirmed"
     elif strict_low > margin or strict_high < -margin:
         verdict = "refuted"
-    finding = _finding(question, verdict, found, _means(question))
+    finding = _finding(question, verdict, found, _means(question), abs(found.estimate) < margin)
     told = f" A difference of {margin:.2g} is little."
     finding = replace(finding, brief=finding.brief + told, evidence=finding.evidence + told)
     # Both ends have to lie inside, so that each may be missed in half of the other cases only.
@@ -169,12 +182,15 @@ def _all_above_zero(question: Question, contrasts: list[Contrast], told: Told) -
     As all have to pass, none needs a stricter confidence to confirm (Berger 1982); as any may refute, each does.
     """
     strict = question.stricter(len(contrasts))
+    missing = any(np.isnan(one.estimate) for one in contrasts)
+    as_claimed = None if missing else all(one.estimate > 0 for one in contrasts)
     against = [one for one in contrasts if one.known and one.interval(strict)[1] < 0]
     if against:
-        return _finding(question, "refuted", min(against, key=lambda one: one.interval(strict)[1]), told)
+        worst = min(against, key=lambda one: one.interval(strict)[1])
+        return _finding(question, "refuted", worst, told, as_claimed)
     if _all_pass(contrasts, question.confidence):
-        return _finding(question, "confirmed", _weakest(contrasts, question.confidence), told)
-    finding = _finding(question, "undecided", _most_open(contrasts, question.confidence), told)
+        return _finding(question, "confirmed", _weakest(contrasts, question.confidence), told, as_claimed)
+    finding = _finding(question, "undecided", _most_open(contrasts, question.confidence), told, as_claimed)
     if finding.high < 0:
         # The interval that is shown is that of one comparison, and lies where it seems to refute.
         count = len(contrasts) * len(question.claim.measured)
@@ -199,7 +215,9 @@ def _most_open(contrasts: list[Contrast], confidence: float) -> Contrast:
     return min(unknown or failing or contrasts, key=lambda one: np.inf if np.isnan(one.estimate) else one.estimate)
 
 
-def _finding(question: Question, verdict: Verdict, shown: Contrast, told: Told) -> Finding:
+def _finding(
+    question: Question, verdict: Verdict, shown: Contrast, told: Told, as_claimed: bool | None = None
+) -> Finding:
     low, high = shown.interval(question.confidence)
     effect = shown.detectable(question.confidence)
     power = f"Would have seen a difference of {effect:.2g} {ODDS}."
@@ -207,13 +225,16 @@ def _finding(question: Question, verdict: Verdict, shown: Contrast, told: Told) 
         power = _why_unknown(question, shown)
     elif not shown.possible(effect):
         power = f"With so few seeds no possible difference would have been seen {ODDS}."
-    return Finding(verdict, shown.words, shown.estimate, low, high, power, *told)
+    return Finding(verdict, shown.words, shown.estimate, low, high, power, *told, as_claimed)
 
 
 def _why_unknown(question: Question, shown: Contrast) -> str:
     """Why a contrast has no interval."""
     if np.isnan(shown.estimate) and question.measure.at == "convergence":
-        return "A curve ends unclear or rising and so has no epoch of convergence; nothing can be compared."
+        return (
+            "A curve ends unclear or rising and so has no epoch of convergence; nothing can be compared, as one such "
+            "curve of one seed leaves the whole claim undecided."
+        )
     if np.isnan(shown.estimate):
         return "A run has no such value, so that nothing can be compared."
     if len(question.evidence.seeds) < 2:

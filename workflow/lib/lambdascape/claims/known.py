@@ -13,6 +13,12 @@ from lambdascape.configuration import shown
 from lambdascape.scores import FEW_SHOT
 
 BY_EPOCH = ("training", "probe_epochs")
+# Two measures of one thing, by both of which a claim can be judged (`also`), in words.
+IN_WORDS = {
+    "triplet_loss": "the minimised mean",
+    "triplet_loss_all": "the mean over all triplets",
+    "triplet_loss_nonzero": "the mean over active triplets",
+}
 OF_GROUPS = (
     *("silhouette", "intra_inter_ratio", "centroid_distance", "kmeans_ami", "kmeans_nmi"),
     *("precision_at_1", "r_precision", "map_at_r", "retrieval_chance"),
@@ -35,6 +41,12 @@ MEASURES = {
     ),
 }
 PROBES = ("by_epoch", "by_epoch_single", "by_epoch_double", "converged", "knn", "mlp", "folds")
+# Figures of the published curves (`workflow/report/published_curves.csv`), in words.
+PUBLISHED = {
+    "triplet_loss": "published triplet loss",
+    "classifier_f1": "published F1 of the classifier",
+    "classifier_loss": "published cross-entropy of the classifier",
+}
 # Column to its values, by which rows of a table can be chosen; None where the data give them.
 COLUMNS: dict[str, dict[str, tuple[str, ...] | None]] = {
     "training": {"split": ("train", "test")},
@@ -57,7 +69,13 @@ def unknown(key: str, measure: dict[str, Any]) -> Iterator[str]:
         measure: its entry, of the form that the schema asks for.
     """
     table, where = measure["table"], measure.get("where", {})
-    yield from _not_of(f"{key}.measure", measure["measure"], MEASURES[table], f"a measure of {table}")
+    for name in ("measure", "also"):
+        if name in measure:
+            yield from _not_of(f"{key}.{name}", measure[name], MEASURES[table], f"a measure of {table}")
+    if "published" in measure:
+        yield from _not_of(f"{key}.published", measure["published"], PUBLISHED, "a figure of the published curves")
+    if measure.get("also") == measure["measure"]:
+        yield f"{key}.also: must be another measure than measure; got {measure['measure']} twice"
     for column, value in where.items():
         if column not in COLUMNS[table]:
             yield f"{key}.where: must name columns of {table} ({', '.join(COLUMNS[table])}); got {column}"

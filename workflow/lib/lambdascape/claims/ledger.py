@@ -5,12 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lambdascape.claims.evidence import Evidence, UntestableError
 from lambdascape.claims.findings import Finding, Question, capital
 from lambdascape.claims.form import PLACES, Claim, places_in, read_claims
 from lambdascape.claims.judges import JUDGES
+from lambdascape.claims.known import IN_WORDS
+from lambdascape.claims.published import on_published_curves, published_evidence
 from lambdascape.errors import InputError
 from lambdascape.files import read_table, write_table
 from lambdascape.hyperparameters import setting
@@ -26,6 +29,7 @@ COLUMNS = [
     "power",
     "brief",
     "evidence",
+    "published",
     "test",
     "refuted_when",
     "source",
@@ -41,7 +45,8 @@ TESTS = {
     "highest": "{place} is above every other {symbol}.",
     "lowest": "{place} is below every other {symbol}.",
     "ordered": "The measure is {given} from each {symbol} to the next larger one.",
-    "best_inside": "A {symbol} inside the grid is better (the {given}) than both its ends.",
+    "best_inside": "A {symbol} inside the grid is better (the {given}) than both its ends. An end can refute that only "
+    "where no {symbol} lies beyond it.",
     "differs_at_most": "The two differ by less than the margin that the claim names.",
     "at_least": "{place} is above the level that the claim names.",
     "at_most": "{place} is below the level that the claim names.",
@@ -72,6 +77,7 @@ def judge_claims(
     settings: dict[str, Any],
     seed: int,
     output: str | Path,
+    published: str | Path | None = None,
 ) -> None:
     """Judge the claims of a study on its numbers.
 
@@ -86,6 +92,7 @@ def judge_claims(
         settings: `resamples` and `confidence`.
         seed: of the resamples.
         output: table with `COLUMNS`; header only without a claims file. Numbers are missing where nothing was tested.
+        published: CSV of the published curves, see `published.published_evidence`; None for none.
 
     Raises:
         InputError: a measure leaves several rows for one run, or a trained run has no triplet loss in training.tsv.
@@ -101,11 +108,17 @@ def judge_claims(
             counts=_counts(confusions),
             resamples=settings["resamples"],
             seed=seed,
+            ends=(0.0, *content.ends),
         )
         _check_complete(evidence, tables["training"])
+        behind = published_evidence(published) if published else None
+        confidence = settings["confidence"]
         try:
             rows += [
-                {"source": content.source} | _row(claim, evidence, settings["confidence"]) for claim in content.claims
+                {"source": content.source}
+                | _row(claim, evidence, confidence)
+                | {"published": on_published_curves(claim, behind, confidence) if behind else ""}
+                for claim in content.claims
             ]
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
@@ -131,15 +144,64 @@ def _check_complete(evidence: Evidence, training_path: str | Path) -> None:
 def _row(claim: Claim, evidence: Evidence, confidence: float) -> dict[str, Any]:
     try:
         _check_testable(claim, evidence)
-        measures = claim.measured if claim.kind != "correlates" else claim.measured[:1]
-        found = [JUDGES[claim.kind](Question(claim, measure, evidence, confidence)) for measure in measures]
+        count = 1 if claim.kind == "correlates" else len(claim.measured)
+        found = [_judged(claim, place, evidence, confidence) for place in range(count)]
         finding = _joined(claim, found)
         finding = replace(finding, evidence=finding.evidence + _confounded(claim, evidence))
     except UntestableError as lack:
         unknown = float("nan")
-        finding = Finding("undecided", "", unknown, unknown, unknown, "", *[f"not tested: {lack}"] * 2)
+        said = f"not tested: {lack}"
+        finding = Finding("undecided", "", unknown, unknown, unknown, "", brief=said, evidence=said)
     words = vars(finding) | {"claim": claim.number, "sentence": claim.sentence.format_map(_names(evidence))}
     return words | {"test": _test(claim, evidence, confidence), "refuted_when": claim.refuted_when}
+
+
+def _judged(claim: Claim, place: int, evidence: Evidence, confidence: float) -> Finding:
+    """The finding on one measure of a claim; on both of its readings where it names a second one."""
+    readings = _readings(claim) if claim.kind == "correlates" or claim.measured[place].also else {"": claim}
+    found = {
+        words: JUDGES[claim.kind](Question(reading, reading.measured[place], evidence, confidence))
+        for words, reading in readings.items()
+    }
+    return _agreed(found) if len(found) > 1 else next(iter(found.values()))
+
+
+def _readings(claim: Claim) -> dict[str, Claim]:
+    """A claim by its measures as they are, and by the second ones that they name; what is read to the claim."""
+    found = {}
+    for second in (True, False):
+        measured, words = [], ""
+        for measure in claim.measured:
+            name = measure.also if second and measure.also else measure.measure
+            if measure.also:
+                words = IN_WORDS.get(name, name)
+                measure = replace(measure, measure=name, name=f"{measure.name} ({words})", also="")
+            measured.append(measure)
+        found[words] = replace(claim, measured=tuple(measured))
+    return found
+
+
+def _agreed(found: dict[str, Finding]) -> Finding:
+    """Join the findings by two readings of one measure: a verdict needs both, and one that differs leaves it open."""
+    first, second = found.values()
+    parts = "; ".join(f"by {words}: {one.verdict}, {_numbers(one)}" for words, one in found.items())
+    evidence = " ".join(one.evidence for one in found.values())
+    shown = first if "undecided" not in (first.verdict, second.verdict) or first.verdict == "undecided" else second
+    shown = replace(shown, brief=f"{capital(parts)}.", evidence=evidence)
+    if first.verdict == second.verdict:
+        return shown
+    one, other = found
+    power = f"{capital(one)} and {other} disagree, and a verdict needs both."
+    power += f" {shown.power}" if shown.verdict == "undecided" else ""
+    return replace(shown, verdict="undecided", power=power)
+
+
+def _numbers(finding: Finding) -> str:
+    """An estimate with its interval, in brief."""
+    if np.isnan(finding.estimate):
+        return f"{finding.estimated}, no value"
+    ends = "" if np.isnan(finding.low) else f" ({finding.low:.2g} to {finding.high:.2g})"
+    return f"{finding.estimated}: {finding.estimate:.2g}{ends}"
 
 
 def _joined(claim: Claim, found: list[Finding]) -> Finding:

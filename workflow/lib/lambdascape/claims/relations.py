@@ -14,6 +14,13 @@ from lambdascape.claims.evidence import Evidence, UntestableError
 from lambdascape.claims.findings import ODDS, Finding, Question, Verdict, capital
 from lambdascape.claims.form import Measure
 
+# Hyperparameters across whose values a loss cannot be compared: the margin is its unit; which triplets the minimised
+# mean counts is the reduction, while that over all triplets, or over the active ones, counts the same under each.
+NOT_ACROSS = {
+    "triplet_loss": ("margin", "reduction"),
+    "triplet_loss_all": ("margin",),
+    "triplet_loss_nonzero": ("margin",),
+}
 FEWEST_EPOCHS = 5  # of which both measures are kept, for a relation over the epochs of a run
 
 
@@ -70,6 +77,7 @@ def correlates(question: Question) -> Finding:
     against = [one for one in found if one.rho * sign < 0 and one.p < alpha / len(found)]
     agree = all(one.rho * sign > 0 and one.p < alpha for one in found)
     verdict: Verdict = "refuted" if against else "confirmed" if agree else "undecided"
+    known = [one.rho * sign > 0 for one in found if not np.isnan(one.rho)]
     shown = max(against or found, key=lambda one: one.p)
     kept = f"{len(last)} runs" if len(pairs) == len(last) else f"{len(last)} runs and {len(pairs)} epochs of them"
     full = f"Rank correlation of {first.name} and {second.name}, over {kept}: "
@@ -83,6 +91,7 @@ def correlates(question: Question) -> Finding:
         power=shown.power,
         brief=f"{capital(brief)}.",
         evidence=f"{full}{'; '.join(one.in_words for one in found)}.",
+        as_claimed=all(known) if known else None,
     )
 
 
@@ -120,9 +129,8 @@ def _over_epochs(pairs: pd.DataFrame, confidence: float) -> list[Relation]:
 
 
 def _check_comparable(evidence: Evidence, measures: Sequence[Measure]) -> None:
-    """Stop where losses of different runs are in different units."""
-    if not any(measure.measure.startswith("triplet_loss") for measure in measures):
-        return
-    varied = [name for name in ("margin", "reduction") if name in evidence.runs and evidence.runs[name].nunique() > 1]
+    """Stop where losses of different runs are in different units, or mean something else."""
+    hinders = {name for measure in measures for name in NOT_ACROSS.get(measure.measure, ())}
+    varied = sorted(name for name in hinders if name in evidence.runs and evidence.runs[name].nunique() > 1)
     if varied:
         raise UntestableError(f"triplet losses with another {' or '.join(varied)} cannot be compared.")

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import t
 
 from lambdascape.figures import style
 from lambdascape.figures.sweep import Sweep, read_sweep, text
 from lambdascape.files import read_table
+from lambdascape.statistics import largest_deviation
 from lambdascape.sweep import arm_and_seed
 
 
@@ -127,25 +127,30 @@ def _mean(axes: Axes, row: pd.DataFrame, x: float, look: Look, shared: dict[str,
 
 
 def noise_floor(rows: pd.DataFrame) -> tuple[float, float]:
-    """Where the means of the arms would lie if nothing but the seed told runs apart, in 95 % of the cases.
+    """Between which ends the means of all arms lie in 95 % of studies whose arms are alike.
 
-    Their common mean ± t · s / √r for r seeds; s is the pooled spread over the seeds of an arm, as in an analysis of
-    means (Ott 1967).
+    The decision lines of an analysis of means (Ott 1967; Nelson 1982) of the table arm by seed. For k arms and r seeds:
+    the common mean ± h · s · √((k - 1) / (k r)). s² is the variance of the scores less the mean of their arm and that
+    of their seed, (k - 1)(r - 1) degrees of freedom: what a seed does to all arms alike moves none against the others.
+    h is `statistics.largest_deviation`, so that the lines hold for all means together.
 
     Args:
         rows: run and value of each trained run.
 
     Returns:
-        Low and high end; NaN with fewer than two arms or seeds.
+        Low and high end, inside 0 and 1; NaN with fewer than two arms or seeds.
     """
-    arms = rows.groupby(rows["run"].map(lambda run: arm_and_seed(run)[0]))["value"]
-    seeds, count = arms.size().min(), len(arms)
-    if count < 2 or seeds < 2:
+    arm, seed = zip(*map(arm_and_seed, rows["run"]), strict=True)
+    table = rows.assign(arm=arm, seed=seed).pivot_table(index="arm", columns="seed", values="value")
+    scores = table.dropna(axis=1).to_numpy(float)  # (arm, seed)
+    arms, seeds = scores.shape
+    if arms < 2 or seeds < 2:
         return float("nan"), float("nan")
-    pooled = float(np.sqrt(arms.var(ddof=1).mean()))
-    half = float(t.ppf((1 + CONFIDENCE) / 2, count * (seeds - 1))) * pooled / np.sqrt(seeds)
-    middle = float(arms.mean().mean())
-    return middle - half, middle + half
+    rest = scores - scores.mean(axis=1, keepdims=True) - scores.mean(axis=0) + scores.mean()
+    freedom = (arms - 1) * (seeds - 1)
+    error = float(np.sqrt((rest**2).sum() / freedom * (arms - 1) / (arms * seeds)))
+    half, middle = largest_deviation(arms, freedom, CONFIDENCE) * error, float(scores.mean())
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def _noise(axes: Axes, rows: pd.DataFrame) -> list[style.End]:

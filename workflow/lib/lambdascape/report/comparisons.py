@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from lambdascape.comparisons import MEASURE, UNIT
+from lambdascape.comparisons import ARMS, MEASURE, REFERENCES, UNIT
 from lambdascape.figures.sweep import Sweep
 from lambdascape.report.tables import NOTHING, Table, number, span
 from lambdascape.selection import NAMES
@@ -33,8 +33,39 @@ def chosen_arm(choice: pd.DataFrame) -> str:
 
 
 def main_pairs(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """The comparisons of the measure that was fixed before any score was seen."""
-    return comparisons[(comparisons["unit"] == UNIT) & (comparisons["measure"] == MEASURE)]
+    """The pairs of trained arms, by the measure that was fixed before any score was seen."""
+    return _main(comparisons, ARMS)
+
+
+def reference_pairs(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """The trained arms (`first`) against the spaces that no training of the study made (`second`), by that measure."""
+    return _main(comparisons, REFERENCES)
+
+
+def _main(comparisons: pd.DataFrame, family: str) -> pd.DataFrame:
+    keep = {"unit": UNIT, "measure": MEASURE, "family": family}
+    return comparisons[(comparisons[list(keep)] == pd.Series(keep)).all(axis=1)]
+
+
+def in_words(pair: dict[str, Any], sign: int = 1) -> str:
+    """A difference with its interval and p, such as `-0.050 (-0.150 to 0.050 for new runs on new sessions; p 0.300 …)`.
+
+    Args:
+        pair: a row of comparisons.tsv.
+        sign: -1 to turn it round.
+    """
+    words = number(sign * pair["difference"])
+    if pd.isna(pair["low"]):
+        return f"{words}, without an interval, which needs two held-out sessions"
+    if pd.isna(pair["p"]):
+        return f"{words} ({_turned(pair, sign, 'low', 'high')} for these runs on new sessions; no p with one seed)"
+    p = f"p {p_value(pair['p'])}, after Holm {p_value(pair['p_holm'])}"
+    return f"{words} ({_turned(pair, sign, 'wide_low', 'wide_high')} for new runs on new sessions; {p})"
+
+
+def _turned(pair: dict[str, Any], sign: int, low: str, high: str) -> str:
+    """An interval of a pair, turned with the sign of its difference."""
+    return span(*sorted((sign * pair[low], sign * pair[high])))
 
 
 def p_value(p: float) -> str:
@@ -44,33 +75,54 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+HEADER = ["Pair", "Difference", "These runs", "Spread of seeds", "New runs", "p", "p, Holm"]
+PAIRED = (
+    "Paired by session and by seed. These runs: interval over resampled sessions, the runs as they are. Spread of "
+    "seeds: standard deviation of the difference from seed to seed. New runs: interval for other seeds on other "
+    "sessions, to which p belongs (Obuchowski and Rockette 1995); it needs two seeds."
+)
+
+
 def comparison_table(sweep: Sweep, comparisons: pd.DataFrame, level: float) -> Table | None:
     """Every pair of arms, those that differ set strong; None with one arm or without labels."""
     pairs, labels = main_pairs(comparisons), arm_labels(sweep)
     if pairs.empty:
         return None
-    rows = [
-        [
-            f"{labels[pair['first']]} less {labels[pair['second']]}",
-            number(pair["difference"]),
-            span(pair["low"], pair["high"]),
-            number(pair["seed_sd"]),
-            span(pair["wide_low"], pair["wide_high"]),
-            p_value(pair["p"]),
-            p_value(pair["p_holm"]),
-        ]
-        for pair in records(pairs)
-    ]
     return Table(
         f"Every pair of {sweep.symbol}: macro-F1 per clip on {pairs['sessions'].iloc[0]} held-out sessions",
-        ["Pair", "Difference", "These runs", "Spread of seeds", "New runs", "p", "p, Holm"],
-        rows,
+        HEADER,
+        [_cells(pair, labels) for pair in records(pairs)],
         strong=[place for place, p in enumerate(pairs["p_holm"]) if p < level],
-        note="Paired by session and by seed. These runs: interval over resampled sessions, the runs as they are. "
-        "Spread of seeds: standard deviation of the difference from seed to seed. New runs: interval for other seeds "
-        "on other sessions, to which p belongs (Obuchowski and Rockette 1995); it needs two seeds. Holm: p adjusted "
-        "for all pairs of this table; bold where it is significant.",
+        note=f"{PAIRED} Holm: p adjusted for all pairs of this table; bold where it is significant.",
     )
+
+
+def reference_table(sweep: Sweep, comparisons: pd.DataFrame, level: float) -> Table | None:
+    """Every arm against every space that no training of the study made; None without labels."""
+    pairs, labels = reference_pairs(comparisons), arm_labels(sweep) | sweep.kinds
+    if pairs.empty:
+        return None
+    return Table(
+        f"Trained against not: macro-F1 per clip on {pairs['sessions'].iloc[0]} held-out sessions",
+        HEADER,
+        [_cells(pair, labels) for pair in records(pairs)],
+        strong=[place for place, p in enumerate(pairs["p_holm"]) if p < level],
+        note=f"{PAIRED} A space without a seed is the same for all of them, but for the validation sessions of its "
+        "probe. Holm: p adjusted for the comparisons with the same space; bold where it is significant.",
+    )
+
+
+def _cells(pair: dict[str, Any], labels: dict[str, str]) -> list[str]:
+    """A comparison as a row of a table."""
+    return [
+        f"{labels[pair['first']]} less {labels[pair['second']]}",
+        number(pair["difference"]),
+        span(pair["low"], pair["high"]),
+        number(pair["seed_sd"]),
+        span(pair["wide_low"], pair["wide_high"]),
+        p_value(pair["p"]),
+        p_value(pair["p_holm"]),
+    ]
 
 
 def comparison_sentence(sweep: Sweep, comparisons: pd.DataFrame, level: float) -> str:

@@ -183,7 +183,8 @@ def _selection(facts: Facts) -> tuple[Status, str]:
     named = ", ".join(f"{measure} of {probe}" for probe, measure in CHOICES.items() if probe in facts.probes)
     return "verified", (
         f"No feature is selected. What the probes choose ({named}) was chosen on validation sessions of the training "
-        f"split in all {len(facts.spaces)} spaces."
+        f"split in all {len(facts.spaces)} spaces, and so was the arm. Their labels were unseen there, but the trained "
+        "networks heard their audio."
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-TEXT = ("sentence", "verdict", "estimated", "power", "brief", "evidence", "test", "refuted_when", "source")
+TEXT = ("sentence", "verdict", "estimated", "power", "brief", "evidence", "published", "test", "refuted_when", "source")
 MARKS = {"confirmed": "✓", "refuted": "✗", "undecided": "?"}
 
 
@@ -24,6 +24,7 @@ class Entry:
         estimate: the number, empty where there is none.
         interval: its interval in words, empty where there is none.
         brief: the numbers behind it in one line; of an undecided claim, the power of the data too.
+        published: what the same test says of the published curves; empty where they do not show what is measured.
         details: name and text of what a reader may want beside it.
     """
 
@@ -35,6 +36,7 @@ class Entry:
     estimate: str
     interval: str
     brief: str
+    published: str
     details: list[tuple[str, str]]
 
 
@@ -93,6 +95,7 @@ def _entries(claims: pd.DataFrame) -> Iterator[Entry]:
             estimate,
             interval,
             f"{row['brief']} {row['power']}".strip() if row["verdict"] == "undecided" else row["brief"],
+            row["published"],
             [(name, text) for name, text in details if text],
         )
 

@@ -11,19 +11,20 @@ import pandas as pd
 from lambdascape.claims.curves import LITTLE, SHORTEST_CURVE, share_still_falling
 from lambdascape.figures.sweep import Sweep, text
 from lambdascape.mechanism.rules import COLLAPSE
-from lambdascape.report.comparisons import chosen_arm, listed, main_pairs, records
+from lambdascape.report.comparisons import chosen_arm, in_words, listed, main_pairs, records, reference_pairs
 from lambdascape.report.flagged import flagged
 from lambdascape.report.needed import Precision, precision_of
-from lambdascape.report.tables import converged, number
+from lambdascape.report.tables import number
 from lambdascape.report.verdict import FEW_SEEDS, told_from
 from lambdascape.sweep import arm_and_seed
 
 FLAT = 0.05  # of macro-F1: differences that surely lie below it are called flat, and studies are planned to see it
+LOSS = "triplet_loss_all"  # over all triplets: which are active changes while the network learns
 WIDEST_STEP = 10.0  # factor from the end of a grid to the next value
 RULES = {
     "Collapse": "Half of a value’s runs or more have collapsed, by their flags or the mechanism card: leave it out.",
-    "Reference": "The interval of the chosen value’s mean does not lie above the mean of the untrained networks: "
-    "training must pay before its settings can matter.",
+    "Reference": "The interval of the chosen value less the untrained network, on the same sessions, does not lie "
+    "above 0: training must pay before its settings can matter.",
     "Seeds": f"Fewer than two seeds: run {FEW_SEEDS}. The next four cannot be judged before.",
     "Flat": "The values next to each other that cannot be told from the chosen one: where every interval of their "
     f"differences, for new runs, lies within ±{FLAT:g}, the response is flat between them.",
@@ -171,15 +172,16 @@ def _collapsed(found: Findings) -> Iterator[Step]:
 
 
 def _reference(found: Findings) -> Iterator[Step]:
-    """Whether the chosen value lies above the networks that nobody trained."""
-    runs = found.sweep.references.loc[found.sweep.references["kind"] == "untrained", "run"]
-    untrained = converged(found.scores, runs, "macro_f1")["value"].mean()
-    low = found.choice.loc[found.choice["chosen"] == 1, "test_low"].iloc[0]
-    if np.isnan([untrained, low]).any() or low > untrained:
-        return
-    name = found.sweep.label(found.chosen) if found.sweep.key else "the trained network"
-    why = f"The interval of {name} begins at {number(low)}; the untrained networks score {number(untrained)}."
-    yield Step("Reference", "Make training pay first: more epochs, more audio or more held-out sessions", why)
+    """Whether the chosen value lies above the networks that nobody trained, on the same sessions."""
+    pairs = reference_pairs(found.comparisons)
+    pairs = pairs[(pairs["first"] == chosen_arm(found.choice)) & (pairs["second"] == "untrained")]
+    for pair in records(pairs):
+        low = pair["low"] if np.isnan(pair["p"]) else pair["wide_low"]
+        if np.isnan(low) or low > 0:
+            continue
+        name = found.sweep.label(found.chosen) if found.sweep.key else "The trained network"
+        why = f"{name} less the untrained network, on the same sessions: {in_words(pair)}."
+        yield Step("Reference", "Make training pay first: more epochs, more audio or more held-out sessions", why)
 
 
 def _response(found: Findings) -> tuple[list[Step], list[Any], int]:
@@ -306,7 +308,7 @@ def _choice(found: Findings) -> Iterator[Step]:
 def _training(found: Findings) -> Iterator[Step]:
     """Whether the training loss of the chosen value still falls at the end."""
     runs = found.sweep.trained.loc[found.sweep.trained["setting"] == found.chosen, "run"]
-    rows = found.training[found.training["run"].isin(list(runs)) & (found.training["measure"] == "triplet_loss")]
+    rows = found.training[found.training["run"].isin(list(runs)) & (found.training["measure"] == LOSS)]
     curve = rows[rows["split"] == "train"].groupby("epoch")["value"].mean().to_numpy(float)
     if len(curve) < SHORTEST_CURVE:
         return

@@ -41,7 +41,7 @@ TEXT_COLUMNS = {
     "training": ("run", "split", "measure"),
     "scores": ("run", "probe", "split", "unit", "measure", "class"),
     "geometry": ("run", "split", "measure"),
-    "comparisons": ("unit", "measure", "first", "second"),
+    "comparisons": ("unit", "measure", "family", "first", "second"),
     "choice": ("arm",),
     "selection": ("criterion", "better", "picks", "labels_pick"),
     "moves": ("measure",),
@@ -213,6 +213,7 @@ def _comparisons(sweep: Sweep, read: Mapping[str, pd.DataFrame], level: float) -
         "choice_table": report_comparisons.choice_table(sweep, read["choice"]),
         "comparison_sentence": report_comparisons.comparison_sentence(sweep, comparisons, level),
         "comparison_table": report_comparisons.comparison_table(sweep, comparisons, level),
+        "reference_table": report_comparisons.reference_table(sweep, comparisons, level),
         "selection_sentence": report_comparisons.selection_sentence(sweep, selection),
         "selection_table": report_comparisons.selection_table(sweep, selection),
     }

@@ -1,15 +1,20 @@
 """The answer of a study in a few sentences, each computed from the scores."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lambdascape.figures.sweep import Sweep
-from lambdascape.report.comparisons import arm_labels, chosen_arm, listed, main_pairs, p_value, records
+from lambdascape.report.comparisons import (
+    arm_labels,
+    chosen_arm,
+    in_words,
+    listed,
+    main_pairs,
+    records,
+    reference_pairs,
+)
 from lambdascape.report.tables import NOTHING, converged, number, span
-from lambdascape.sweep import arm_and_seed
 
 FEW_SEEDS = 5  # with fewer seeds the spread over them is a weak yardstick
 
@@ -58,8 +63,7 @@ def answer(
     seeds = int(choice["seeds"].iloc[0])
     count = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
     numbers = f"Macro-F1 per clip on held-out sessions ({count}): {parts}."
-    best = rows[rows["run"].map(lambda run: arm_and_seed(run)[0]) == chosen_arm(choice)]
-    references = _references(sweep, scores, best, choice)
+    references = _references(sweep, choice, comparisons)
     sentences = [
         numbers,
         _choice(sweep, choice),
@@ -127,7 +131,8 @@ def _choice(sweep: Sweep, choice: pd.DataFrame) -> str:
         return f"It scores {held_out}."
     words = (
         f"The validation sessions, which alone may choose, choose {labels[row['arm']]}, with a probability of "
-        f"{number(row['probability_best'], 2)} of being the best; it scores {held_out}."
+        f"{number(row['probability_best'], 2)} of being the best; it scores {held_out}. Their labels were unseen, but "
+        "the networks heard their audio in training."
     )
     highest = max(rows, key=lambda one: float(one["test_mean"]))
     if highest["test_mean"] > row["test_mean"]:
@@ -147,40 +152,20 @@ def _primary(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> s
     second = max(rest, key=lambda one: float(one["validation_mean"]))["arm"]
     pair = next(one for one in records(main_pairs(comparisons)) if {one["first"], one["second"]} == {chosen, second})
     sign = 1 if pair["first"] == chosen else -1
-    words = (
-        f"The comparison fixed beforehand, {labels[chosen]} less the second on validation, {labels[second]}: "
-        f"{number(sign * pair['difference'])}"
-    )
-    if np.isnan(pair["low"]):
-        return f"{words}, without an interval, which needs two held-out sessions."
-    if np.isnan(pair["p"]):
-        return f"{words} ({_turned(pair, sign, 'low', 'high')} for these runs on new sessions; no p with one seed)."
-    p = f"p {p_value(pair['p'])}, after Holm {p_value(pair['p_holm'])}"
-    return f"{words} ({_turned(pair, sign, 'wide_low', 'wide_high')} for new runs on new sessions; {p})."
+    first = f"The comparison fixed beforehand, {labels[chosen]} less the second on validation, {labels[second]}"
+    return f"{first}: {in_words(pair, sign)}."
 
 
-def _turned(pair: dict[str, Any], sign: int, low: str, high: str) -> str:
-    """An interval of a pair, turned with the sign of its difference."""
-    return span(*sorted((sign * pair[low], sign * pair[high])))
-
-
-def _references(sweep: Sweep, scores: pd.DataFrame, best: pd.DataFrame, choice: pd.DataFrame) -> list[str]:
-    """The runs of the best value against each reference space that was scored, by the interval of their mean."""
-    low, high = choice.loc[choice["chosen"] == 1, ["test_low", "test_high"]].iloc[0]
-    sentences = []
-    for kind, words in sweep.kinds.items():
-        runs = sweep.references.loc[sweep.references["kind"] == kind, "run"]
-        reference = converged(scores, runs, "macro_f1")
-        if reference.empty:
-            continue
-        gap = best["value"].mean() - reference["value"].mean()
-        side = "above" if gap > 0 else "below"
-        mean = f"The mean{_at(sweep, best['setting'].iloc[0])} is {number(abs(gap))} {side} the {words}"
-        apart = low > reference["high"].max() or high < reference["low"].min()
-        known = pd.notna(low) and reference["low"].notna().all()
-        intervals = f"; their intervals {'do not overlap' if apart else 'overlap'}" if known else ""
-        sentences.append(f"{mean} ({number(reference['value'].mean())}){intervals}.")
-    return sentences
+def _references(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
+    """The chosen arm less each reference, paired by session and seed, and what the reference scores."""
+    chosen, mean = chosen_arm(choice), choice.loc[choice["chosen"] == 1, "test_mean"].iloc[0]
+    name = _capital(arm_labels(sweep)[chosen]) if sweep.key else "The trained network"
+    return [
+        f"{name} less the {sweep.kinds[pair['second']]} ({number(mean - pair['difference'])}), on the same sessions: "
+        f"{in_words(pair)}."
+        for pair in records(reference_pairs(comparisons))
+        if pair["first"] == chosen
+    ]
 
 
 def _others(sweep: Sweep) -> str:
