@@ -29,7 +29,7 @@ COLUMNS = {
     "layers": ["run", "epoch", "group", "measure", "value"],
     "probe_epochs": ["run", "epoch", "split", "measure", "value"],
     "scores": ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"],
-    "geometry": ["run", "split", "measure", "value"],
+    "geometry": ["run", "split", "measure", "value", "reason"],
     "spectra": ["run", "direction", "variance", "share"],
     "pairs": ["first", "second", "measure", "value"],
     "confusion": ["run", "probe", "unit", "label", "predicted", "count"],
@@ -241,9 +241,11 @@ class FakeStudy:
         ]
 
     def _geometry(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
-        known = [(space["run"], "test", name, 0.25) for name in ("silhouette", "kmeans_ami")] if self.labelled else []
-        rows = [("effective_rank", 12.5), ("new_measure", 1.0), ("silhouette_session", 0.125)]
-        return [(space["run"], "test", measure, value) for measure, value in rows] + known
+        known = [("silhouette", 0.25), ("kmeans_ami", 0.25), ("retrieval_tiles", 60.0)] if self.labelled else []
+        rows = [("effective_rank", 12.5), ("effective_rank_uncentred", 2.5), ("new_measure", 1.0)]
+        rows += [("silhouette_session", 0.125), *known]
+        missing = ("intrinsic_dimension", np.nan, "there are 9 sessions")
+        return [(space["run"], "test", *row) for row in (*((*row, "") for row in rows), missing)]
 
     def _spectra(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
         return [(space["run"], k, 2.0**-k, 2.0**-k / (1 - 2.0**-6)) for k in range(1, 7)]

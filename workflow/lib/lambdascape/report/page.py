@@ -40,7 +40,7 @@ TEXT_COLUMNS = {
     "runs": ("run", "kind"),
     "training": ("run", "split", "measure"),
     "scores": ("run", "probe", "split", "unit", "measure", "class"),
-    "geometry": ("run", "split", "measure"),
+    "geometry": ("run", "split", "measure", "reason"),
     "comparisons": ("unit", "measure", "first", "second"),
     "choice": ("arm",),
     "selection": ("criterion", "better", "picks", "labels_pick"),
