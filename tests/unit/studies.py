@@ -9,6 +9,7 @@ import pandas as pd
 
 from lambdascape.claims.ledger import COLUMNS as LEDGER
 from lambdascape.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
+from lambdascape.distant import COLUMNS as DISTANT
 from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import write_table
 from lambdascape.mechanism.card import mechanisms
@@ -105,6 +106,14 @@ class FakeStudy:
         )
         self.tables["every_run"] = self._path("every_run", found)
         self.tables["clips"] = self._path("clips", self._clips())
+        found = [
+            (2.0, 4.0, "other_clip", split, name, kind, share, 0.3, 48)
+            for split in ("train", "test")
+            for name in ("", *sorted(set(self.classes) - {""}))
+            for kind, share in (("label", 0.25 if self.labelled else np.nan), ("session", 0.0625), ("moment", 0.0213),
+                ("node", 0.5))
+        ]  # fmt: skip
+        self.tables["distant"] = self._path("distant", pd.DataFrame(found, columns=DISTANT))
         rejected = [("audio/<bad>.wav", "frames as the header says", "80000", "160000")]
         columns = ["path", "rule", "found", "expected"]
         self.tables["rejected"] = self._path("rejected", pd.DataFrame(rejected, columns=columns))
