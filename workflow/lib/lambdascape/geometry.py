@@ -174,7 +174,7 @@ def _reason(measure: str, values: dict[str, float], held_out: HeldOut) -> str:
         return f"{classes} classes have two held-out sessions or more; {FEWEST_CLASSES} are needed"
     if is_one_point(held_out.embedding[held_out.drawn]):
         return "all measured tiles are one point"
-    return f"too few {of}s, or too few tiles of each" if grouped else "all measured tiles lie in one place"
+    return f"too few {of}s, or too few tiles of each" if grouped else "too few tiles differ"
 
 
 def _codes(column: Texts) -> npt.NDArray[np.intp]:
