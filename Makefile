@@ -35,7 +35,7 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
 .PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format lock env dev-env clean-env bench-features \
-  bench-scale bench-input bench-training bench-dynamics bench-coverage bench-probes bench-similarity bench-start bench-report bench-viewer
+  bench-scale bench-input bench-training bench-dynamics bench-coverage bench-dimension bench-probes bench-similarity bench-start bench-report bench-viewer
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -113,6 +113,9 @@ bench-dynamics: env ## measure what reading the layers costs a training
 
 bench-coverage: env ## simulate how often the intervals hold the truth
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/intervals.py
+
+bench-dimension: env ## simulate how far estimates of the intrinsic dimension are from the truth
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/dimension.py
 
 bench-probes: env ## measure what probes cost: 36,000 tiles to fit, and a million tiles in bounded memory
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/probes.py

@@ -123,7 +123,7 @@ def test_tables_regenerate_to_the_bit_from_the_stored_embeddings(finished: Check
         "collect_geometry",
     ]
     rules += ["collect_training", "compare_arms", "choose_arm", "rank_criteria", "judge_mechanisms", "collect_runs"]
-    rules += ["judge_claims", "list_unused", "audit_neighbours"]
+    rules += ["judge_claims", "list_unused", "audit_neighbours", "count_distant"]
     run = finished.snakemake("--cores", "2", "--forcerun", *rules)
     assert run.returncode == 0, run.stdout
     assert {path: path.stat().st_mtime_ns for path in (study / "embeddings").iterdir()} == embeddings

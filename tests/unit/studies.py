@@ -9,6 +9,7 @@ import pandas as pd
 
 from lambdascape.claims.ledger import COLUMNS as LEDGER
 from lambdascape.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
+from lambdascape.distant import COLUMNS as DISTANT
 from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import write_table
 from lambdascape.mechanism.card import mechanisms
@@ -29,7 +30,7 @@ COLUMNS = {
     "layers": ["run", "epoch", "group", "measure", "value"],
     "probe_epochs": ["run", "epoch", "split", "measure", "value"],
     "scores": ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"],
-    "geometry": ["run", "split", "measure", "value"],
+    "geometry": ["run", "split", "measure", "value", "reason"],
     "spectra": ["run", "direction", "variance", "share"],
     "pairs": ["first", "second", "measure", "value"],
     "confusion": ["run", "probe", "unit", "label", "predicted", "count"],
@@ -114,6 +115,14 @@ class FakeStudy:
         )
         self.tables["every_run"] = self._path("every_run", found)
         self.tables["clips"] = self._path("clips", self._clips())
+        found = [
+            (2.0, 4.0, "other_clip", split, name, kind, share, 0.3, 48)
+            for split in ("train", "test")
+            for name in ("", *sorted(set(self.classes) - {""}))
+            for kind, share in (("label", 0.25 if self.labelled else np.nan), ("session", 0.0625), ("moment", 0.0213),
+                ("node", 0.5))
+        ]  # fmt: skip
+        self.tables["distant"] = self._path("distant", pd.DataFrame(found, columns=DISTANT))
         rejected = [("audio/<bad>.wav", "frames as the header says", "80000", "160000")]
         columns = ["path", "rule", "found", "expected"]
         self.tables["rejected"] = self._path("rejected", pd.DataFrame(rejected, columns=columns))
@@ -272,9 +281,11 @@ class FakeStudy:
         ]
 
     def _geometry(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
-        known = [(space["run"], "test", name, 0.25) for name in ("silhouette", "kmeans_ami")] if self.labelled else []
-        rows = [("effective_rank", 12.5), ("new_measure", 1.0), ("silhouette_session", 0.125)]
-        return [(space["run"], "test", measure, value) for measure, value in rows] + known
+        known = [("silhouette", 0.25), ("kmeans_ami", 0.25), ("retrieval_tiles", 60.0)] if self.labelled else []
+        rows = [("effective_rank", 12.5), ("effective_rank_uncentred", 2.5), ("new_measure", 1.0)]
+        rows += [("silhouette_session", 0.125), *known]
+        missing = ("intrinsic_dimension", np.nan, "there are 9 sessions")
+        return [(space["run"], "test", *row) for row in (*((*row, "") for row in rows), missing)]
 
     def _spectra(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
         return [(space["run"], k, 2.0**-k, 2.0**-k / (1 - 2.0**-6)) for k in range(1, 7)]

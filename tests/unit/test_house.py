@@ -17,6 +17,7 @@ STAGES = [
     "downloads",
     "datasets",
     "features",
+    "triplets",
     "models",
     "embeddings",
     "probes",

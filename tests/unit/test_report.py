@@ -337,6 +337,7 @@ def test_without_labels_a_sentence_replaces_the_probes(tmp_path: Path) -> None:
     assert "Classes in the spaces" not in page.text
 
 
+@pytest.mark.finding("A5", "B5", "B12")
 def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
     sweep, geometry = read_sweep(study.tables["runs"]), study.frame("geometry")
@@ -344,11 +345,14 @@ def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(t
         report_tables.geometry_summary(sweep, geometry),
         report_tables.group_summaries(sweep, geometry),
     )
-    assert [row[0] for row in shape.rows] == ["Effective rank", "new measure"]
+    assert [row[0] for row in shape.rows] == ["Effective rank", "new measure", "Intrinsic dimension (TwoNN)"]
+    assert set(shape.rows[0][2:]) == {"12.500 (2.500)"}  # in brackets not centred
+    assert "Missing: Intrinsic dimension (TwoNN), because there are 9 sessions." in shape.note
     assert (classes.caption[:7], sessions.caption[:8]) == ("Classes", "Sessions")
     found = {row[0]: set(row[2:]) for row in classes.rows}
     assert found["Silhouette"] == found["AMI of k-means"] == {"0.250"}
     assert found["Retrieval: MAP@R"] == {"–"}
+    assert found["Retrieval: tiles"] == {"60"}
     assert {row[0]: set(row[2:]) for row in sessions.rows}["Silhouette"] == {"0.125"}
 
 

@@ -32,6 +32,20 @@ def test_scores_agree_with_the_definitions(monkeypatch):
         assert list(found.values()) == pytest.approx(plain(x, grouping.group, grouping.left_out), abs=1e-6)
 
 
+@pytest.mark.finding("B12")
+def test_asked_are_the_tiles_that_have_another_of_their_group_to_find():
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        group, left_out = rng.integers(-1, 8, 15), rng.integers(0, 3, 15)
+        asked = [
+            i
+            for i in range(15)
+            if group[i] >= 0 and any(group[j] == group[i] and left_out[j] != left_out[i] for j in range(15))
+        ]
+        assert Grouping(group, left_out).asked() == (len(asked), len(set(group[asked])))
+    assert Grouping(np.full(3, -1), np.arange(3)).asked() == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("hits", "r_precision", "map_at_r"),
     [([1], 0.1, 0.1), ([1, 10], 0.2, 0.12), ([1, 2], 0.2, 0.2), (list(range(1, 11)), 1, 1)],

@@ -102,7 +102,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         | VIEWER
         | REPORT
         | EXPORTS
-        | {"list_unused": 1, "draw_tiles": 1}
+        | {"list_unused": 1, "count_distant": 1, "draw_tiles": 1}
     )
     assert planned == everything
     assert sorted((finished.folder / "results/features/tiny").iterdir()) == stores

@@ -56,6 +56,7 @@ rule write_report:
         geometry="results/{study}/tables/geometry.tsv",
         moves="results/{study}/similarity/moves.tsv",
         unused_clips="results/{study}/tables/unused_clips.tsv",
+        distant="results/{study}/tables/distant.tsv",
         comparisons="results/{study}/tables/comparisons.tsv",
         choice="results/{study}/tables/choice.tsv",
         selection="results/{study}/tables/selection.tsv",

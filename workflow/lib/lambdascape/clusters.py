@@ -1,4 +1,7 @@
-"""How well a space keeps groups of tiles together and apart: classes, and sessions and nodes as nuisances."""
+"""How well a space keeps groups of points together and apart: classes, and sessions and nodes as nuisances.
+
+Points are compared by their directions from the origin, so the caller centres them: see `geometry.measure_geometry`.
+"""
 
 import warnings
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lambdascape.errors import InputError
 from lambdascape.splits import in_test_split
 from lambdascape.store import read_embeddings
 
@@ -15,6 +16,8 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
 Texts = npt.NDArray[np.object_]
 
+UNKNOWN = "no held-out tile has a"  # label, or node: begins the reason of what asks for it
+UNCENTRED = "_uncentred"  # ends the name of a measure that was not centred by the mean of the training tiles
 # Embeddings are float32: spread below this share of their size is rounding.
 ROUNDING = 4 * float(np.finfo(np.float32).eps)
 
@@ -27,11 +30,20 @@ class HeldOut:
         embedding: shape (tile, dim), all tiles of the test split.
         tiles: one row per tile, numbered from 0, with the columns of `store.TILE_COLUMNS` and `start_s`.
         drawn: row numbers of the tiles to measure, ascending.
+        centre: shape (dim,), the mean of all tiles of the training split.
     """
 
     embedding: Floats
     tiles: pd.DataFrame
     drawn: Integers
+    centre: Floats
+
+    @property
+    def centred(self) -> Floats:
+        """The embeddings less the mean of the training tiles; zero where only the rounding of float32 is left."""
+        rest = self.embedding - self.centre
+        squares = [np.square(x).sum(axis=1, keepdims=True) for x in (rest, self.embedding)]
+        return np.where(squares[0] > ROUNDING**2 * squares[1], rest, 0.0)
 
     def column(self, name: str) -> Texts:
         """A text column of the drawn tiles."""
@@ -50,13 +62,16 @@ def read_held_out(embeddings_path: str | Path, test_fold: str, settings: dict[st
         settings: `max_tiles` and `draw_seed`.
 
     Raises:
-        InputError: no tile belongs to the fold.
+        InputError: no tile belongs to the fold, or none to another.
     """
     embedding, tiles, _ = read_embeddings(embeddings_path)
     test = in_test_split(tiles, test_fold)
+    if test.all():
+        raise InputError(f"{embeddings_path}: must have training tiles beside the fold {test_fold!r}; it has none")
+    centre = embedding[~test].mean(axis=0, dtype=np.float64)
     tiles = tiles[test].reset_index(drop=True)
     drawn = draw_tiles(tiles["label"].to_numpy(object), settings["max_tiles"], settings["draw_seed"])
-    return HeldOut(embedding[test].astype(np.float64), tiles, drawn)
+    return HeldOut(embedding[test].astype(np.float64), tiles, drawn, centre)
 
 
 def draw_tiles(label: Texts, max_tiles: int, seed: int, fair_to_small: bool = False) -> Integers:

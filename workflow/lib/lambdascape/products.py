@@ -6,7 +6,7 @@ WITH_RECOMPUTED = "_recomputed"
 STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures", "viewer")
 TABLES = (
     *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
-    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims", "audit"),
+    *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims", "audit", "distant"),
 )
 FIGURES = (
     *("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from lambdascape.measured import Floats, is_one_point, unit_norm
 from lambdascape.neighbours import Codes, row_chunks
@@ -29,6 +30,13 @@ class Grouping:
     def of(self, rows: Rows) -> "Grouping":
         """The same for some tiles in some order."""
         return Grouping(self.group[rows], self.left_out[rows])
+
+    def asked(self) -> tuple[int, int]:
+        """How many tiles, and how many groups, have a tile of their group that may be ranked (R > 0)."""
+        known = pd.DataFrame({"group": self.group, "left_out": self.left_out})[self.group >= 0]
+        groups = known.groupby("group")["left_out"].agg(["size", "nunique"])
+        several = groups["size"][groups["nunique"] > 1]
+        return int(several.sum()), len(several)
 
 
 def retrieve(embedding: Floats, groupings: Sequence[Grouping]) -> list[dict[str, float]]:

@@ -110,6 +110,12 @@ class Study(DataNames):
         """The part of the reference settings that needs no network."""
         return {"triplets": {"tile_s": self.config["triplets"]["tile_s"]}}
 
+    @property
+    def triplet_settings(self) -> list[dict[str, Any]]:
+        """The different settings of triplets among the trained runs, in their order."""
+        settings = [run["triplets"] for run in self.runs.values()]
+        return [block for place, block in enumerate(settings) if block not in settings[:place]]
+
     def settings_of(self, wildcards: Any) -> dict[str, Any]:
         """The blocks of one run's own settings."""
         return {block: self.runs[wildcards.run][block] for block in sweep.SWEPT_BLOCKS}

@@ -19,7 +19,7 @@ Paths = Sequence[str | Path]
 EPOCH_COLUMNS = ["run", "epoch", "split", "measure", "value"]
 LAYER_COLUMNS = ["run", "epoch", "group", "measure", "value"]
 SCORE_COLUMNS = ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"]
-GEOMETRY_COLUMNS = ["run", "split", "measure", "value"]
+GEOMETRY_COLUMNS = ["run", "split", "measure", "value", "reason"]
 SPECTRUM_COLUMNS = ["run", "direction", "variance", "share"]
 CENTROID_COLUMNS = ["run", "first", "second", "distance"]
 CONFUSION_COLUMNS = ["run", "probe", "unit", "label", "predicted", "count"]
@@ -156,15 +156,15 @@ def collect_geometry(
 
     Args:
         runs: names of the runs and reference spaces.
-        geometries: for each its table split, measure, value.
+        geometries: for each its table split, measure, value, reason.
         spectra: for each its table direction, variance, share.
         centroids: for each its table first, second, distance.
-        geometry_path: table run, split, measure, value.
+        geometry_path: table run, split, measure, value, reason (why a value is missing, else empty).
         spectra_path: table run, direction, variance, share.
         centroids_path: table run, first, second, distance.
     """
     for paths, text, columns, output in (
-        (geometries, ("split", "measure"), GEOMETRY_COLUMNS, geometry_path),
+        (geometries, ("split", "measure", "reason"), GEOMETRY_COLUMNS, geometry_path),
         (spectra, (), SPECTRUM_COLUMNS, spectra_path),
         (centroids, ("first", "second"), CENTROID_COLUMNS, centroids_path),
     ):

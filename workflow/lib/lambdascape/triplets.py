@@ -97,6 +97,16 @@ def lay_tiles(clip_start: Ints, sessions: list[str], rows: Ints, frames: int, st
     return Tiles(clip, start, order, clip_start[order], length, first_tile, block.reshape(-1, 2), frames, step)
 
 
+def anchors(tiles: Tiles, neighbourhood: int) -> Ints:
+    """Positions of the tiles that have a neighbour, each an anchor once an epoch, shape (anchor,), ascending.
+
+    Args:
+        tiles: see `lay_tiles`.
+        neighbourhood: largest distance between the starts of anchor and neighbour, in frames.
+    """
+    return np.flatnonzero(_reach(tiles, neighbourhood).sum(axis=1) > 0)
+
+
 def sample_triplets(
     tiles: Tiles, neighbourhood: int, distant: str, seed: int, epoch: int, split: str
 ) -> tuple[Ints, Ints]:
@@ -125,7 +135,7 @@ def sample_triplets(
     """
     rng = np.random.default_rng([seed, epoch, STREAMS[split]])
     reach = _reach(tiles, neighbourhood)
-    anchor = rng.permutation(np.flatnonzero(reach.sum(axis=1) > 0))
+    anchor = rng.permutation(anchors(tiles, neighbourhood))
     if not len(anchor):
         raise InputError(
             f"triplets need a clip that holds two tiles side by side with starts at most {neighbourhood} frames apart; "

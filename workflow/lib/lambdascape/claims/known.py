@@ -21,8 +21,11 @@ IN_WORDS = {
 }
 OF_GROUPS = (
     *("silhouette", "intra_inter_ratio", "centroid_distance", "kmeans_ami", "kmeans_nmi"),
-    *("precision_at_1", "r_precision", "map_at_r", "retrieval_chance"),
+    *("precision_at_1", "r_precision", "map_at_r"),
 )
+COUNTED = ("retrieval_chance", "retrieval_tiles", "retrieval_groups", "separation_points", "separation_groups")
+CENTRED = ("effective_rank", "alignment", "uniformity")
+KINDS = ("", "_session", "_node")
 MEASURES = {
     "training": (
         *("triplet_loss", "triplet_loss_nonzero", "triplet_loss_all", "active_fraction", "penalty", "total"),
@@ -34,10 +37,10 @@ MEASURES = {
         *("c", "k", "layers", "learning_rate", "epochs", "sessions"),  # what a probe chose, or was given
     ),
     "geometry": (
-        *("effective_rank", "participation_ratio", "intrinsic_dimension", "intrinsic_dimension_half"),
-        *("intrinsic_dimension_quarter", "intrinsic_dimension_eighth", "alignment", "uniformity"),
-        *("norm_mean", "norm_std"),
-        *(f"{measure}{of}" for of in ("", "_session", "_node") for measure in OF_GROUPS),
+        *(*CENTRED, *(f"{measure}_uncentred" for measure in CENTRED)),
+        *("participation_ratio", "intrinsic_dimension", "norm_mean", "norm_std"),
+        *(f"{measure}{of}" for of in KINDS for measure in (*OF_GROUPS, *COUNTED)),
+        *(f"{measure}{of}_uncentred" for of in KINDS for measure in OF_GROUPS),
     ),
 }
 PROBES = ("by_epoch", "by_epoch_single", "by_epoch_double", "converged", "knn", "mlp", "folds")

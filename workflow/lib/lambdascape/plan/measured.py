@@ -25,6 +25,7 @@ BY_TILES = (
     "fit_mlp",
     "fit_folds",
     "list_unused",
+    "count_distant",
 )
 BY_SECONDS = ("list_clips", "extract_shard", "consolidate_features")
 BY_PAIRS = ("compare_spaces",)

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from lambdascape.disk import shown_bytes
+from lambdascape.distant import TEXT as DISTANT_TEXT
 from lambdascape.errors import InputError
 from lambdascape.figures.sweep import Sweep, read_sweep
 from lambdascape.files import read_table, read_text_table, write_text
@@ -21,6 +22,7 @@ from lambdascape.report import protocols as report_protocols
 from lambdascape.report import similarity as report_similarity
 from lambdascape.report import sources as report_sources
 from lambdascape.report import tables as report_tables
+from lambdascape.report.distant import distant_tables
 from lambdascape.report.exports import list_exports
 from lambdascape.report.flagged import MARK, warnings_of
 from lambdascape.report.hyperparameters import differences, table_1
@@ -40,13 +42,14 @@ TEXT_COLUMNS = {
     "runs": ("run", "kind"),
     "training": ("run", "split", "measure"),
     "scores": ("run", "probe", "split", "unit", "measure", "class"),
-    "geometry": ("run", "split", "measure"),
+    "geometry": ("run", "split", "measure", "reason"),
     "comparisons": ("unit", "measure", "family", "first", "second"),
     "choice": ("arm",),
     "selection": ("criterion", "better", "picks", "labels_pick"),
     "moves": ("measure",),
     "mechanism": MECHANISM_TEXT,
     "claims": TEXT,
+    "distant": DISTANT_TEXT,
 }
 
 
@@ -78,7 +81,8 @@ def write_report(
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
         tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, every_run,
-            claims, clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none; more may be.
+            claims, distant, clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none;
+            more may be.
         figures: name to path of the SVG, its PNG beside it; names not in `pictures.TITLES` come behind the spaces.
         captions: name to path of the caption in reStructuredText, for every figure.
         viewer: the maps to look at and to listen to, see `viewer.page.write_viewer`; None leaves them out.
@@ -143,6 +147,7 @@ def write_report(
         citations=report_sources.citations(checkout),
         command=command,
         run_table=run_table(sweep, read_every_run(tables["every_run"]), read["mechanism"]),
+        **distant_tables(read["distant"], config),
         **_comparisons(sweep, read, 1 - config["statistics"]["confidence"]),
         **_tables(sweep, read, listed, tables, config["split"]["test_fold"]),
     )

@@ -38,7 +38,10 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "macro_f1_test": ("Macro-F1, held-out", "converged probe, per clip, on held-out sessions"),
     "macro_f1_low": ("– low", "lower end of its bootstrap interval over sessions"),
     "macro_f1_high": ("– high", "upper end of its bootstrap interval over sessions"),
-    "effective_rank": ("Effective rank", "directions that the space uses; more is richer"),
+    "effective_rank": (
+        "Effective rank",
+        "directions that the space uses, centred by the mean of the training tiles; more is richer",
+    ),
     "collapsed": ("Collapsed", "1: after the last epoch all tiles lie in one place"),
     "at_rest": ("At rest", "1: after the last epoch no triplet is active"),
     "stale_statistics": ("Stale statistics", "1: those of batch normalisation do not fit the weights that are saved"),

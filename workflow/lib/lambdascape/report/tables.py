@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.figures.sweep import Sweep, text
+from lambdascape.measured import UNCENTRED, UNKNOWN
 
 NOTHING = "–"
 MOST_ROWS = 50  # longer lists are cut; their files are named
@@ -16,27 +17,22 @@ MEASURES = {
     "participation_ratio": ("Participation ratio", "directions among which the variance is shared"),
     "alignment": ("Alignment", "mean squared distance of neighbouring tiles; lower is closer"),
     "uniformity": ("Uniformity", "evenness of the cover of the sphere; lower is more even"),
-    "intrinsic_dimension": (
-        "Intrinsic dimension (TwoNN)",
-        "of the surface on which the tiles lie, on all measured tiles",
-    ),
-    "intrinsic_dimension_half": (
-        "– on half of the tiles",
-        "where it changes with them, no one number is the dimension",
-    ),
-    "intrinsic_dimension_quarter": ("– on a quarter", "mean over disjoint parts"),
-    "intrinsic_dimension_eighth": ("– on an eighth", "mean over disjoint parts"),
+    "intrinsic_dimension": ("Intrinsic dimension (TwoNN)", "of the surface on which one tile of each session lies"),
     "norm_mean": ("Mean length of an embedding", "1 for trained spaces"),
     "norm_std": ("Spread of that length", "standard deviation"),
     "silhouette": ("Silhouette", "-1 to 1; higher is better separated"),
     "intra_inter_ratio": ("Spread inside by spread between", "1 where the groups say nothing, 0 where each is a point"),
-    "centroid_distance": ("Distance of centroids", "mean over pairs of groups, tiles at length 1"),
+    "centroid_distance": ("Distance of centroids", "mean over pairs of groups, points at length 1"),
     "kmeans_ami": ("AMI of k-means", "agreement with clusters; 0 by chance, 1 equal"),
     "kmeans_nmi": ("NMI of k-means", "not corrected for chance"),
     "precision_at_1": ("Retrieval: P@1", "share of tiles whose nearest tile is of the group"),
     "r_precision": ("Retrieval: R-precision", "share of the group among as many nearest tiles as it has"),
     "map_at_r": ("Retrieval: MAP@R", "the same, earlier ones counting more"),
     "retrieval_chance": ("Retrieval: chance", "P@1 and R-precision of a random order"),
+    "retrieval_tiles": ("Retrieval: tiles", "that have others of their group to be found"),
+    "retrieval_groups": ("Retrieval: groups", "of those tiles"),
+    "separation_points": ("Points", "at which silhouette, spread, centroids and k-means look"),
+    "separation_groups": ("Groups", "of those points"),
     "triplet_loss": ("Triplet loss", "as minimised"),
     "triplet_loss_nonzero": ("Triplet loss, active triplets", "mean over triplets with a loss above 0"),
     "triplet_loss_all": ("Triplet loss, all triplets", "mean over all triplets"),
@@ -56,14 +52,23 @@ TRIPLETS = {
 }
 # What geometry asks of each kind of group, and the kinds: ending of the measure's name, words, what a reader must know.
 GROUPED = (
+    *("separation_points", "separation_groups"),
     *("silhouette", "intra_inter_ratio", "centroid_distance", "kmeans_ami", "kmeans_nmi"),
+    *("retrieval_tiles", "retrieval_groups"),
     *("precision_at_1", "r_precision", "map_at_r", "retrieval_chance"),
+)
+COUNTS = {"separation_points", "separation_groups", "retrieval_tiles", "retrieval_groups"}
+CENTRED = (
+    "Centred by the mean of the training tiles; in brackets the same without centring, where that makes a difference."
 )
 GROUPS = (
     (
         "",
         "Classes",
-        "Retrieval ranks no tile of the same session: higher is better, within what the next tables allow.",
+        (
+            "Points are the means of sessions, of classes with two held-out sessions or more. Retrieval ranks no tile "
+            "of the same session. Higher is better, within what the next tables allow."
+        ),
     ),
     ("_session", "Sessions", "A nuisance: the more these show, the more rooms and occasions are told, not classes."),
     ("_node", "Nodes", "A nuisance: the more these show, the more the space tells which recorder heard a tile."),
@@ -235,13 +240,21 @@ def class_scores(sweep: Sweep, scores: pd.DataFrame, clips: pd.DataFrame, test_f
 
 def geometry_summary(sweep: Sweep, geometry: pd.DataFrame) -> Table:
     """The shape of the spaces, a column for each arm and reference space."""
-    measures = [measure for measure in dict.fromkeys(geometry["measure"]) if measure not in _grouped(geometry)]
+    grouped = {f"{measure}{ending}" for measure in GROUPED for ending, _, _ in GROUPS}
+    shape = [m for m in dict.fromkeys(geometry["measure"]) if m.removesuffix(UNCENTRED) not in grouped]
+    measures = [measure for measure in shape if not measure.endswith(UNCENTRED)]
     return Table(
         "Geometry of the spaces on held-out tiles, means over seeds",
         ["Measure", "Meaning", *(name for name, _ in spaces(sweep))],
         [_row(measure, measure, sweep, geometry) for measure in measures],
         words=2,
-        note="The same tiles for every space, drawn once, each class with its share.",
+        note=" ".join(
+            [
+                "The same tiles for every space, drawn once, each class with its share.",
+                CENTRED,
+                *_missing(geometry, {measure: measure for measure in measures}),
+            ]
+        ),
     )
 
 
@@ -249,24 +262,38 @@ def group_summaries(sweep: Sweep, geometry: pd.DataFrame) -> list[Table]:
     """What the spaces keep together: classes, and as nuisances sessions and nodes; none for groups that are unknown."""
     found = []
     for ending, words, note in GROUPS:
-        here = geometry[geometry["measure"].isin([f"{measure}{ending}" for measure in GROUPED])]
-        if here["value"].isna().all():
+        names = {f"{measure}{ending}": measure for measure in GROUPED}
+        here = geometry[geometry["measure"].str.removesuffix(UNCENTRED).isin(names)]
+        why = here["reason"][here["reason"] != ""]
+        if not here["value"].gt(0).any() and why.str.startswith(UNKNOWN).all():
             continue
-        rows = [_row(f"{measure}{ending}", measure, sweep, here) for measure in GROUPED]
+        rows = [_row(name, measure, sweep, here) for name, measure in names.items()]
         header = ["Measure", "Meaning", *(name for name, _ in spaces(sweep))]
-        found.append(Table(f"{words} in the spaces, means over seeds", header, rows, words=2, note=note))
+        notes = " ".join([note, CENTRED, *_missing(here, names)])
+        found.append(Table(f"{words} in the spaces, means over seeds", header, rows, words=2, note=notes))
     return found
-
-
-def _grouped(geometry: pd.DataFrame) -> set[str]:
-    """The measures that ask for label, session or node."""
-    return {f"{measure}{ending}" for measure in GROUPED for ending, _, _ in GROUPS} & set(geometry["measure"])
 
 
 def _row(measure: str, words: str, sweep: Sweep, geometry: pd.DataFrame) -> list[str]:
     name, meaning = MEASURES.get(words, (words.replace("_", " "), ""))
-    means = [number(pick(geometry, runs, measure=measure)["value"].mean()) for _, runs in spaces(sweep)]
-    return [name, meaning, *means]
+    cells = []
+    for _, runs in spaces(sweep):
+        main, other = (
+            number(pick(geometry, runs, measure=f"{measure}{ending}")["value"].mean(), 0 if words in COUNTS else 3)
+            for ending in ("", UNCENTRED)
+        )
+        cells.append(main if other == NOTHING else f"{main} ({other})")
+    return [name, meaning, *cells]
+
+
+def _missing(geometry: pd.DataFrame, names: dict[str, str]) -> list[str]:
+    """Sentences that say which measures are missing, and why; `names` gives the key of `MEASURES` for each."""
+    rows = geometry[geometry["value"].isna() & (geometry["reason"] != "") & geometry["measure"].isin(names)]
+    return [
+        f"Missing: {', '.join(MEASURES[names[measure]][0] for measure in dict.fromkeys(found['measure']))}, because "
+        f"{reason}."
+        for reason, found in rows.groupby("reason", sort=False)
+    ]
 
 
 def clip_tables(clips: pd.DataFrame, test_fold: str) -> list[Table]:
