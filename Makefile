@@ -35,7 +35,7 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
 .PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format lock env dev-env clean-env bench-features \
-  bench-scale bench-input bench-training bench-dynamics bench-coverage bench-dimension bench-probes bench-similarity bench-start bench-report bench-viewer
+  bench-scale bench-input bench-training bench-dynamics bench-statistics bench-coverage bench-dimension bench-probes bench-similarity bench-start bench-report bench-viewer
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -110,6 +110,9 @@ bench-training: env ## measure the training step beside PyTorch (fetched into an
 
 bench-dynamics: env ## measure what reading the layers costs a training
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/dynamics.py --json results/benchmarks/dynamics.json
+
+bench-statistics: env ## measure what recomputed batch statistics cost a training, and how near few batches come (after make run)
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/batch_statistics.py --json results/benchmarks/batch_statistics.json
 
 bench-coverage: env ## simulate how often the intervals hold the truth
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/intervals.py
