@@ -114,20 +114,22 @@ def test_a_space_collapsed_to_one_point_has_what_is_defined(tmp_path):
     embedding, tiles = make_space()
     embedding = np.tile(np.float32([0.3, -0.1, 0.7, 0, 0.2, 0.6]), (len(embedding), 1))
     values = measure(tmp_path, embedding, tiles)
-    assert values["effective_rank_uncentred"] == pytest.approx(1)
+    assert values["effective_rank"] == values["effective_rank_uncentred"] == pytest.approx(1)
     both = [f"{name}{ending}" for name in ("alignment", "uniformity") for ending in ("", "_uncentred")]
     both += [f"{m}{of}{e}" for m in ("silhouette", "centroid_distance") for of in OF for e in ("", "_uncentred")]
     for name in (*both, "norm_std"):
         assert values[name] == pytest.approx(0, abs=1e-6)
-    defined = {"effective_rank_uncentred", "norm_mean", "norm_std", *both, *(f"{m}{of}" for m in COUNTS for of in OF)}
+    defined = {"effective_rank", "effective_rank_uncentred", "norm_mean", "norm_std", *both}
+    defined |= {f"{m}{of}" for m in COUNTS for of in OF}
     assert {name for name in MEASURES if not np.isnan(values[name])} == defined
     assert read_table(tmp_path / "spectrum.tsv")["share"].isna().all()
 
 
-def test_a_space_of_zeros_has_no_rank_and_no_division_by_zero(tmp_path):
+def test_a_space_of_zeros_has_the_least_rank_and_no_division_by_zero(tmp_path):
     embedding, tiles = make_space()
     values = measure(tmp_path, 0 * embedding, tiles)
-    assert np.isnan([values["effective_rank"], values["participation_ratio"]]).all()
+    assert values["effective_rank"] == 1
+    assert np.isnan(values["participation_ratio"])
     assert [values[name] for name in ("alignment", "uniformity", "silhouette", "norm_mean", "norm_std")] == [0] * 5
 
 

@@ -219,11 +219,11 @@ def effective_rank(embedding: Floats) -> float:
         embedding: shape (tile, dim), centred or not.
 
     Returns:
-        At least 1; NaN when every embedding is zero.
+        At least 1, which is also that of one point: so the ε of the source has it, and collapsed runs rank last.
     """
     sigma = np.linalg.svd(embedding, compute_uv=False)
     if sigma[0] == 0:
-        return float("nan")
+        return 1.0
     p = sigma[sigma > 0] / sigma.sum()
     return float(np.exp(-(p * np.log(p)).sum()))
 
