@@ -44,7 +44,7 @@ TEXT_COLUMNS = {
     "comparisons": ("unit", "measure", "first", "second"),
     "choice": ("arm",),
     "selection": ("criterion", "better", "picks", "labels_pick"),
-    "moves": ("measure",),
+    "moves": ("measure", "note"),
     "mechanism": MECHANISM_TEXT,
     "claims": TEXT,
 }
