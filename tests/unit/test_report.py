@@ -423,7 +423,7 @@ def test_where_no_two_runs_can_be_compared_the_reason_stands(tmp_path: Path) -> 
     assert first == "How far the spaces of two runs lie apart cannot be said: 0 of 7 classes …."
     some = pd.read_csv(study.tables["moves"], sep="\t").assign(null_mean=np.nan, note="2 of 7 classes …")
     rest = moved(read_sweep(study.tables["runs"]), some)
-    assert any(words.endswith("which adds to it: 2 of 7 classes ….") for words in rest)
+    assert any(words.endswith("it was not fitted: 2 of 7 classes ….") for words in rest)
     assert "CKA: 2 of 7 classes …." in rest
 
 

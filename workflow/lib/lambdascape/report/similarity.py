@@ -102,7 +102,8 @@ def _numbers(row: "pd.Series[float]", what: str) -> list[str]:
     if row["missing"]:
         return [*sentences, f"{row['missing']:g} pairs of spaces cannot be compared: {row['note']}."]
     if row["note"]:
-        sentences += [f"The rotation is scored on classes on which it was not fitted, which adds to it: {row['note']}."]
+        cause = "Part of it comes from scoring the rotation on classes on which it was not fitted"
+        sentences += [f"{cause}: {row['note']}."]
     return sentences
 
 

@@ -26,9 +26,10 @@ def why_none(session: Lists, label: Lists) -> str:
     sizes = np.bincount(main_labels(session, label))
     sizes = sizes[sizes > 0]
     if len(sizes) and sizes.min() < 2:
-        return "no null: a class has one session, so nothing can be exchanged"
+        return "the null is missing, since a class has one session and nothing can be exchanged"
     ways = prod(factorial(size - 1) for size in sizes.tolist())
-    return "" if ways >= LEAST else f"no null: sessions of a class can be exchanged in {ways} ways, {LEAST} are needed"
+    few = f"the null is missing, since sessions of a class can be exchanged in {ways} ways and {LEAST} are needed"
+    return "" if ways >= LEAST else few
 
 
 def exchanges(label: Lists) -> Lists:
