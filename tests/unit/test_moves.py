@@ -44,7 +44,8 @@ def pairs_of(study, places, measure="procrustes"):
         for i in range(len(names))
         for j in range(i + 1, len(names))
     ]
-    return pd.DataFrame(rows, columns=["first", "second", "measure", "value"])
+    table = pd.DataFrame(rows, columns=["first", "second", "measure", "value"])
+    return table.assign(null_mean=np.nan, null_95=np.nan, note="")
 
 
 def found(study, pairs, measure="procrustes"):

@@ -359,7 +359,17 @@ def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(t
 @pytest.mark.parametrize(
     ("changes", "finding", "numbers"),
     [
-        ({"seeds": (1, 2, 3)}, "λ moves the space more than the seed does: 0.300 against 0.100 (permutation", True),
+        (
+            {"seeds": (1, 2, 3)},
+            "λ moves the space farther than the seed does, on average: 0.300 against 0.100, without a test.",
+            True,
+        ),
+        (
+            {"seeds": (1, 2, 3)},
+            "differs from what it would be if neither λ nor the seed mattered (permutation test over runs, p = 0.0",
+            True,
+        ),
+        ({}, "their classes and nothing else would be 0.050 on average, below 0.125 in 95 of 100 cases", True),
         ({"seeds": (1, 2, 3)}, "a trace that seeds do not wipe out is beyond chance, be it small (permutation", True),
         ({}, "takes more runs to tell (permutation test over runs, p = 0.167, least possible 0.167)", True),
         ({"seeds": (1,)}, "With one seed there is no noise floor", False),
@@ -379,12 +389,46 @@ def test_what_the_tests_leave_open_is_left_open(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
     moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p=0.5, p_excess=0.3, axis=0.05, missing=2)
     sweep = read_sweep(study.tables["runs"])
-    first, second, *rest = moved(sweep, moves)
-    assert first.startswith("Whether λ or the seed moves the space more, these runs do not settle: 0.050 against 0.100")
-    assert second.startswith("No trace of λ that seeds do not wipe out is seen (permutation test over runs, p = 0.500")
-    assert "2 pairs of spaces cannot be compared, because a space is one point, or has other tiles." in rest
-    less = moved(sweep, moves.assign(p_excess=0.01, excess=-0.05))[0]
-    assert less.startswith("λ moves the space less than the seed does: 0.050 against 0.100")
+    moves = moves.assign(excess=-0.05, note="a space is one point")
+    first, second, third, *rest = moved(sweep, moves)
+    assert first.startswith(
+        "In these runs λ moves the space less far than the seed does, on average: 0.050 against 0.1"
+    )
+    assert second.startswith(
+        "The difference is not seen to differ from what it would be if neither λ nor the seed matt"
+    )
+    assert third.startswith("No trace of λ that seeds do not wipe out is seen (permutation test over runs, p = 0.500")
+    assert "2 pairs of spaces cannot be compared: a space is one point." in rest
+
+
+@pytest.mark.finding("A3")
+@pytest.mark.parametrize(("excess", "side"), [(0.2, "farther"), (-0.2, "less far")])
+def test_a_small_p_of_the_excess_is_not_printed_as_evidence_that_l2_matters_more(
+    excess: float, side: str, tmp_path: Path
+) -> None:
+    """Its null is that neither matters; where both matter equally it is below 0.05 in up to half of studies."""
+    study = FakeStudy(tmp_path, seeds=(1, 2, 3))
+    moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p_excess=0.0123, excess=excess, note="")
+    sentences = moved(read_sweep(study.tables["runs"]), moves)
+    compared = [words for words in sentences if re.search(r"\b(more|less|farther)\b.* than the seed", words)]
+    tested = [words for words in sentences if "0.012" in words]
+    assert len(compared) == len(tested) == 1
+    assert side in compared[0]
+    assert "p = " not in compared[0]
+    assert "if neither λ nor the seed mattered" in tested[0]
+    assert "which of the two matters more is not tested" in tested[0]
+
+
+def test_where_no_two_runs_can_be_compared_the_reason_stands(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    none = dict.fromkeys(("seed", "axis", "both", "excess", "p_excess", "gap", "p"), np.nan)
+    moves = pd.read_csv(study.tables["moves"], sep="\t").assign(**none, missing=9, note="0 of 7 classes …")
+    first, *rest = moved(read_sweep(study.tables["runs"]), moves)
+    assert first == "How far the spaces of two runs lie apart cannot be said: 0 of 7 classes …."
+    some = pd.read_csv(study.tables["moves"], sep="\t").assign(null_mean=np.nan, note="2 of 7 classes …")
+    rest = moved(read_sweep(study.tables["runs"]), some)
+    assert any(words.endswith("it was not fitted: 2 of 7 classes ….") for words in rest)
+    assert "CKA: 2 of 7 classes …." in rest
 
 
 @pytest.mark.parametrize(

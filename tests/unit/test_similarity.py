@@ -1,5 +1,7 @@
 """Similarity of two spaces: known answers, slow plain versions, and every pair through the files."""
 
+from itertools import permutations, product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,9 +12,12 @@ from scipy.stats import ortho_group, spearmanr
 
 from lambdascape.errors import InputError
 from lambdascape.files import read_table
+from lambdascape.similarity import measures as similarity_measures
+from lambdascape.similarity import null as similarity_null
 from lambdascape.similarity import pairs as similarity_pairs
 from lambdascape.similarity.layout import classical_scaling, comparable, map_spaces, matrix
-from lambdascape.similarity.measures import cka, crosses, jaccard_sums, prepare, procrustes, rsa
+from lambdascape.similarity.measures import cka, crosses, hsic, jaccard_sums, prepare, procrustes, rsa, session_overlaps
+from lambdascape.similarity.null import exchanges, null_of_cka, representatives, why_none
 from lambdascape.similarity.pairs import MEASURES, compare_spaces
 from lambdascape.similarity.summary import NEIGHBOURS, halves, summarise_space
 from lambdascape.store import open_checked
@@ -20,16 +25,25 @@ from lambdascape.store import open_checked
 from .spaces import make_space, write_space
 
 SETTINGS = {"max_tiles": 1000, "draw_seed": 3}
-LINEAR = {"cka": cka, "procrustes": procrustes}
+LINEAR = ("cka", "procrustes")
 
 
 def half_of(n):
     return np.random.default_rng(n).permutation(n) % 2 == 0
 
 
-def linear(measure, x, y):
-    first, second = prepare(x, half_of(len(x))), prepare(y, half_of(len(x)))
-    return LINEAR[measure](first, second, crosses(first, second))
+def linear(measure, x, y, session=None):
+    """A measure of two spaces; without sessions every tile is one."""
+    session = np.arange(len(x)) if session is None else session
+    first, second = (prepare(z, half_of(len(x)), session) for z in (x, y))
+    if measure == "procrustes":
+        return procrustes(first, second, crosses(first, second))
+    return cka(np.array([[hsic(a, b, crosses(a, b)) for b in (first, second)] for a in (first, second)]))[0, 1]
+
+
+def own_hsic(x, session):
+    space = prepare(x, half_of(len(x)), session)
+    return hsic(space, space, crosses(space, space))
 
 
 def normal(n, d, seed=0):
@@ -49,6 +63,40 @@ def plain_hsic(x, y):
         np.trace(K @ L) + (one @ K @ one) * (one @ L @ one) / ((n - 1) * (n - 2)) - 2 / (n - 2) * (one @ K @ L @ one)
     )
     return total / (n * (n - 3))
+
+
+def plain_nested_hsic(x, y, session):
+    """The mean over all quadruples of sessions and of their tiles, by whole kernel matrices, not centred.
+
+    With sessions of one size it is the sum of `cka_fix.py`, the demonstration of the finding.
+    """
+    member = session[:, None] == np.unique(session)
+    share = member / member.sum(axis=0)  # a session's mean is share' @ its tiles
+    K, L = (np.where(session[:, None] == session, 0, z @ z.T) for z in (x, y))
+    s, w = member.shape[1], share.sum(axis=1)
+    pairs = w @ (K * L) @ w
+    KS, LS = K @ share, L @ share
+    triples = w @ (KS.sum(axis=1) * LS.sum(axis=1) - (KS * LS).sum(axis=1))
+    k, m = share.T @ KS, share.T @ LS
+    quadruples = k.sum() * m.sum() - 4 * k.sum(axis=1) @ m.sum(axis=1) + 2 * (k * m).sum()
+    return (
+        pairs / (s * (s - 1)) + quadruples / (s * (s - 1) * (s - 2) * (s - 3)) - 2 * triples / (s * (s - 1) * (s - 2))
+    )
+
+
+def plain_nested_cka(x, y, session):
+    own = plain_nested_hsic(x, x, session) * plain_nested_hsic(y, y, session)
+    return plain_nested_hsic(x, y, session) / np.sqrt(own)
+
+
+def hsic_by_quadruples(x, y, session):
+    """The definition: K(ij) (L(ij) + L(qr) - 2 L(iq)), mean over four different sessions and a tile of each."""
+    K, L = x @ x.T, y @ y.T
+    rows = [np.flatnonzero(session == s) for s in np.unique(session)]
+    return np.mean([
+        np.mean([K[i, j] * (L[i, j] + L[q, r] - 2 * L[i, q]) for i, j, q, r in product(*four)])
+        for four in permutations(rows, 4)
+    ])  # fmt: skip
 
 
 def plain_procrustes(x, y):
@@ -104,6 +152,174 @@ def test_jaccard_and_rsa_agree_with_the_plain_versions(spaces, k, seed):
             assert sums[i, j] / 12 == pytest.approx(plain_jaccard(lists[i], lists[j]))
     a, b = rng.integers(0, 20, (2, 15)).astype(float)
     assert rsa(a, b) == pytest.approx(spearmanr(a, b).statistic)
+
+
+# --- CKA of nested tiles ---------------------------------------------------------------------------------------
+
+
+def nested(rng, sessions, moments, tiles, dim=16, weights=(1, 0.5, 0.5)):
+    """A space with effects of sessions, moments and tiles of its own; the session and the moment of each tile."""
+    session = np.repeat(np.arange(sessions), moments * tiles)
+    moment = np.repeat(np.arange(sessions * moments), tiles)
+    effects = [rng.normal(size=(n, dim)) for n in (sessions, sessions * moments, len(session))]
+    parts = [w * e[k] for w, e, k in zip(weights, effects, (session, moment, np.arange(len(session))), strict=True)]
+    return sum(parts), session, moment
+
+
+def uneven(seed=0, sessions=7):
+    """Two related spaces over sessions of different sizes, their tiles not in the order of sessions."""
+    rng = np.random.default_rng(seed)
+    session = rng.permutation(np.repeat(np.arange(sessions), rng.integers(1, 5, sessions)))
+    x = rng.normal(size=(sessions, 3))[session] + rng.normal(size=(len(session), 3)) + 2
+    return x, x[:, :2] + rng.normal(size=(len(session), 2)) - 5, session
+
+
+@pytest.mark.finding("B3")
+@pytest.mark.parametrize(
+    ("design", "dim", "tile"),
+    [
+        ((9, 3, 9), 16, 0.5),
+        ((30, 5, 5), 16, 0.5),
+        ((50, 4, 4), 16, 0.5),
+        ((9, 3, 9), 64, 0.3),
+        ((9, 3, 9), 8, 0.3),
+        ((50, 20, 4), 64, 0.5),
+        ((200, 10, 2), 64, 0.5),
+    ],
+)
+def test_unrelated_spaces_of_nested_tiles_have_no_cka(design, dim, tile):
+    """Pairs of tiles of one session, alike in every space, made it 0.1 to 0.8."""
+    rng, found, weights = np.random.default_rng(0), [], (1, 0.5, tile)
+    for _ in range(40 if design[0] < 50 else 8):
+        (x, session, _), (y, _, _) = nested(rng, *design, dim, weights), nested(rng, *design, dim, weights)
+        found.append(linear("cka", x, y, session))
+    assert np.mean(found) == pytest.approx(0, abs=0.05)
+    assert linear("cka", x, 3 * x @ ortho_group.rvs(dim, random_state=1) + 5, session) == pytest.approx(1, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hsic_of_sessions_is_the_mean_over_all_quadruples_of_tiles(seed):
+    x, y, session = uneven(seed, 5)
+    first, second = (prepare(z, half_of(len(x)), session) for z in (x, y))
+    expected = hsic_by_quadruples(x, y, session)
+    assert hsic(first, second, crosses(first, second)) == pytest.approx(expected, rel=1e-10)
+    assert plain_nested_hsic(x, y, session) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hsic_of_sessions_agrees_with_whole_kernels_and_knows_no_shift(seed, monkeypatch):
+    monkeypatch.setattr(similarity_measures, "CELLS", 20)  # sessions in parts
+    x, y, session = uneven(seed, 40)
+    expected = plain_nested_hsic(x, y, session)
+    assert plain_nested_hsic(x + 100, y, session) == pytest.approx(expected, rel=1e-6)
+    for shift in (0, 100):
+        first, second = (prepare(z + shift, half_of(len(x)), session) for z in (x, y))
+        assert hsic(first, second, crosses(first, second)) == pytest.approx(expected, rel=1e-10)
+    overlaps = session_overlaps([x, y], session)
+    x, y = (z - pd.DataFrame(z).groupby(session).mean().mean().to_numpy() for z in (x, y))
+    of = [np.flatnonzero(session == s) for s in range(40)]
+    for (i, a), (j, b) in product(enumerate((x, y)), repeat=2):
+        plain = sum(np.linalg.norm(a[rows].T @ b[rows] / len(rows)) ** 2 for rows in of)
+        assert overlaps[i, j] == pytest.approx(plain, rel=1e-10)
+
+
+def test_cka_is_missing_with_three_sessions_or_where_all_sessions_but_one_coincide():
+    x, session, _ = nested(np.random.default_rng(0), 3, 2, 4)
+    assert np.isnan(linear("cka", x, x, session))
+    apart = np.full((40, 3), [0.1, 0.7, 3])
+    apart[:8] += 1
+    session = np.repeat(range(5), 8)
+    assert own_hsic(apart, session) == 0
+    assert np.isnan(linear("cka", apart, np.random.default_rng(1).normal(size=(40, 3)), session))
+
+
+@given(st.integers(4, 7), st.integers(1, 3), st.integers(1, 4), st.integers(0, 999))
+@settings(max_examples=100, deadline=None)
+def test_cka_lies_between_minus_one_and_one(sessions, most, dim, seed):
+    rng = np.random.default_rng(seed)
+    session = np.repeat(np.arange(sessions), rng.integers(1, most + 1, sessions))
+    x = rng.normal(size=(len(session), dim))
+    y = rng.choice([0, 1]) * x + rng.normal(size=x.shape)
+    assert own_hsic(x, session) >= 0
+    assert abs(linear("cka", x, y, session)) <= 1 + 1e-9
+
+
+# --- its null --------------------------------------------------------------------------------------------------
+
+
+def null_of(spaces, session, moment, label):
+    own = np.array([own_hsic(x, session) for x in spaces])
+    return null_of_cka(spaces, own, session, moment, label)
+
+
+@pytest.mark.finding("B3")
+def test_spaces_with_classes_alone_in_common_lie_inside_the_null_and_a_rotated_copy_far_outside():
+    """Two spaces that both keep classes apart are alike for that; the null has this likeness and no more."""
+    rng, below = np.random.default_rng(1), []
+    x, session, moment = nested(rng, 24, 3, 4)
+    unequal = rng.random(len(session)) < np.linspace(0.3, 1, 24)[session]  # sessions of 3 to 12 tiles
+    label = session // 6
+    for _ in range(40):
+        x, y = (nested(rng, 24, 3, 4)[0] + rng.normal(size=(4, 16))[label] for _ in range(2))
+        of = [z[unequal] for z in (x, y)]
+        codes = [k[unequal] for k in (session, moment, label)]
+        mean, high = null_of(of, *codes)
+        value = linear("cka", *of, codes[0])
+        below.append((value <= high[0, 1], value - mean[0, 1], mean[0, 1]))
+    inside, excess, level = np.mean(below, axis=0)
+    assert inside >= 0.85  # 95 % but for chance: 0.85 is 3 standard errors below
+    assert excess == pytest.approx(0, abs=0.02)
+    assert level > 0.1  # the classes
+    copy = of[0] @ ortho_group.rvs(16, random_state=2)
+    assert linear("cka", of[0], copy, codes[0]) > null_of([of[0], copy], *codes)[1][0, 1] + 0.3
+
+
+def test_the_null_is_the_hsic_of_spaces_with_sessions_exchanged(monkeypatch):
+    """Sessions of one size: the null is what `hsic` gives when the sessions of the second space are moved by hand."""
+    monkeypatch.setattr(similarity_null, "EXCHANGES", 7)
+    rng = np.random.default_rng(3)
+    (x, session, moment), (y, _, _) = nested(rng, 10, 2, 3, dim=4), nested(rng, 10, 2, 3, dim=5)
+    label = session % 2
+    values = [
+        linear("cka", x, y.reshape(10, 6, 5)[way].reshape(60, 5), session) for way in exchanges(np.arange(10) % 2)
+    ]
+    mean, high = null_of([x, y], session, moment, label)
+    assert mean[0, 1] == pytest.approx(np.mean(values), rel=1e-9)
+    assert high[0, 1] == pytest.approx(np.percentile(values, 95), rel=1e-9)
+
+
+def test_every_session_changes_place_within_its_class():
+    label = np.array([0, 1, 0, 1, 0, 1, 0])
+    ways = exchanges(label)
+    assert (label[ways] == label).all()
+    assert (ways != np.arange(7)).all()
+    assert (np.sort(ways, axis=1) == np.arange(7)).all()
+    assert len(np.unique(ways, axis=0)) == 6 * 2
+
+
+@pytest.mark.parametrize("sessions", [14, 90, 399, 1000])
+def test_representatives_are_as_many_of_each_session_in_the_order_of_moments(sessions):
+    rng = np.random.default_rng(sessions)
+    session = rng.permutation(np.repeat(np.arange(sessions), rng.integers(1, 40, sessions)))
+    moment = rng.permutation(len(session))
+    rows, main = representatives(session, moment, session % 7)
+    taken = session[rows]
+    assert (taken == taken[:, :1]).all()
+    assert (np.diff(moment[rows], axis=1) >= 0).all()
+    assert rows.size <= similarity_null.MOST_TILES
+    assert (main == taken[:, 0] % 7).all()
+    assert len(set(taken[:, 0])) == len(taken)
+    assert len(taken) == sessions or 390 < len(taken) <= 400 < sessions
+    assert np.bincount(main).min() > 1
+
+
+def test_where_nothing_can_be_exchanged_the_null_is_missing_with_the_reason():
+    session = np.repeat(np.arange(6), 4)
+    assert "a class has one session" in why_none(session, np.minimum(session, 1))
+    assert "in 4 ways and 20 are needed" in why_none(session, session // 3)
+    assert why_none(session, session * 0) == ""
+    x = np.random.default_rng(0).normal(size=(24, 3))
+    assert np.isnan(null_of([x, x], session, session, session // 3)).all()
 
 
 # --- known answers ---------------------------------------------------------------------------------------------
@@ -169,7 +385,7 @@ def test_what_is_one_point_or_too_few_tiles_is_missing(measure):
     x = normal(30, 3)
     assert np.isnan(linear(measure, x, np.ones((30, 3))))
     assert np.isnan(linear("cka", x[:3], x[:3]))
-    whole = prepare(x, np.ones(30, bool))
+    whole = prepare(x, np.ones(30, bool), np.arange(30))
     assert np.isnan(procrustes(whole, whole, crosses(whole, whole)))
     assert np.isnan(rsa(np.ones(1), np.ones(1)))
     assert np.isnan(rsa(np.ones(3), np.arange(3.0)))
@@ -211,6 +427,7 @@ def test_every_pair_has_the_value_of_the_plain_version(tmp_path, drawn, monkeypa
     here = tiles[test].reset_index(drop=True)
     moment = here["moment"].to_numpy(object)
     half = halves(here["session"].to_numpy(object), here["label"].to_numpy(object), 3)
+    session = pd.factorize(here["session"])[0]
     near, means = [], []
     for space in spaces:
         unit = space[test] / np.linalg.norm(space[test], axis=1, keepdims=True)
@@ -220,9 +437,11 @@ def test_every_pair_has_the_value_of_the_plain_version(tmp_path, drawn, monkeypa
         means.append(pdist(pd.DataFrame(unit).groupby([here["label"], here["session"]]).mean().to_numpy()))
     for i in range(4):
         for j in range(i + 1, 4):
-            x, y = (prepare(spaces[k][test], half) for k in (i, j))
+            x, y = (prepare(spaces[k][test], half, session) for k in (i, j))
             first, second = str(i), str(j)
-            assert values[first, second, "cka"] == pytest.approx(cka(x, y, crosses(x, y)))
+            assert values[first, second, "cka"] == pytest.approx(
+                plain_nested_cka(spaces[i][test], spaces[j][test], session)
+            )
             assert values[first, second, "procrustes"] == pytest.approx(procrustes(x, y, crosses(x, y)))
             assert values[first, second, "rsa"] == pytest.approx(spearmanr(means[i], means[j]).statistic)
             for k in (10, 100):
@@ -301,6 +520,64 @@ def test_halves_share_no_session_and_deal_out_every_label(sessions, labels, seed
     for name in set(label):
         here = label == name
         assert abs(len(set(session[half & here])) - len(set(session[~half & here]))) <= 1
+
+
+def labelled(sessions_of, tiles=6):
+    """A held-out fold of classes with so many sessions each: a space of noise around classes, and its tiles."""
+    rng = np.random.default_rng(8)
+    parts = [(f"class{c}", f"s{c}_{i}") for c, count in enumerate(sessions_of) for i in range(count)]
+    rows = [
+        (f"{session}-{t}", f"{session}-{t}", session, "n0", "fold1", label, 0.0)
+        for label, session in parts
+        for t in range(tiles)
+    ]
+    table = pd.DataFrame(rows, columns=["clip", "moment", "session", "node", "fold", "label", "start_s"])
+    centres = pd.DataFrame(rng.normal(size=(len(sessions_of), 4)), [f"class{c}" for c in range(len(sessions_of))])
+    return (centres.loc[table["label"]].to_numpy() + rng.normal(size=(len(rows), 4))).astype(np.float32), table
+
+
+@pytest.mark.finding("C9")
+@pytest.mark.parametrize(
+    ("sessions_of", "missing", "note"),
+    [
+        ((1, 1, 1, 1, 1), True, "0 of 5 classes have sessions in both halves"),
+        ((2, 1, 1, 1), True, "1 of 4 classes have sessions in both halves"),
+        ((1, 2, 1, 2, 1, 1, 1), False, "2 of 7 classes have sessions in both halves"),
+        ((2, 2, 2), False, ""),
+        ((6,), False, ""),
+    ],
+)
+def test_procrustes_is_missing_where_the_halves_hold_different_classes(tmp_path, sessions_of, missing, note):
+    """A rotation fitted on some classes is not scored on others: with one session a class it was."""
+    embedding, tiles = labelled(sessions_of)
+    paths = write_spaces(tmp_path, [embedding, embedding @ ortho_group.rvs(4, random_state=1)], tiles)
+    compare_spaces(["a", "b"], paths, tmp_path / "pairs.tsv")
+    row = read_table(tmp_path / "pairs.tsv", ("first", "second", "measure", "note")).set_index("measure")
+    assert np.isnan(row.loc["procrustes", "value"]) == missing
+    assert row.loc["procrustes", "note"] == note
+    assert row.loc["cka", "value"] == pytest.approx(1, abs=1e-6)
+
+
+def test_what_is_missing_has_a_reason_and_the_null_stands_beside_cka(tmp_path, drawn):
+    embedding, tiles, _ = drawn
+    paths = write_spaces(tmp_path, [embedding, embedding + 1, np.ones_like(embedding)], tiles)
+    (tmp_path / "other").mkdir()
+    paths += write_spaces(tmp_path / "other", [embedding], tiles.assign(start_s=tiles["start_s"] / 2))
+    compare_spaces(list("abcd"), paths, tmp_path / "pairs.tsv")
+    table = read_table(tmp_path / "pairs.tsv", ("first", "second", "measure", "note"))
+    table = table.set_index(["first", "second", "measure"])
+    for measure in MEASURES:
+        assert table.loc[("a", "c", measure), "note"] == "a space is one point"
+        assert table.loc[("b", "d", measure), "note"] == "the spaces have other tiles"
+    assert table.loc[("a", "b", "cka"), "note"] == why_none(np.arange(9), np.repeat(range(3), 3))
+    assert table["null_mean"].isna().all()
+    compare_spaces(
+        ["a", "b"], write_spaces(tmp_path, [embedding, embedding + 1], tiles.assign(label="")), tmp_path / "p"
+    )
+    free = read_table(tmp_path / "p", ("first", "second", "measure", "note")).set_index("measure")
+    assert free["null_mean"].notna().tolist() == free["null_95"].notna().tolist() == [m == "cka" for m in free.index]
+    assert abs(free.loc["cka", "null_mean"]) < 0.2 < free.loc["cka", "value"] == pytest.approx(1, abs=1e-6)
+    assert (free["note"] == "").all()
 
 
 # --- the map ---------------------------------------------------------------------------------------------------

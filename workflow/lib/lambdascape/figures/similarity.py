@@ -1,4 +1,4 @@
-"""Every space beside every other: heat maps with the noise floor and the null marked."""
+"""Every space beside every other: heat maps with the noise floor and the reference spaces marked."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -72,14 +72,14 @@ def similarity_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
         _panel(axes, values, bar, len(spaces) <= MOST_NUMBERED)
         _groups(axes, [words for _, words in spaces], len(sweep.trained), axes is panels[0])
         axes.set_title(words, loc="left", fontsize=10.5, fontweight="bold", pad=6)
-    detail = "1: alike; outlined: the seed alone differs (noise floor); beyond the line: reference spaces (null)"
+    detail = "1: alike; outlined: the seed alone differs (noise floor); beyond the line: reference spaces"
     style.title(panels[0], "How much alike the spaces are", detail, above=22)
     return figure
 
 
 def _panel(axes: Axes, values: npt.NDArray[np.float64], bar: Axes, numbered: bool) -> None:
     """One matrix; the diagonal, and pairs that cannot be compared, stay empty."""
-    texts = np.char.mod("%.2f", np.clip(np.nan_to_num(values), 0, 1)) if numbered else None
+    texts = np.char.mod("%.2f", np.nan_to_num(values)) if numbered else None
     style.heat_map(axes, values, 1.0, bar, texts, 6.5).set_rasterized(not numbered)
     axes.set_facecolor("#f0f1f3")
     axes.set_aspect("equal")

@@ -46,7 +46,7 @@ TEXT_COLUMNS = {
     "comparisons": ("unit", "measure", "family", "first", "second"),
     "choice": ("arm",),
     "selection": ("criterion", "better", "picks", "labels_pick"),
-    "moves": ("measure",),
+    "moves": ("measure", "note"),
     "mechanism": MECHANISM_TEXT,
     "claims": TEXT,
     "distant": DISTANT_TEXT,

@@ -4,6 +4,7 @@ None of them sees a rotation, a reflection, a shift or a common scale. Each is m
 space, so that many pairs cost little more than one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,18 +17,24 @@ from lambdascape.measured import is_one_point
 Floats = npt.NDArray[np.float64]
 Lists = npt.NDArray[np.integer]
 NAN = float("nan")
+ROUNDING = 1e-12  # share of what HSIC is the difference of
+CELLS = 1 << 24  # products of two tiles held at once
 
 
 @dataclass(frozen=True)
 class Space:
-    """One space, ready to be compared.
+    """One space, ready to be compared. Its centre is the mean of the sessions' means.
 
     Attributes:
-        halves: rows of the first and of the second half, each of shape (tile, dim), less the mean of all tiles.
+        halves: rows of the first and of the second half, each of shape (tile, dim), less the centre.
+        sessions: number of the session of each row of the halves, from 0 without gaps: shapes (tile,).
+        session_means: mean of each session less the centre, shape (session, dim).
         flat: whether the tiles do not differ by more than rounding.
     """
 
     halves: tuple[Floats, Floats]
+    sessions: tuple[Lists, Lists]
+    session_means: Floats
     flat: bool
 
     @cached_property
@@ -46,81 +53,167 @@ class Space:
         return first, second
 
     @cached_property
-    def squares(self) -> Floats:
-        """Squared length of each row, first half first: shape (tile,)."""
-        return np.concatenate([(half**2).sum(axis=1) for half in self.halves])
+    def weights(self) -> tuple[Floats, Floats]:
+        """One over the number of tiles of its session, for each row of the halves: shapes (tile,)."""
+        first, second = self.sessions
+        count = np.bincount(np.concatenate(self.sessions), minlength=len(self.session_means))
+        return 1 / count[first], 1 / count[second]
 
     @cached_property
-    def hsic(self) -> float:
-        """The estimate of `debiased_hsic` of the space with itself."""
-        first, second = self.halves
-        return debiased_hsic(first.T @ first + second.T @ second, self.squares, self.squares)
+    def squares(self) -> Floats:
+        """Squared length of each session's mean, shape (session,)."""
+        return (self.session_means**2).sum(axis=1)
+
+    @cached_property
+    def pulls(self) -> Floats:
+        """Product of each row with the mean of its session, over the root of the session's size: shape (tile,)."""
+        return np.concatenate([
+            (half * self.session_means[session]).sum(axis=1) * np.sqrt(weight)
+            for half, session, weight in zip(self.halves, self.sessions, self.weights, strict=True)
+        ])  # fmt: skip
 
 
-def prepare(embedding: npt.NDArray[np.floating], first_half: npt.NDArray[np.bool_]) -> Space:
+@dataclass(frozen=True)
+class Cross:
+    """What two spaces X and Y of the same tiles share.
+
+    Attributes:
+        halves: products Xᵀ Y of both halves, each of shape (dim of X, dim of Y).
+        sessions: Σₛ Aₛ, the sum over sessions of Aₛ = XₛᵀYₛ / (tiles of the session), of the same shape.
+        within: Σₛ ‖Aₛ‖², see `session_overlaps`.
+    """
+
+    halves: tuple[Floats, Floats]
+    sessions: Floats
+    within: float
+
+
+def prepare(embedding: npt.NDArray[np.floating], first_half: npt.NDArray[np.bool_], session: Lists) -> Space:
     """Make a space ready to be compared.
 
     Args:
         embedding: shape (tile, dim).
         first_half: shape (tile,), see `summary.halves`; the same for every space.
+        session: number of the session of each tile, from 0 without gaps, shape (tile,); the same for every space.
     """
     x = embedding.astype(np.float64)
-    flat = is_one_point(x)
-    x = x - x.mean(axis=0)
-    return Space((x[first_half], x[~first_half]), flat)
+    means = session_means(x, session)
+    centre = means.mean(axis=0)
+    x, flat = x - centre, is_one_point(x)
+    halves = (x[first_half], x[~first_half])
+    return Space(halves, (session[first_half], session[~first_half]), means - centre, flat)
 
 
-def crosses(first: Space, second: Space) -> tuple[Floats, Floats]:
-    """Products Xᵀ Y of both halves, each of shape (dim of the first, dim of the second)."""
+def session_means(embedding: Floats, session: Lists) -> Floats:
+    """Mean of the tiles, shape (tile, dim), of each session: shape (session, dim)."""
+    order = np.argsort(session, kind="stable")
+    count = np.bincount(session)
+    return np.add.reduceat(embedding[order], np.cumsum(count) - count) / count[:, None]
+
+
+def crosses(first: Space, second: Space) -> Cross:
+    """What two spaces of the same tiles share; `pairs` finds the same for many pairs at once."""
     x, y = first.halves, second.halves
-    return x[0].T @ y[0], x[1].T @ y[1]
+    session, rows = np.concatenate(first.sessions), [np.concatenate(x), np.concatenate(y)]
+    weighted = [(half * weight[:, None]).T for half, weight in zip(x, first.weights, strict=True)]
+    within = float(session_overlaps(rows, session)[0, 1])
+    return Cross((x[0].T @ y[0], x[1].T @ y[1]), weighted[0] @ y[0] + weighted[1] @ y[1], within)
 
 
-def debiased_hsic(cross: Floats, first_squares: Floats, second_squares: Floats) -> float:
-    """Unbiased estimate of the Hilbert-Schmidt independence criterion with linear kernels.
+def session_overlaps(embeddings: Sequence[npt.NDArray[np.floating]], session: Lists) -> Floats:
+    """Σₛ ‖Aₛ‖² for each pair of spaces, with Aₛ = XₛᵀYₛ / c the mean product of the c tiles of session s.
 
-    Song et al. 2012 (JMLR 13, eq. 5): [tr KL + 1ᵀK1 1ᵀL1 / ((n-1)(n-2)) - 2/(n-2) 1ᵀKL1] / (n(n-3)), where K is XXᵀ and
-    L is YYᵀ, with diagonals of zeros. The estimate knows no shift, so X and Y may be centred; then K1 = -s with s the
-    squared lengths of the rows of X, L1 = -t alike, tr KL = ‖XᵀY‖² - Σst, and no matrix tile × tile is needed.
+    Found as Σₛ ⟨XₛXₛᵀ, YₛYₛᵀ⟩ / c²: the products of the tiles of a session are made once per space, and a pair costs
+    one scalar product of them. Sessions of one size are taken together, large ones in parts: memory stays bounded.
 
     Args:
-        cross: XᵀY of the centred spaces, shape (dim, dim).
-        first_squares: squared lengths of the rows of X, shape (tile,).
-        second_squares: those of Y.
+        embeddings: of each space, shape (tile, dim).
+        session: number of the session of each tile, from 0 without gaps, shape (tile,).
 
     Returns:
-        The estimate; NaN with fewer than four tiles.
+        Shape (space, space); each space is centred by the mean of its sessions' means.
     """
-    n = len(first_squares)
-    if n < 4:
-        return NAN
-    st = float(first_squares @ second_squares)
-    sums = float(first_squares.sum() * second_squares.sum())
-    return ((cross**2).sum() - st + sums / ((n - 1) * (n - 2)) - 2 * st / (n - 2)) / (n * (n - 3))
+    spaces, total = len(embeddings), np.zeros((len(embeddings),) * 2)
+    centres = [session_means(x.astype(np.float64), session).mean(axis=0) for x in embeddings]
+    order, count = np.argsort(session, kind="stable"), np.bincount(session)
+    starts = np.cumsum(count) - count
+    for size in np.unique(count):
+        rows = order[starts[count == size][:, None] + np.arange(size)]  # (session, tile)
+        for some in np.array_split(rows, min(len(rows), -(-spaces * rows.size * size // CELLS))):
+            for part in np.array_split(some, min(size, -(-spaces * some.size * size // CELLS)), axis=1):
+                products = [
+                    ((x[part].astype(np.float64) - centre) @ (x[some].astype(np.float64) - centre).transpose(0, 2, 1))
+                    for x, centre in zip(embeddings, centres, strict=True)
+                ]
+                flat = np.stack([product.ravel() for product in products]) / size
+                total += flat @ flat.T
+    return total
 
 
-def cka(first: Space, second: Space, cross: tuple[Floats, Floats]) -> float:
-    """Debiased linear centred kernel alignment.
+def hsic(first: Space, second: Space, cross: Cross) -> float:
+    """Hilbert-Schmidt independence criterion with linear kernels, estimated from tiles of different sessions only.
 
-    HSIC(X, Y) / √(HSIC(X, X) HSIC(Y, Y)) with the estimate of `debiased_hsic` (Nguyen et al. 2010.15327, eq. 3). Unlike
-    the biased form, independent spaces have 0 on average, however many dimensions they have.
+    The unbiased estimate of Song et al. 2012 (JMLR 13, eq. 5) is the mean of K(i,j) [L(i,j) + L(q,r) - 2 L(i,q)] over
+    all four different rows i, j, q, r, with K = XXᵀ and L = YYᵀ. It assumes independent rows, and tiles of one session
+    are not: every pair of them is alike in both spaces, whatever these share. Here i, j, q, r are one tile of each of
+    four different sessions, all sessions counting alike and all tiles of a session alike. So the estimate is 0 on
+    average where the sessions are independent and the two spaces unrelated, however tiles are nested inside sessions.
+    With one tile a session it is Song's. Classes are not taken out: spaces that both keep them apart are related.
+
+    In closed form, with S sessions, session means x̄ₛ and ȳₛ that sum to 0, Aₛ = XₛᵀYₛ / cₛ, M = ΣAₛ, C = Σx̄ₛȳₛᵀ,
+    aₛ = ‖x̄ₛ‖² and bₛ = ‖ȳₛ‖²::
+
+        P₁ = ‖M‖² - Σ‖Aₛ‖²                       (pairs of sessions)
+        P₂ = Σa Σb - 6 Σab + 2 ‖C‖²              (quadruples)
+        P₃ = 2 Σ x̄ₛᵀAₛȳₛ - ⟨M, C⟩                 (triples)
+        HSIC = P₁ / S(S-1) + P₂ / S(S-1)(S-2)(S-3) - 2 P₃ / S(S-1)(S-2)
+
+    A shift of a space changes nothing: K(i,j) then changes by u(i) + u(j), and the means of u(i) times the bracket
+    cancel, since every session counts alike in all three sums. So centring brings no bias, with few sessions neither.
 
     Args:
-        first: a space.
-        second: another one of the same tiles.
+        first: the space X.
+        second: the space Y of the same tiles.
         cross: of `crosses`.
 
     Returns:
-        1 for equal spaces, about 0 for independent ones (a little below 0 is possible); NaN where a space is one
-        point or too noisy for its own estimate to be above 0.
+        The estimate, at least 0 for a space with itself, and exactly 0 where it is rounding; NaN with fewer than four
+        sessions, or where a space is one point.
     """
-    own = first.hsic * second.hsic
-    if first.flat or second.flat or not (first.hsic > 0 and second.hsic > 0):
+    s = len(first.session_means)
+    if s < 4 or first.flat or second.flat:
         return NAN
-    return float(debiased_hsic(cross[0] + cross[1], first.squares, second.squares) / np.sqrt(own))
+    product = first.session_means.T @ second.session_means
+    squares = float(first.squares @ second.squares)
+    pairs = (cross.sessions**2).sum() - cross.within
+    quadruples = first.squares.sum() * second.squares.sum() - 6 * squares + 2 * (product**2).sum()
+    triples = 2 * float(first.pulls @ second.pulls) - (cross.sessions * product).sum()
+    found = pairs + quadruples / ((s - 2) * (s - 3)) - 2 * triples / (s - 2)
+    rounding = ROUNDING * np.linalg.norm(first.squares) * np.linalg.norm(second.squares)
+    return float(found / (s * (s - 1))) if abs(found) > rounding else 0.0
 
 
-def procrustes(first: Space, second: Space, cross: tuple[Floats, Floats]) -> float:
+def cka(hsics: Floats) -> Floats:
+    """Debiased linear centred kernel alignment HSIC(X, Y) / √(HSIC(X, X) HSIC(Y, Y)) of each pair of spaces.
+
+    With the estimate `hsic` in all three places (Nguyen et al. 2010.15327, eq. 3, with sessions in place of rows).
+    Values lie between -1 and 1: for one tile of each session, `hsic` is the scalar product of two U-centred kernels
+    (Székely & Rizzo 2014, Annals of Statistics 42, eq. 3.3), and it is the mean over all choices of these tiles. They
+    are not cut at 0: unrelated spaces lie on both sides of it.
+
+    Args:
+        hsics: `hsic` of all pairs, shape (space, space), each space with itself on the diagonal.
+
+    Returns:
+        Shape (space, space): 1 for equal spaces, about 0 on average for unrelated ones; NaN where the estimate of a
+        space with itself is missing or 0, as where all sessions but one lie in the same place.
+    """
+    own = np.diagonal(hsics)
+    root = np.sqrt(np.where(own > 0, own, NAN))
+    return hsics / np.outer(root, root)
+
+
+def procrustes(first: Space, second: Space, cross: Cross) -> float:
     """Procrustes distance, the rotation fitted on one half of the tiles and scored on the other.
 
     With both halves centred by themselves, Q = UVᵀ from the singular vectors of X₁ᵀY₁ turns X₁ onto Y₁ (Schönemann
@@ -141,7 +234,7 @@ def procrustes(first: Space, second: Space, cross: tuple[Floats, Floats]) -> flo
         return NAN
     centred = [
         product - len(half) * np.outer(m, k)
-        for product, half, m, k in zip(cross, first.halves, first.means, second.means, strict=True)
+        for product, half, m, k in zip(cross.halves, first.halves, first.means, second.means, strict=True)
     ]
     distances = []
     for fitted, scored in ((0, 1), (1, 0)):

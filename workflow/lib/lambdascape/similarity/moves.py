@@ -26,7 +26,8 @@ STREAM = 1935  # seed of that draw
 CHUNK = 200  # arrangements looked at together
 TOLERANCE = 1e-12  # arrangements that differ by less are equal
 TESTS = ["excess", "p_excess", "smallest_p_excess", "gap", "p", "smallest_p", "exact"]
-COLUMNS = ["measure", *RELATIONS, "missing", *TESTS]
+NULLS = ("null_mean", "null_95")
+COLUMNS = ["measure", *RELATIONS, "missing", *TESTS, *NULLS, "note"]
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,19 @@ class Found:
 
 
 def judge_moves(runs_path: str | Path, pairs_path: str | Path, output: str | Path) -> None:
-    """Ask for each measure whether the swept value moves the space more than the seed does, and whether at all.
+    """Compare for each measure what the swept value and the seed do to the space, and test whether the value matters.
 
-    *More?* The `excess` is the mean dissimilarity of pairs that differ in the value alone less that of pairs that
-    differ in the seed alone, the noise floor. Under the null hypothesis that neither matters, the runs could stand in
-    the grid of values and seeds in any order; `p_excess` is the share of these orders whose excess is at least as far
-    from 0.
+    *Which moves it farther?* The `excess` is the mean dissimilarity of pairs that differ in the value alone less that
+    of pairs that differ in the seed alone, the noise floor: an observed difference of two means, without a test of its
+    sign. `p_excess` belongs to another question, see `excess_test`: whether the excess differs from what it would be if
+    neither the value nor the seed mattered.
 
-    *At all?* A pair that differs in the value alone shares the initial weights and the order of triplets, so a small
-    excess does not show that the value does nothing. The `gap` is the mean dissimilarity of pairs that differ in both
-    less that of pairs that differ in the seed alone. Under the null hypothesis that the value has no effect, the values
-    of the runs of one seed could be swapped; `p` is the share of such arrangements, each seed swapped by itself, whose
-    gap is at least as large. Swapped within seeds, all pairs of one seed stay what they are, so this test sees a small
-    but steady effect, and does not say that it is large.
+    *Does the value matter at all?* A pair that differs in the value alone shares the initial weights and the order of
+    triplets, so a small excess does not show that the value does nothing. The `gap` is the mean dissimilarity of pairs
+    that differ in both less that of pairs that differ in the seed alone. Under the null hypothesis that the value has
+    no effect, the values of the runs of one seed could be swapped; `p` is the share of such arrangements, each seed
+    swapped by itself, whose gap is at least as large. Swapped within seeds, all pairs of one seed stay what they are,
+    so this test sees a small but steady effect, and does not say that it is large.
 
     Orders that only rename values or seeds change nothing, so with few runs neither p can be small. With L values and S
     seeds p is at least 1 / (L!)^(S - 1), with 3 values 1/6 for 2 seeds and 1/36 for 3; p_excess is at least
@@ -64,12 +65,13 @@ def judge_moves(runs_path: str | Path, pairs_path: str | Path, output: str | Pat
         pairs_path: table of `pairs.compare_spaces`.
         output: table measure; mean of the measure over the pairs that differ in `seed` alone, in the value of the
             `axis` alone, in `both`, and between trained spaces and the `untrained` or the `mean_logmel`; number of
-            such pairs that are `missing`, because a space is one point or has other tiles; excess, p_excess,
-            smallest_p_excess, gap, p, smallest_p, exact (whether all orders were tried in both tests). Means are
-            missing where there is no such pair, the tests with one seed or one value.
+            such pairs that are `missing`; excess, p_excess, smallest_p_excess, gap, p, smallest_p, exact (whether all
+            orders were tried in both tests); null_mean and null_95, see `pairs.compare_spaces`, means over the pairs of
+            trained spaces; note, the different notes on all these pairs. Means are missing where there is no such pair,
+            the tests with one seed or one value.
     """
     sweep = read_sweep(runs_path)
-    pairs = relate(read_table(pairs_path, PAIRS_TEXT), sweep)
+    pairs = relate(read_table(pairs_path, (*PAIRS_TEXT, "note")), sweep)
     write_table(pd.DataFrame(_rows(pairs, sweep), columns=COLUMNS), output)
 
 
@@ -79,7 +81,9 @@ def _rows(pairs: pd.DataFrame, sweep: Sweep) -> Iterator[list[object]]:
         more, trace = (test(here, points(sweep), str(measure)) for test in (excess_test, permutation_test))
         missing = int(here.loc[here["relation"].isin(RELATIONS), "value"].isna().sum())
         tests = [more.gap, more.p, more.smallest_p, trace.gap, trace.p, trace.smallest_p, more.exact and trace.exact]
-        yield [measure, *means, missing, *tests]
+        nulls = [here.loc[here["relation"].isin(RELATIONS[:3]), name].mean() for name in NULLS]
+        notes = [words for words in here.loc[here["relation"].isin(RELATIONS), "note"].unique() if words]
+        yield [measure, *means, missing, *tests, *nulls, "; ".join(notes)]
 
 
 def points(sweep: Sweep) -> pd.DataFrame:
@@ -158,7 +162,18 @@ def permutation_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> F
 
 
 def excess_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> Found:
-    """The first test of `judge_moves` for one measure; see `permutation_test` for the arguments."""
+    """Whether the excess of `judge_moves` differs from what it would be if neither the value nor the seed mattered.
+
+    Under that null hypothesis the runs could stand in the grid of values and seeds in any order, and p is the share of
+    these orders whose excess is at least as far from 0. Where both matter the runs are not exchangeable and p does not
+    say which of the two matters more: where value and seed move the space equally far, p is below 0.05 in a fifth to a
+    half of studies. Which moves it farther would need values and seeds as crossed random factors.
+
+    Args:
+        pairs: those of the measure, from `relate`.
+        runs: of `points`.
+        measure: its name.
+    """
     used = pairs[pairs["relation"].isin(["seed", "axis"]) & pairs["value"].notna()]
     if not {"seed", "axis"} <= set(used["relation"]):
         return Found()

@@ -1,4 +1,4 @@
-"""What is kept of each space to compare it with others: its drawn tiles, their neighbours, distances of its groups."""
+"""What is kept of each space to compare it with others: the tiles measured, their neighbours, distances of groups."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from lambdascape.measured import Floats, HeldOut, Texts, is_one_point, read_held
 from lambdascape.neighbours import most_neighbours, nearest
 from lambdascape.store import about, create, open_checked
 
+Codes = npt.NDArray[np.int32]
+
 SCHEMA = "similarity"
 NEIGHBOURS = 100  # kept of each tile
 MOST_GROUPS = 1000  # whose means are compared: their pairs grow with the square
@@ -25,15 +27,21 @@ class Summary:
     """One space as `summarise_space` wrote it.
 
     Attributes:
-        embedding: shape (tile, dim), float32, the drawn tiles.
+        embedding: shape (tile, dim), float32, the tiles that are measured.
         first_half: shape (tile,).
+        session: number of the session of each tile, from 0 in order of the names, shape (tile,).
+        moment: number of the moment of each tile, in order of appearance, shape (tile,).
+        label: number of the label of each tile, from 0 in order of the names, shape (tile,).
         distances: shape (pair,), see `group_distances`.
         neighbours: k nearest neighbours, for (tile, k); a dataset that is read in parts.
-        tiles: digest of which tiles were drawn; only spaces with the same can be compared.
+        tiles: digest of which tiles are measured; only spaces with the same can be compared.
     """
 
     embedding: npt.NDArray[np.float32]
     first_half: npt.NDArray[np.bool_]
+    session: Codes
+    moment: Codes
+    label: Codes
     distances: Floats
     neighbours: h5py.Dataset
     tiles: str
@@ -46,9 +54,10 @@ def summarise_space(embeddings_path: str | Path, test_fold: str, settings: dict[
         embeddings_path: a file of `store.write_embeddings`.
         test_fold: the fold held out.
         settings: `max_tiles` and `draw_seed`.
-        output: HDF5: `embedding` (tile, dim) float32, the tiles that `measured` draws; `first_half` (tile,);
-            `neighbours` (tile, k) int32, by cosine, tiles of the same moment left out, k up to `NEIGHBOURS` as far as
-            every tile has so many, 0 where the space is one point; `distances` (pair,).
+        output: HDF5: `embedding` (tile, dim) float32, the tiles that `measured` draws; `first_half`, `session`,
+            `moment` and `label` (tile,), see `Summary`; `neighbours` (tile, k) int32, by cosine, tiles of the same
+            moment left out, k up to `NEIGHBOURS` as far as every tile has so many, 0 where the space is one point;
+            `distances` (pair,).
 
     Raises:
         InputError: no tile belongs to the fold.
@@ -62,15 +71,17 @@ def summarise_space(embeddings_path: str | Path, test_fold: str, settings: dict[
     with create(output, SCHEMA, {"tiles": tiles_digest(held_out)}) as file:
         file["embedding"] = drawn.astype(np.float32)
         file["first_half"] = halves(held_out.column("session"), held_out.column("label"), seed)
+        file["session"] = pd.factorize(held_out.column("session"), sort=True)[0].astype(np.int32)
+        file["moment"] = moment.astype(np.int32)
+        file["label"] = pd.factorize(held_out.column("label"), sort=True)[0].astype(np.int32)
         file["neighbours"] = neighbours
         file["distances"] = group_distances(held_out, seed)
 
 
 def read_summary(file: h5py.File) -> Summary:
     """What an open file of `summarise_space` holds."""
-    return Summary(
-        file["embedding"][:], file["first_half"][:], file["distances"][:], file["neighbours"], about(file)["tiles"]
-    )
+    names = ("embedding", "first_half", "session", "moment", "label", "distances")
+    return Summary(**{name: file[name][:] for name in names}, neighbours=file["neighbours"], tiles=about(file)["tiles"])
 
 
 def check_summary(path: str | Path) -> None:
@@ -102,9 +113,19 @@ def halves(session: Texts, label: Texts, seed: int) -> npt.NDArray[np.bool_]:
     Returns:
         Shape (tile,), True in the first half; with one session all are.
     """
-    main = pd.Series(label).groupby(session).agg(lambda labels: labels.value_counts().index[0])  # by session, sorted
+    main = main_labels(session, label)
     mixed = main.sample(frac=1, random_state=seed).sort_values(kind="stable")
     return np.isin(session, mixed.index.to_numpy()[::2])
+
+
+def main_labels(session: npt.NDArray[Any], label: npt.NDArray[Any]) -> "pd.Series[Any]":
+    """The most frequent label of each session, sessions sorted; of equally frequent ones that of the first tile.
+
+    Args:
+        session: shape (tile,).
+        label: shape (tile,).
+    """
+    return pd.Series(label).groupby(session).agg(lambda labels: labels.value_counts().index[0])
 
 
 def group_distances(held_out: HeldOut, seed: int) -> Floats:
