@@ -25,7 +25,7 @@ MEASURES = {
     "probe_epochs": ("macro_f1", "macro_f1_clip", "cross_entropy"),
     "scores": (
         *("macro_f1", "accuracy", "cross_entropy", "ece", "f1"),
-        *("c", "k", "layers", "learning_rate", "epochs", "sessions"),  # what a probe chose, or was given
+        *("c", "c_at_end", "k", "layers", "learning_rate", "epochs", "sessions"),  # what a probe chose, or was given
     ),
     "geometry": (
         *("effective_rank", "participation_ratio", "intrinsic_dimension", "intrinsic_dimension_half"),
@@ -34,7 +34,7 @@ MEASURES = {
         *(f"{measure}{of}" for of in ("", "_session", "_node") for measure in OF_GROUPS),
     ),
 }
-PROBES = ("by_epoch", "by_epoch_single", "by_epoch_double", "converged", "knn", "mlp", "folds")
+PROBES = ("by_epoch", "by_epoch_single", "by_epoch_double", "converged", "knn", "knn_uncentred", "mlp", "folds")
 # Column to its values, by which rows of a table can be chosen; None where the data give them.
 COLUMNS: dict[str, dict[str, tuple[str, ...] | None]] = {
     "training": {"split": ("train", "test")},
