@@ -671,6 +671,12 @@ def test_posteriors_are_those_of_the_minimiser_where_the_classes_separate(c, mos
     assert found.posterior(space.test) == pytest.approx(minimiser(space, c), abs=1e-3)
 
 
+def test_two_classes_have_the_minimum_of_the_binary_objective_with_twice_the_c():
+    space = separable()
+    pair = replace(space, label=(space.label > 2).astype(np.intp), classes=["a", "b"], n_known=2)
+    assert logistic.fit(pair, ~pair.test, 1.0).posterior(pair.test) == pytest.approx(minimiser(pair, 2.0), abs=1e-5)
+
+
 @pytest.mark.finding("A2")
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_of_a_millionth_changes_neither_posteriors_nor_scores(seed):

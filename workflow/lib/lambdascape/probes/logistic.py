@@ -45,12 +45,13 @@ class Objective:
     """The objective of the penalised softmax regression, its gradient and its Hessian, in float64, chunk by chunk.
 
     F(W) = ½ Σ w² + C Σ_tiles -ln softmax(W x)_label (Hastie, Tibshirani & Friedman 2009, section 4.4; scikit-learn's
-    objective times C). The intercepts are not penalised. With two classes it is the same formula; scikit-learn's
-    binary objective with half of C has the same minimum.
+    objective times C). The intercepts are not penalised. Two classes have the same formula: scikit-learn's binary
+    objective has its minimum with twice the C.
 
-    The Hessian of F is at least the identity in the weights. So a gradient g leaves the weights (per standard
-    deviation of an input) within ‖g‖ of the minimiser, whatever C is and however well the classes separate: `BOUND`
-    is in the unit of the weights.
+    Once minimised over the intercepts, F has a Hessian of at least the identity. So a gradient g leaves the weights
+    (per standard deviation of an input) within ‖g‖ of the minimiser, whatever C is and however well the classes
+    separate: `BOUND` is in the unit of the weights. scikit-learn's tolerance is of the gradient of F / (C tiles), which
+    at a large C may be next to 0 far from the minimum.
 
     Args:
         space: the labelled tiles.
