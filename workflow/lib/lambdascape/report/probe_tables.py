@@ -29,9 +29,9 @@ def probe_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
         ["Space", *(_in_words(probe) for probe in probes)],
         [[name, *map(number, row)] for name, row in values.items()],
         note=f"Highest by {_highest(values, [_in_words(probe) for probe in probes])}. Converged: logistic regression. "
-        "Nearest neighbours: by cosine about the mean of the training tiles; uncentred: about the origin. "
         "Sessions: the same, fitted on so many sessions of each class, mean over draws; a class with fewer gives all "
-        "that it has (see the figure). By epoch: the published probe after its last epoch.",
+        "that it has (see the figure). Nearest neighbours: by cosine about the mean of the training tiles; uncentred: "
+        "about the origin. By epoch: the published probe after its last epoch.",
     )
 
 
