@@ -73,11 +73,11 @@ def _measured(probe: str, path: Path, out: Path) -> dict[str, float]:
         case "reading":
             read_labelled(path, "fold1")
         case "converged":
-            fit_converged(path, "fold1", CONVERGED, 1, *outputs)
+            fit_converged(path, "fold1", CONVERGED, [1], *outputs)
         case "converged with one C":
-            fit_converged(path, "fold1", CONVERGED | {"c_grid": [0.1]}, 1, *outputs)
+            fit_converged(path, "fold1", CONVERGED | {"c_grid": [0.1]}, [1], *outputs)
         case "knn":
-            fit_knn(path, "fold1", KNN, 1, *outputs)
+            fit_knn(path, "fold1", KNN, [1], *outputs)
         case "few_shot":
             fit_few_shot(path, "fold1", FEW_SHOT, *outputs)
     return {

@@ -7,7 +7,7 @@ import pytest
 from lambdascape.claims.known import COLUMNS, MEASURES, PROBES, unknown
 from lambdascape.files import read_table
 from lambdascape.geometry import measure_geometry
-from lambdascape.probes import by_epoch, folds
+from lambdascape.probes import by_epoch, scoring
 
 from .spaces import make_space, write_space
 from .test_probes import SETTINGS, TEXT, fit_probe
@@ -38,7 +38,7 @@ def test_the_names_of_scores_are_those_that_the_probes_write(tmp_path: Path) -> 
     path = write_space(tmp_path / "space.h5", *make_space())
     for probe, settings in SETTINGS.items():
         outputs = tmp_path / f"{probe}.tsv", tmp_path / f"{probe}_confusion.tsv"
-        fit_probe(probe, path, settings, 3, outputs)
+        fit_probe(probe, path, settings, [3], outputs)
         table = read_table(outputs[0], TEXT)
         for column in found:
             if (probe, column) != ("folds", "split"):  # those are the folds
@@ -48,7 +48,7 @@ def test_the_names_of_scores_are_those_that_the_probes_write(tmp_path: Path) -> 
             name = entry.pop("measure")
             assert not list(unknown("m", {"table": "scores", "measure": name, "where": entry | {"class": "class0"}}))
     assert found["measure"] == set(MEASURES["scores"])
-    assert found["unit"] == set(folds.UNITS) == set(COLUMNS["scores"]["unit"] or ())
+    assert found["unit"] == set(scoring.UNITS) == set(COLUMNS["scores"]["unit"] or ())
     assert found["split"] == set(COLUMNS["scores"]["split"] or ())
     named = {name for name in found["probe"] if not name.startswith("few_shot_")}
     assert named | {"by_epoch", "by_epoch_single", "by_epoch_double"} == set(PROBES)

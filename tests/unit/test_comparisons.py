@@ -227,7 +227,7 @@ def test_the_choice_from_embeddings_stays_whatever_the_test_tiles_and_labels_are
             place = folder / name
             place.mkdir(parents=True)
             space = write_space(place / "space.h5", embedding, tiles)
-            fit_converged(space, "fold1", settings, number, place / "converged.tsv", place / "confusion.tsv")
+            fit_converged(space, "fold1", settings, [number], place / "converged.tsv", place / "confusion.tsv")
             paths.append(place / "confusion.tsv")
         return choice(folder, paths)
 

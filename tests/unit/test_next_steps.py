@@ -36,6 +36,7 @@ def advised(
     session_half: float = 0.01,
     seed_sd: float = 0.01,
     recorded: int | None = None,
+    ends: int = 0,
 ) -> Advice:
     """Advice on a made-up study.
 
@@ -56,6 +57,7 @@ def advised(
         session_half: half the intervals for these runs on new sessions.
         seed_sd: spread of differences over seeds.
         recorded: sessions of all the data.
+        ends: trained runs whose C is at an end of its grid.
     """
     runs = [(value, seed, f"{key}~{value}_seed~{seed}") for value in means for seed in range(1, seeds + 1)]
     trained = pd.DataFrame(
@@ -69,6 +71,11 @@ def advised(
     scores = pd.DataFrame(
         [("untrained_seed~1", "converged", "test", "clip", "macro_f1", "", untrained, 0.0, 1.0)], columns=columns
     )
+    at_end = [
+        (run, "converged", "validation", "clip", "c_at_end", "", float(place < ends), np.nan, np.nan)
+        for place, (*_, run) in enumerate(runs)
+    ]
+    scores = pd.concat([scores, pd.DataFrame(at_end, columns=columns)])
     choice = pd.DataFrame(
         [
             {
@@ -260,6 +267,17 @@ def test_a_loss_that_still_falls_asks_for_more_epochs() -> None:
     advice = advised({0.01: 0.4, 0.1: 0.8, 1.0: 0.5}, curve=FALLING)
     assert rules(advice) == ["Peak", "Training"]
     assert "for more than 8 epochs" in step(advice, "Training")
+
+
+@pytest.mark.finding("A2")
+def test_a_grid_of_c_that_ends_where_validation_chooses_is_to_be_extended() -> None:
+    means = {0.01: 0.4, 0.1: 0.8, 1.0: 0.5}
+    assert rules(advised(means, ends=7)) == ["Peak"]
+    advice = advised(means, ends=8)
+    assert rules(advice) == ["Peak", "Penalty"]
+    assert "c_grid at both ends. Validation chooses the smallest or the largest C of the grid in 8 of 15" in step(
+        advice, "Penalty"
+    )
 
 
 def test_without_labels_they_are_asked_for() -> None:

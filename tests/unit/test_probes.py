@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from lambdascape import store
 from lambdascape.errors import InputError
 from lambdascape.files import read_table
-from lambdascape.probes import knn, standardised
+from lambdascape.probes import knn, logistic, standardised
 from lambdascape.probes.by_epoch import fit_by_epoch, loss_and_gradient, train_by_epoch
 from lambdascape.probes.converged import fit_converged
 from lambdascape.probes.drawing import three_passes, triplet_draws
@@ -16,7 +18,8 @@ from lambdascape.probes.folds import fit_folds
 from lambdascape.probes.knn import fit_knn
 from lambdascape.probes.mlp import fit_mlp
 from lambdascape.probes.scoring import COUNT_COLUMNS, COUNT_KEYS, SCORE_COLUMNS, pooled
-from lambdascape.splits import read_labelled
+from lambdascape.scores import accuracy, confusion_matrix, macro_f1
+from lambdascape.splits import LabelledSpace, read_labelled
 
 from .spaces import make_space, write_space
 
@@ -33,29 +36,29 @@ TEXT = ("probe", "split", "unit", "measure", "class")
 COUNT_TEXT = ("probe", "split", "unit", "session", "label", "predicted")
 
 
-def fit_probe(name, path, settings_, seed, outputs):
+def fit_probe(name, path, settings_, seeds, outputs):
     """Fit any probe; the test fold is fold1."""
     match name:
         case "converged":
-            fit_converged(path, "fold1", settings_, seed, *outputs)
+            fit_converged(path, "fold1", settings_, seeds, *outputs)
         case "knn":
-            fit_knn(path, "fold1", settings_, seed, *outputs)
+            fit_knn(path, "fold1", settings_, seeds, *outputs)
         case "mlp":
-            fit_mlp(path, "fold1", settings_, seed, *outputs)
+            fit_mlp(path, "fold1", settings_, seeds, *outputs)
         case "few_shot":
             fit_few_shot(path, "fold1", settings_, *outputs)
         case "folds":
-            fit_folds(path, settings_, seed, *outputs)
+            fit_folds(path, settings_, seeds, *outputs)
 
 
 @pytest.fixture
 def fit(tmp_path):
     """Fit a probe; give scores and counts."""
 
-    def call(embedding, tiles, seed=3, probe="converged", **changes):
+    def call(embedding, tiles, seed=3, probe="converged", seeds=None, **changes):
         path = write_space(tmp_path / "space.h5", embedding, tiles)
         outputs = tmp_path / "scores.tsv", tmp_path / "counts.tsv"
-        fit_probe(probe, path, SETTINGS[probe] | changes, seed, outputs)
+        fit_probe(probe, path, SETTINGS[probe] | changes, seeds or [seed], outputs)
         return read_table(outputs[0], TEXT), read_table(outputs[1], COUNT_TEXT)
 
     return call
@@ -286,8 +289,9 @@ def test_every_split_and_unit_is_scored_and_c_comes_from_the_grid(fit):
     c = scores[scores["measure"] == "c"]
     assert c[["split", "unit"]].to_numpy().tolist() == [["validation", "clip"]]
     assert c["value"].item() in CONVERGED["c_grid"]
-    rest = scores[scores["measure"] != "c"]
-    assert len(rest) == 3 * 2 * (4 + 3)
+    assert value(scores, "validation", "clip", "c_at_end") == 1  # of a grid of two every C is an end
+    rest = scores[~scores["measure"].isin(["c", "c_at_end"])]
+    assert len(rest) == 3 * 3 * (4 + 3)
     assert not rest.duplicated(["split", "unit", "measure", "class"]).any()
 
 
@@ -342,7 +346,7 @@ def test_permuted_labels_score_near_chance(fit, probe, changes):
         label = np.random.default_rng(seed).permutation([f"class{k % 3}" for k in range(len(sessions))])
         tiles["label"] = tiles["session"].map(dict(zip(sessions, label, strict=True)))
         scores, _ = fit(embedding, tiles, seed=seed, probe=probe, **changes)
-        found.append(value(scores, "test", "clip", "macro_f1"))
+        found.append(value(scores, "test", "clip", "macro_f1", probe=scores["probe"].iloc[0]))
     assert np.std(found) < 0.2
     assert abs(np.mean(found) - 1 / 3) < 4 * 0.2 / np.sqrt(20)
 
@@ -423,13 +427,17 @@ def test_poisoned_test_labels_do_not_reach_the_by_epoch_training(by_epoch, poiso
 @pytest.mark.parametrize("probe", PROBES)
 def test_counts_by_session_hold_what_the_scores_were_computed_from(fit, probe):
     scores, counts = fit(*make_space(separation=0.7), probe=probe)
+    assert {"tile", "segment", "clip"} == set(counts["unit"])
     for keys, part in counts.groupby(["probe", "split", "draw", "unit"]):
         found = dict(zip(("probe", "split", "draw", "unit"), keys, strict=True))
         split, unit = found.pop("split"), found.pop("unit")
         total = part["count"].sum()
         right = part["label"] == part["predicted"]
         assert value(scores, split, unit, "accuracy", **found) == pytest.approx(part.loc[right, "count"].sum() / total)
-        assert value(scores, split, unit, "cross_entropy", **found) == pytest.approx(part["loss"].sum() / total)
+        if probe == "knn":
+            assert part["loss"].isna().all()
+        else:
+            assert value(scores, split, unit, "cross_entropy", **found) == pytest.approx(part["loss"].sum() / total)
         gaps = [
             abs((rows["count"] * (rows["label"] == rows["predicted"]) - rows["confidence"]).sum())
             for _, rows in part.groupby("bin")
@@ -452,26 +460,70 @@ def test_a_tile_whose_class_the_by_epoch_probe_does_not_know_has_no_loss(by_epoc
     assert np.isfinite(table["cross_entropy"]).all()
 
 
-def test_neighbours_vote_as_in_a_plain_loop(fit):
+@pytest.mark.finding("B5", "C3")
+@pytest.mark.parametrize("k", [4, 5])
+@pytest.mark.parametrize("centred", [True, False])
+def test_neighbours_vote_as_in_a_plain_loop(fit, k, centred):
+    """About the mean of the training tiles and about the origin; ties go to the class with the larger cosines."""
     embedding, tiles = make_space(separation=0.7)
-    _, counts = fit(embedding, tiles, probe="knn", k_grid=[5])
+    embedding = embedding + np.float32(4)  # an offset that all tiles share
+    _, counts = fit(embedding, tiles, probe="knn", k_grid=[k])
     test, label = (tiles["fold"] == "fold1").to_numpy(), tiles["label"].to_numpy(object)
-    hits = 0
-    for x, truth in zip(embedding[test], label[test], strict=True):
-        cosine = [x @ y / np.sqrt((x @ x) * (y @ y)) for y in embedding[~test]]
-        nearest = label[~test][np.argsort(cosine)[::-1][:5]].tolist()
-        hits += max(sorted(set(nearest)), key=nearest.count) == truth
-    tile = counts[counts["unit"] == "tile"]
+    points = embedding.astype(float) - (embedding[~test].astype(float).mean(axis=0) if centred else 0)
+    hits = ties = 0
+    for x, truth in zip(points[test], label[test], strict=True):
+        cosine = np.array([x @ y / np.sqrt((x @ x) * (y @ y)) for y in points[~test]])
+        nearest = np.argsort(cosine)[::-1][:k]
+        votes = {name: (label[~test][nearest] == name).sum() for name in set(label)}
+        tied = [name for name in votes if votes[name] == max(votes.values())]
+        ties += len(tied) > 1
+        hits += max(tied, key=lambda name: cosine[nearest][label[~test][nearest] == name].sum()) == truth
+    tile = counts[(counts["unit"] == "tile") & (counts["probe"] == ("knn" if centred else "knn_uncentred"))]
+    assert ties > 5
     assert tile.loc[tile["label"] == tile["predicted"], "count"].sum() == hits
+
+
+@pytest.mark.finding("C3")
+def test_a_tie_goes_to_the_nearer_neighbour_and_not_to_the_first_name(fit):
+    """Two tiles of a clip, of which one nearest neighbour is of class a, the other, nearer one of class b."""
+    angle = np.radians
+    places = [(20, "a"), (180, "a"), (55, "b"), (240, "b"), (0, "b"), (60, "b")]  # the last two are the clip asked
+    points = np.array([(np.cos(angle(at)), np.sin(angle(at))) for at, _ in places], np.float32)
+    label = [name for _, name in places]
+    session = ["s0", "s1", "s2", "s3", "s4", "s4"]
+    tiles = pd.DataFrame(
+        {
+            "clip": session,
+            "moment": session,
+            "session": session,
+            "node": "n",
+            "fold": ["fold2"] * 4 + ["fold1"] * 2,
+            "label": label,
+            "start_s": [0.0] * 5 + [1.0],
+        }
+    )
+    scores, counts = fit(points, tiles, probe="knn", k_grid=[1])
+    here = counts[(counts["probe"] == "knn_uncentred") & (counts["unit"] == "clip")]
+    assert here["predicted"].tolist() == ["b"]
+    assert value(scores, "test", "tile", "accuracy", probe="knn_uncentred") == 0.5
+
+
+@pytest.mark.finding("C3")
+def test_votes_of_neighbours_have_no_cross_entropy(fit):
+    scores, counts = fit(*make_space(), probe="knn")
+    assert set(scores["measure"]) == {"k", "macro_f1", "accuracy", "ece", "f1"}
+    assert counts["loss"].isna().all()
 
 
 def test_k_is_chosen_on_validation_clips_and_is_at_most_the_number_of_tiles(fit):
     embedding, tiles = make_space(separation=6)
     scores, _ = fit(embedding, tiles, probe="knn")
-    assert value(scores, "validation", "clip", "k") == 1  # all of 1 and 3 are right: the smallest of equals
+    assert (
+        value(scores, "validation", "clip", "k", probe="knn") == 1
+    )  # all of 1 and 3 are right: the smallest of equals
     scores, _ = fit(embedding, tiles, probe="knn", k_grid=[10_000])
     fitted = 3 * 2 * 3 * 2 * 2  # of fold2
-    assert value(scores, "validation", "clip", "k") < fitted
+    assert value(scores, "validation", "clip", "k", probe="knn") < fitted
 
 
 def test_the_settings_of_the_mlp_come_from_the_grid_and_it_learns_what_no_line_parts(fit):
@@ -532,7 +584,7 @@ def test_every_fold_is_scored_as_the_converged_probe_scores_it(fit):
     embedding, tiles = make_space(separation=0.7)
     folds, _ = fit(embedding, tiles, probe="folds")
     one, _ = fit(embedding, tiles)
-    for unit in ("tile", "clip"):
+    for unit in ("tile", "segment", "clip"):
         assert value(folds, "fold1", unit, "macro_f1") == value(one, "test", unit, "macro_f1")
         means = folds[(folds["split"] == "mean") & (folds["unit"] == unit) & (folds["measure"] == "macro_f1")]
         assert means["value"].tolist() == [value(folds, f"fold{k}", unit, "macro_f1") for k in (1, 2)]
@@ -548,9 +600,12 @@ def test_a_fold_that_has_the_name_of_a_split_is_refused_where_every_fold_is_scor
     assert len(fit(embedding, named)[0])  # where one fold alone is held out, no table has names of folds
 
 
-def test_a_segment_is_what_one_node_heard_in_all_its_channels(fit):
-    _, counts = fit(*make_space(), probe="folds")
-    items = counts[counts["split"] == "fold1"].groupby("unit")["count"].sum()
+@pytest.mark.finding("C2")
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_segment_is_what_one_node_heard_in_all_its_channels(fit, probe):
+    _, counts = fit(*make_space(), probe=probe)
+    here = counts[(counts["split"] == ("fold1" if probe == "folds" else "test")) & (counts["draw"] == 0)]
+    items = here[here["probe"] == here["probe"].iloc[0]].groupby("unit")["count"].sum()
     assert items.to_dict() == {"tile": 72, "segment": 36, "clip": 18}  # 2 tiles in a clip of one of 2 nodes
 
 
@@ -576,3 +631,118 @@ def test_the_coded_reading_agrees_with_the_plain_one(tmp_path, monkeypatch):
     for column, (codes, names) in columns.items():
         assert names == sorted(set(table[column]))
         assert [names[k] for k in codes] == table[column].tolist()
+
+
+def separable(seed=0):
+    """As many tiles, dimensions and classes as the demo has; training tiles separate, directions are unequal."""
+    rng = np.random.default_rng(seed)
+    session = np.arange(1020) // 10
+    label = rng.integers(0, 7, 102)[session]
+    centre, offset = 0.5 * rng.normal(size=(7, 64)), 0.5 * rng.normal(size=(102, 64))
+    mixing = rng.normal(size=(64, 64)) * np.geomspace(1, 0.002, 64)[:, None]
+    embedding = (centre[label] + offset[session] + rng.normal(size=(1020, 64))) @ mixing
+    embedding = (embedding / np.linalg.norm(embedding, axis=1, keepdims=True)).astype(np.float32)
+    test = np.arange(1020) >= 790
+    names = [f"class{k}" for k in range(7)]
+    return LabelledSpace(embedding, label, names, 7, session, [str(k) for k in range(102)], session, session, test,
+                         np.arange(1020))  # fmt: skip
+
+
+def minimiser(space, c):
+    """The posteriors of the test tiles by scikit-learn in float64, with the tightest tolerance."""
+    from sklearn.linear_model import LogisticRegression
+
+    x = space.embedding.astype(np.float64)
+    x = (x - x[~space.test].mean(axis=0)) / x[~space.test].std(axis=0)
+    model = LogisticRegression(C=c, tol=1e-12, max_iter=10_000, solver="newton-cholesky")
+    return model.fit(x[~space.test], space.label[~space.test]).predict_proba(x[space.test])
+
+
+@pytest.mark.finding("A2")
+@pytest.mark.parametrize("most_exact", [logistic.MOST_EXACT, 0])
+@pytest.mark.parametrize("c", [0.01, 1.0, 100.0, 10_000.0])
+def test_posteriors_are_those_of_the_minimiser_where_the_classes_separate(c, most_exact, monkeypatch):
+    """By both ways to find Newton's step."""
+    monkeypatch.setattr(logistic, "MOST_EXACT", most_exact)
+    space = separable()
+    found = logistic.fit(space, ~space.test, c)
+    if c > 100:
+        assert np.array_equal(found.posterior(~space.test).argmax(axis=1), space.label[~space.test])
+    assert found.posterior(space.test) == pytest.approx(minimiser(space, c), abs=1e-3)
+
+
+def test_two_classes_have_the_minimum_of_the_binary_objective_with_twice_the_c():
+    space = separable()
+    pair = replace(space, label=(space.label > 2).astype(np.intp), classes=["a", "b"], n_known=2)
+    assert logistic.fit(pair, ~pair.test, 1.0).posterior(pair.test) == pytest.approx(minimiser(pair, 2.0), abs=1e-5)
+
+
+@pytest.mark.finding("A2")
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_of_a_millionth_changes_neither_posteriors_nor_scores(seed):
+    space = separable()
+    rng = np.random.default_rng(seed)
+    noise = 1 + 1e-6 * rng.standard_normal(space.embedding.shape)
+    near = replace(space, embedding=(space.embedding * noise).astype(np.float32))
+    one, other = (logistic.fit(some, ~some.test, 100.0).posterior(some.test) for some in (space, near))
+    assert one == pytest.approx(other, abs=1e-3)
+    label = space.label[space.test]
+    tables = [confusion_matrix(label, posterior.argmax(axis=1), 7) for posterior in (one, other)]
+    assert macro_f1(tables[0]) == macro_f1(tables[1])
+    assert accuracy(tables[0]) == accuracy(tables[1])
+
+
+def test_gradient_and_hessian_of_the_logistic_objective_agree_with_finite_differences(monkeypatch):
+    monkeypatch.setattr(logistic, "CHUNK_VALUES", 300)
+    space = separable()
+    rows = ~space.test & (space.label < 3) & (np.arange(1020) < 200)
+    objective = logistic.Objective(space, rows, standardised.fit_scaler(space, rows), 2.0)
+    rng = np.random.default_rng(0)
+    weight, direction = 0.1 * rng.normal(size=(2, *objective.shape))
+    direction[:, -1] -= direction[:, -1].mean()  # all intercepts alike change nothing; see `Objective.hessian`
+    (above, up), (below, down) = (objective.value_and_gradient(weight + s * direction) for s in (1e-5, -1e-5))
+    _, gradient = objective.value_and_gradient(weight)
+    assert (gradient * direction).sum() == pytest.approx((above - below) / 2e-5, rel=1e-6)
+    product = objective.hessian(weight) @ direction.ravel()
+    assert product == pytest.approx(((up - down) / 2e-5).ravel(), rel=1e-5, abs=1e-4)
+    step = objective.newton_step(weight, gradient)
+    assert objective.hessian(weight) @ step.ravel() == pytest.approx(-gradient.ravel(), abs=1e-8)
+
+
+@pytest.mark.finding("A2")
+def test_a_fit_that_does_not_converge_is_an_error(monkeypatch):
+    monkeypatch.setattr(logistic, "MOST_ITERATIONS", 3)
+    space = separable()
+    with pytest.raises(InputError, match="did not converge with C = 100 on 790 tiles: the largest component of its"):
+        logistic.fit(space, ~space.test, 100.0)
+
+
+@pytest.mark.parametrize(("grid", "ends"), [([1.0], False), ([0.1, 1.0], True), ([0.1, 1.0, 10.0], False)])
+@pytest.mark.finding("A2")
+def test_a_c_at_the_end_of_its_grid_is_recorded(grid, ends):
+    assert logistic.ends_grid(1.0, grid) is ends
+
+
+@pytest.mark.finding("C5")
+@pytest.mark.parametrize("probe", ["converged", "knn", "mlp", "folds"])
+def test_a_space_without_a_seed_is_scored_with_the_validation_sessions_of_every_seed(fit, probe):
+    """Each draw is, number for number, what one seed alone gives."""
+    space = make_space(sessions=8, separation=0.4)
+    scores, counts = fit(*space, probe=probe, seeds=[3, 4, 9])
+    own = ("fold1", "fold2") if probe == "folds" else ("validation", "test", "train")
+    for draw, seed in enumerate([3, 4, 9]):
+        one, one_counts = fit(*space, probe=probe, seeds=[seed])
+        for found, alone in ((scores, one), (counts, one_counts)):
+            here = found[(found["draw"] == draw) & found["split"].isin(own)]
+            alone = alone[alone["split"].isin(own)].assign(draw=draw)
+            assert here.reset_index(drop=True).equals(alone.reset_index(drop=True))
+    parts = [rows["value"].tolist() for _, rows in scores[scores["split"] == own[0]].groupby("draw")]
+    assert parts[0] != parts[1] or probe == "folds"  # of which the test sessions alone are scored
+
+
+@pytest.mark.finding("C5")
+def test_the_folds_of_a_space_without_a_seed_are_averaged_over_folds_and_seeds(fit):
+    scores, _ = fit(*make_space(sessions=8, separation=0.4), probe="folds", seeds=[3, 4])
+    mean = scores[(scores["split"] == "mean") & (scores["unit"] == "segment") & (scores["measure"] == "macro_f1")]
+    one = [value(scores, f"fold{k}", "segment", "macro_f1", draw=draw) for draw in (0, 1) for k in (1, 2)]
+    assert mean.set_index("draw")["value"].to_dict() == dict(enumerate(one))

@@ -652,8 +652,39 @@ def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
     ]
     assert by_name["mean log-mel"][0] == "0.300"
     assert list(by_name)[summary.strong[0]] == "λ = 0.01"
+    assert "Macro-F1 per segment" not in summary.header
+    assert "C is at an end" not in summary.note
     classes = report_tables.class_scores(sweep, scores, study._clips(), "fold1")
     assert [row[:3] for row in classes.rows] == [[name, "4", "4"] for name in sorted(study.classes)]
+
+
+@pytest.mark.finding("C2")
+def test_segments_have_a_column_where_they_are_not_the_clips(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+    clip = scores[(scores["probe"] == "converged") & (scores["unit"] == "clip")].assign(unit="segment")
+    alike = report_tables.score_summary(sweep, pd.concat([scores, clip]), "")
+    assert "Macro-F1 per segment" not in alike.header
+    lower = pd.concat([scores, clip.assign(value=clip["value"] - 0.25)])
+    summary = report_tables.score_summary(sweep, lower, "")
+    place = summary.header.index("Macro-F1 per segment")
+    reference = next(row for row in summary.rows if row[0] == "mean log-mel")
+    assert (reference[1], reference[place]) == ("0.300", "0.050")
+    assert "the baseline's 84.5 %, compare with this column alone" in summary.note
+
+
+@pytest.mark.finding("A2")
+def test_spaces_whose_c_ends_its_grid_are_counted(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+    runs = list(scores["run"].unique())
+    shares = dict.fromkeys(runs, 0.0) | {runs[0]: 1.0, runs[-1]: 0.5}  # of the last, half of the seeds' fits
+    chosen = [
+        (run, "converged", "validation", "clip", "c_at_end", "", share, np.nan, np.nan) for run, share in shares.items()
+    ]
+    more = pd.concat([scores, pd.DataFrame(chosen, columns=scores.columns)])
+    assert report_tables.ends_of_grid(more) == (2, len(runs))
+    assert f"C is at an end of its grid in 2 of {len(runs)} spaces" in report_tables.score_summary(sweep, more, "").note
 
 
 def with_flags(study: FakeStudy, *rows: tuple[str, int, str, str]) -> pd.DataFrame:
@@ -839,6 +870,7 @@ def test_probes_stand_side_by_side_and_what_each_puts_first_is_said(tmp_path: Pa
     value = np.mean([study.value(s) for s in study.spaces if s.get("l2") == 0.01])
     row = next(row for row in table.rows if row[0] == "λ = 0.01")
     assert row[1:5] == [f"{value / divisor:.3f}" for divisor in (1, 2, 4, 3)]
+    assert "about the mean of the training tiles; uncentred: about the origin" in table.note
     assert "Highest by Converged, Nearest neighbours, 1 session, 20 sessions: λ = 0.01." in table.note
     calibration = calibration_summary(sweep, scores)
     assert [row[3:5] for row in calibration.rows if row[0] == "λ = 0.01"] == [[f"{value / 2:.3f}"] * 2]

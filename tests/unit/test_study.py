@@ -50,6 +50,7 @@ def test_a_job_is_told_its_own_run_and_no_other(config: dict[str, Any]) -> None:
     assert few.settings_of(one) == more.settings_of(one)
     assert few.settings_of(one)["network"]["l2"] == 0.1
     assert few.seed_of(one) == more.seed_of(one) == few.space_seed_of(one) == 2
+    assert few.validation_seeds_of(one) == more.validation_seeds_of(one) == [2]
 
 
 def test_an_arm_may_set_the_epochs_of_its_own_probe(config: dict[str, Any]) -> None:
@@ -81,6 +82,9 @@ def test_a_space_that_the_user_brings_is_a_reference_of_its_own(
     assert found.spaces[:-1] == study(config).spaces
     assert found.own_source_of(SimpleNamespace(own="openl3")) == "here.parquet"
     assert found.space_seed_of(SimpleNamespace(space="openl3")) == 1
+    for name in ("openl3", "mean_logmel"):
+        assert found.validation_seeds_of(SimpleNamespace(space=name)) == config["sweep"]["seeds"]
+    assert found.validation_seeds_of(SimpleNamespace(space="untrained_seed~2")) == [2]
     assert found.problems() == []
 
 

@@ -8,6 +8,7 @@ from lambdascape.probes.by_epoch import fit_by_epoch
 from lambdascape.probes.converged import fit_converged
 from lambdascape.probes.few_shot import fit_few_shot
 from lambdascape.probes.folds import fit_folds
+from lambdascape.probes.scoring import UNITS
 from lambdascape.scores import accuracy, f1_per_class, macro_f1
 from lambdascape.statistics import session_bootstrap
 from lambdascape.tables import (
@@ -30,14 +31,14 @@ def outputs(folder, probe):
     return folder / f"{probe}.tsv", folder / f"{probe}_confusion.tsv"
 
 
-def probe_files(folder, embedding, tiles):
+def probe_files(folder, embedding, tiles, seeds=(1,)):
     folder.mkdir()
     space = write_space(folder / "space.h5", embedding, tiles)
     settings = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "double_softmax": [False, True], "tiles": "even"}
     fit_by_epoch(space, "fold1", settings, 1, folder / "by_epoch.tsv")
     settings = {"c_grid": [0.1, 1.0], "validation_fraction": 0.3}
-    fit_converged(space, "fold1", settings, 1, *outputs(folder, "converged"))
-    fit_folds(space, settings, 1, *outputs(folder, "folds"))
+    fit_converged(space, "fold1", settings, seeds, *outputs(folder, "converged"))
+    fit_folds(space, settings, seeds, *outputs(folder, "folds"))
     fit_few_shot(space, "fold1", {"sessions": [1, 2], "draws": 3, "c": 1.0, "seed": 1}, *outputs(folder, "few_shot"))
     return folder
 
@@ -154,7 +155,7 @@ def test_the_score_of_several_draws_is_their_mean_with_the_interval_of_the_mean(
     scores, _, _ = collect(tmp_path, runs)
     shots = read_table(tmp_path / "few_shot.tsv", ("run", "unit"))
     assert shots.groupby(["run", "shots", "unit"]).size().to_dict() == {
-        (run, k, unit): n for run in ("l2~1", "l2~2") for k, n in ((1, 3), (2, 1)) for unit in ("clip", "tile")
+        (run, k, unit): n for run in ("l2~1", "l2~2") for k, n in ((1, 3), (2, 1)) for unit in UNITS
     }
     assert shots.groupby("shots")["sessions"].unique().map(list).to_dict() == {1: [1.0], 2: [2.0]}
     draws = shots[(shots["run"] == "l2~1") & (shots["shots"] == 1) & (shots["unit"] == "clip")]
@@ -176,13 +177,30 @@ def test_the_score_of_several_draws_is_their_mean_with_the_interval_of_the_mean(
     assert folds.loc["mean", "low"] <= folds.loc["mean", "value"] <= folds.loc["mean", "high"]
 
 
+@pytest.mark.finding("C5")
+def test_draws_of_a_space_without_a_seed_are_averaged_and_are_no_more_data(tmp_path):
+    """Two seeds against each of them alone: the mean of the scores; for the same seed twice the same interval."""
+    space = make_space(sessions=8, separation=0.4)
+    named = {"first": [1], "second": [2], "both": [1, 2], "twice": [1, 1]}
+    folders = [probe_files(tmp_path / name, *space, seeds) for name, seeds in named.items()]
+    scores, _, _ = collect(tmp_path, folders)
+    here = scores[(scores["probe"] == "converged") & (scores["class"] == "")]
+    found = {name: rows.set_index(["split", "unit", "measure"]) for name, rows in here.groupby("run")}
+    first, second, both = (found[name]["value"] for name in ("first", "second", "both"))
+    assert first["validation"].tolist() != second["validation"].tolist()
+    assert both.tolist() == pytest.approx(((first + second) / 2).tolist())
+    ends = ["low", "high"]
+    assert found["first"].loc["test", ends].notna().all(axis=None)
+    assert found["twice"].equals(found["first"].assign(run="twice"))
+
+
 def test_intervals_are_those_of_the_session_bootstrap(tmp_path, runs):
     scores, _, _ = collect(tmp_path, runs)
     count = counts_of_test(runs[0])
     classes = ["class0", "class1", "class2"]
     rows = scores[(scores["run"] == "l2~1") & (scores["probe"] == "converged") & (scores["split"] == "test")]
     rows = rows.set_index(["unit", "measure", "class"])
-    for unit in ("tile", "clip"):
+    for unit in UNITS:
         confusions = confusions_by_session(count[count["unit"] == unit], classes)
         assert confusions.shape == (6, 1, 3, 3)
         confusions = confusions[:, 0]
@@ -208,7 +226,7 @@ def test_a_class_of_one_test_session_has_no_interval(tmp_path):
     scores, _, _ = collect(tmp_path, [probe_files(tmp_path / "run", embedding, tiles)])
     converged = scores[(scores["probe"] == "converged") & (scores["split"] == "test")]
     f1 = converged[converged["measure"] == "f1"].set_index(["unit", "class"])["low"]
-    assert f1.isna().to_dict() == {(unit, f"class{k}"): k == 2 for unit in ("tile", "clip") for k in range(3)}
+    assert f1.isna().to_dict() == {(unit, f"class{k}"): k == 2 for unit in UNITS for k in range(3)}
 
 
 def test_confusion_is_summed_over_sessions(tmp_path, runs):

@@ -64,7 +64,9 @@ def judged(spaces: int) -> Plan:
 
 EXPECTED: dict[str, Plan] = {
     "Add a λ": {"train_model": 1, "embed_trained": 1} | judged(1),
-    "Add a seed": {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3),
+    "Add a seed": {"train_model": 2, "embed_trained": 2, "embed_untrained": 1}
+    | judged(3)
+    | {"fit_converged": 4, "fit_knn": 4},
     "Only redo the figures": {"figures": 1},
     "Retrain one run": {"train_model": 1, "embed_trained": 1} | judged(1),
     "Probe the other folds": {"fit_folds": 4},

@@ -52,6 +52,7 @@ def test_a_new_l2_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkou
 
 def test_a_new_seed_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkout) -> None:
     chain = {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3)
+    chain |= {"fit_converged": 4, "fit_knn": 4}  # the mean log-mel, too, with the new seed's validation sessions
     assert with_config(finished, "seeds: [1]", "seeds: [1, 2]") == (
         chain | {"write_runs": 1} | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS
     )

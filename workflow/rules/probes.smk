@@ -52,7 +52,7 @@ rule fit_converged:
         runtime=60,
     params:
         settings=config["probes"]["converged"],
-        seed=study.space_seed_of,
+        seeds=study.validation_seeds_of,
         test_fold=config["split"]["test_fold"],
         code=fingerprint("fit_converged"),
     script:
@@ -77,7 +77,7 @@ rule fit_knn:
         runtime=60,
     params:
         settings=config["probes"]["knn"],
-        seed=study.space_seed_of,
+        seeds=study.validation_seeds_of,
         test_fold=config["split"]["test_fold"],
         code=fingerprint("fit_knn"),
     script:
@@ -102,7 +102,7 @@ rule fit_mlp:
         runtime=240,
     params:
         settings=config["probes"]["mlp"],
-        seed=study.space_seed_of,
+        seeds=study.validation_seeds_of,
         test_fold=config["split"]["test_fold"],
         code=fingerprint("fit_mlp"),
     script:

@@ -43,7 +43,7 @@ rule fit_folds:
         runtime=240,
     params:
         settings=config["probes"]["converged"],
-        seed=study.space_seed_of,
+        seeds=study.validation_seeds_of,
         code=fingerprint("fit_folds"),
     script:
         "../scripts/fit_folds.py"

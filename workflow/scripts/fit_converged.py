@@ -9,7 +9,7 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
         snakemake.input.embeddings,
         snakemake.params.test_fold,
         snakemake.params.settings,
-        snakemake.params.seed,
+        snakemake.params.seeds,
         snakemake.output.scores,
         snakemake.output.confusion,
     )

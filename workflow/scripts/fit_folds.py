@@ -8,7 +8,7 @@ with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input,
     fit_folds(
         snakemake.input.embeddings,
         snakemake.params.settings,
-        snakemake.params.seed,
+        snakemake.params.seeds,
         snakemake.output.scores,
         snakemake.output.confusion,
     )

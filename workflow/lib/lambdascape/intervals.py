@@ -18,8 +18,9 @@ KEYS = ["probe", "split", "unit", "measure", "class"]
 def score_intervals(counts: pd.DataFrame, settings: dict[str, Any], seed: int) -> pd.DataFrame:
     """Intervals of every score that has counts by session, see `statistics.session_bootstrap`.
 
-    Where a score is the mean over several draws, of the training sessions or of folds, so is the score of each
-    resample. Intervals are missing with fewer than two sessions, and for the f1 of a class that fewer than two hold.
+    Where a score is the mean over several draws, of training sessions, of validation sessions or of folds, so is the
+    score of each resample: draws that share held-out sessions are no more data. Intervals are missing with fewer than
+    two sessions, and for the f1 of a class that fewer than two hold; without a loss there is no cross_entropy.
 
     Args:
         counts: table `probes.scoring.COUNT_COLUMNS`.
@@ -41,12 +42,14 @@ def _of_one_table(part: pd.DataFrame, bootstrap: Callable[..., Any]) -> Iterator
     """Measure, class, low and high of the scores of one probe, split and unit."""
     classes = sorted(set(part["label"]) | set(part["predicted"]))
     confusions = confusions_by_session(part, classes)
-    for measure, sums, statistic, highest in (
+    measures: list[tuple[str, npt.NDArray[Any], Callable[[Floats], Floats], float]] = [
         ("macro_f1", confusions, macro_f1, 1.0),
         ("accuracy", confusions, accuracy, 1.0),
         ("ece", _calibration_by_session(part), expected_calibration_error, 1.0),
-        ("cross_entropy", _losses_by_session(part), _mean_loss, np.inf),
-    ):
+    ]
+    if part["loss"].notna().all():
+        measures.append(("cross_entropy", _losses_by_session(part), _mean_loss, np.inf))
+    for measure, sums, statistic, highest in measures:
         low, high = bootstrap(sums, partial(_mean_over_draws, statistic), highest=highest)
         yield measure, "", float(low), float(high)
     holding = (confusions.sum(axis=(1, 3)) > 0).sum(axis=0)  # (class,) sessions that hold it

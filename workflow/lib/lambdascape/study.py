@@ -130,6 +130,14 @@ class Study(DataNames):
         seeds |= {name: seeds[run] for name, run in self.recomputed.items()}
         return int(seeds.get(wildcards.space, self.config["sweep"]["seeds"][0]))
 
+    def validation_seeds_of(self, wildcards: Any) -> list[int]:
+        """Seeds of the validation sessions of a space's probes: its own, or all of the study for one that has none.
+
+        So the mean over a space that has no seed rests on as many samples of validation sessions as that of an arm.
+        """
+        seeded = wildcards.space in self.runs or wildcards.space in self.untrained
+        return [self.space_seed_of(wildcards)] if seeded else [int(seed) for seed in self.config["sweep"]["seeds"]]
+
     def by_epoch_settings_of(self, wildcards: Any) -> dict[str, Any]:
         """Settings of the published probe of a space: its arm's epochs, and its rule for triplets where they count."""
         settings = dict(self.config["probes"]["by_epoch"])

@@ -29,12 +29,12 @@ KINDS = ("", "_session", "_node")
 MEASURES = {
     "training": (
         *("triplet_loss", "triplet_loss_nonzero", "triplet_loss_all", "active_fraction", "penalty", "total"),
-        *("d_neighbour", "d_distant", "learning_rate", "collapsed", "at_rest", "seconds"),
+        *("d_neighbour", "d_distant", "learning_rate", "collapsed", "at_rest", "stale_statistics", "seconds"),
     ),
     "probe_epochs": ("macro_f1", "macro_f1_clip", "cross_entropy"),
     "scores": (
         *("macro_f1", "accuracy", "cross_entropy", "ece", "f1"),
-        *("c", "k", "layers", "learning_rate", "epochs", "sessions"),  # what a probe chose, or was given
+        *("c", "c_at_end", "k", "layers", "learning_rate", "epochs", "sessions"),  # what a probe chose, or was given
     ),
     "geometry": (
         *(*CENTRED, *(f"{measure}_uncentred" for measure in CENTRED)),
@@ -43,7 +43,7 @@ MEASURES = {
         *(f"{measure}{of}_uncentred" for of in KINDS for measure in OF_GROUPS),
     ),
 }
-PROBES = ("by_epoch", "by_epoch_single", "by_epoch_double", "converged", "knn", "mlp", "folds")
+PROBES = ("by_epoch", "by_epoch_single", "by_epoch_double", "converged", "knn", "knn_uncentred", "mlp", "folds")
 # Figures of the published curves (`workflow/report/published_curves.csv`), in words.
 PUBLISHED = {
     "triplet_loss": "published triplet loss",
@@ -52,7 +52,7 @@ PUBLISHED = {
 }
 # Column to its values, by which rows of a table can be chosen; None where the data give them.
 COLUMNS: dict[str, dict[str, tuple[str, ...] | None]] = {
-    "training": {"split": ("train", "test")},
+    "training": {"split": ("train", "train_inference", "test")},
     "probe_epochs": {"split": ("train", "test")},
     "scores": {
         "probe": (*PROBES, f"{FEW_SHOT}<sessions>"),

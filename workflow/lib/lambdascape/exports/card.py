@@ -17,7 +17,7 @@ from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
 from lambdascape.mechanism.rules import NOT_APPLICABLE, REFERENCE, RULES
 from lambdascape.provenance import git_state
 from lambdascape.report.flagged import MEANING, flagged
-from lambdascape.report.tables import converged, number, span
+from lambdascape.report.tables import converged, number, segments_differ, span
 from lambdascape.triplets import tile_frames
 
 SCORES = ("run", "probe", "split", "unit", "measure", "class")
@@ -124,7 +124,7 @@ def _scores(scores: pd.DataFrame, run: str) -> list[list[str]]:
     """Split, unit, measure, value and interval of the converged probe."""
     rows = []
     for split in SPLITS:
-        for unit in ("clip", "tile"):
+        for unit in ("clip", *(["segment"] if segments_differ(scores) else []), "tile"):
             for measure, words in MEASURES.items():
                 found = converged(scores, [run], measure, unit, split)
                 if len(found):

@@ -70,7 +70,8 @@ def _epoch_rows(
     for epoch, weight in enumerate(weights, start=1):
         for split, rows in (("train", ~space.test), ("test", space.test)):
             posterior, loss = _judged(space, rows, weight, settings["double_softmax"])
-            scores = {name: (found.argmax(axis=1), label) for name, found, label, _ in units_of(space, rows, posterior)}
+            units = units_of(space, rows, posterior, ("tile", "clip"))
+            scores = {name: (found.argmax(axis=1), label) for name, found, label, _ in units}
             drawn = (np.cumsum(rows) - 1)[scored[split](epoch)]  # positions among the tiles of `rows`
             predicted, label = scores["tile"]
             f1 = _macro_f1(space, predicted[drawn], label[drawn])

@@ -1,5 +1,6 @@
 """The converged probe on every fold in turn: the score under the official name, macro-F1 over folds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,16 @@ from lambdascape.probes.scoring import Sheet
 from lambdascape.splits import draw_validation, read_folds
 
 MEAN = "mean"
-UNITS = ("tile", "segment", "clip")
 # The tables name folds in the column in which other probes name these splits.
 TAKEN = (MEAN, "train", "validation", "test")
 
 
 def fit_folds(
-    embeddings_path: str | Path, settings: dict[str, Any], seed: int, scores_path: str | Path, counts_path: str | Path
+    embeddings_path: str | Path,
+    settings: dict[str, Any],
+    seeds: Sequence[int],
+    scores_path: str | Path,
+    counts_path: str | Path,
 ) -> None:
     """Hold out every fold in turn, fit the converged probe to the others, and average the folds' scores.
 
@@ -26,10 +30,9 @@ def fit_folds(
     Args:
         embeddings_path: a file of `store.write_embeddings`.
         settings: see `converged.fit_converged`.
-        seed: seed of the draws of validation sessions.
-        scores_path: table `scoring.SCORE_COLUMNS`: split is the name of a fold, or `mean` with a draw for each fold;
-            unit is tile, segment (posteriors averaged over the channels of one node, the official unit of DCASE) or
-            clip (averaged over nodes, too).
+        seeds: of the samples of validation sessions, see `converged.fit_converged`.
+        scores_path: table `scoring.SCORE_COLUMNS`: split is the name of a fold, with a draw for each seed, or `mean`
+            with a draw for each fold and seed (seed by seed); units as of `converged.fit_converged`.
         counts_path: table `scoring.COUNT_COLUMNS` of the same splits. Both header only without labels.
 
     Raises:
@@ -44,14 +47,16 @@ def fit_folds(
             f"splits in its tables; got {taken[0]!r}. Name the fold otherwise in the data set, or write "
             "probe_folds: held_out"
         )
-    sheet = Sheet(None, "folds", UNITS)
-    for draw, (fold, space) in enumerate(spaces.items()):
-        if space is not None:
-            sheet.space = space
+    sheet = Sheet(None, "folds")
+    for place, (fold, space) in enumerate(spaces.items()):
+        if space is None:
+            continue
+        sheet.space = space
+        for draw, seed in enumerate(seeds):
             validation = draw_validation(space, settings["validation_fraction"], seed)
             c, _ = choose_c(space, validation, settings["c_grid"])
-            sheet.note(fold, "c", c)
+            sheet.note(fold, "c", c, draw)
             posterior = fit(space, ~space.test, c).posterior(space.test)
-            sheet.add(fold, space.test, posterior, counted=True)
-            sheet.add(MEAN, space.test, posterior, draw, counted=True)
+            sheet.add(fold, space.test, posterior, draw, counted=True)
+            sheet.add(MEAN, space.test, posterior, draw * len(spaces) + place, counted=True)
     sheet.write(scores_path, counts_path)

@@ -1,5 +1,6 @@
 """Nearest neighbours by cosine: what the space groups without any training."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,25 +8,34 @@ import numpy as np
 import numpy.typing as npt
 
 from lambdascape.probes.scoring import Posterior, Sheet, all_classes, validation_score
+from lambdascape.probes.standardised import chunks
 from lambdascape.splits import LabelledSpace, Mask, draw_validation, read_labelled
 
+Floats = npt.NDArray[np.float64]
+
 QUERIES = 1 << 14  # tiles whose neighbours are looked for at once
+# What the least similar neighbour's vote lacks to a whole one: enough to decide ties, too little to decide more.
+TIE = 1e-4
+PROBES = {"knn": True, "knn_uncentred": False}  # whether cosines are about the mean
 
 
 def fit_knn(
     embeddings_path: str | Path,
     test_fold: str,
     settings: dict[str, Any],
-    seed: int,
+    seeds: Sequence[int],
     scores_path: str | Path,
     counts_path: str | Path,
 ) -> None:
-    """Let each tile's nearest training tiles by cosine vote for its class, and score it per tile and per clip.
+    """Let each tile's nearest training tiles by cosine vote for its class, and score it in each of `scoring.UNITS`.
 
-    The embeddings are taken as they are, brought to length 1. The posterior of a class is its share of the k
-    neighbours; k is chosen by macro-F1 per clip on validation sessions, the smallest of equals, with the other training
-    tiles as neighbours; the test tiles then have the whole training split. The training split is not scored: its tiles
-    would find themselves.
+    Cosines are those about the mean of the labelled tiles that can be neighbours, so that a constant offset, which all
+    embeddings of a network without training share, hides nothing; the probe `knn_uncentred` takes them about the
+    origin. The posterior of a class is its share of the k neighbours. Ties, among the neighbours of a tile and among
+    the tiles of a clip, go to the class whose neighbours are nearer: a vote weighs 1 - `TIE` (1 - cosine) / 2. k is
+    chosen by macro-F1 per clip on validation sessions, the smallest of equals, with the other training tiles as
+    neighbours; the test tiles then have the whole training split. The training split is not scored: its tiles would
+    find themselves. There is no cross-entropy, for a class that none of the k neighbours has gets the posterior 0.
 
     Args:
         embeddings_path: a file of `store.write_embeddings`.
@@ -33,9 +43,9 @@ def fit_knn(
         settings: `k_grid`, numbers of neighbours; those above the number of tiles are left out, but for one.
             `max_tiles`: training tiles that can be neighbours, at most; more are thinned out at random.
             `validation_fraction`: see `splits.draw_validation`.
-        seed: seed of the draw of validation sessions and of the thinning.
-        scores_path: table `scoring.SCORE_COLUMNS`: split (validation | test), unit, measure (those of
-            `converged.fit_converged`, with k in place of c), class, draw, value.
+        seeds: of the samples of validation sessions, see `converged.fit_converged`, and of the thinning.
+        scores_path: table `scoring.SCORE_COLUMNS`: probe (knn | knn_uncentred), split (validation | test), unit,
+            measure (those of `converged.fit_converged` but cross_entropy, with k in place of c), class, draw, value.
         counts_path: table `scoring.COUNT_COLUMNS` of the test split. Both header only without labels.
 
     Raises:
@@ -44,38 +54,54 @@ def fit_knn(
     space = read_labelled(embeddings_path, test_fold)
     sheet = Sheet(space, "knn")
     if space is not None:
-        validation = draw_validation(space, settings["validation_fraction"], seed)
-        votes = _votes(space, ~space.test & ~validation, validation, settings, seed)
-        scores = {k: validation_score(space, validation, posterior) for k, posterior in votes.items()}
-        k = max(scores, key=lambda one: (scores[one], -one))
-        sheet.note("validation", "k", k)
-        sheet.add("validation", validation, votes[k])
-        (posterior,) = _votes(space, ~space.test, space.test, settings | {"k_grid": [k]}, seed).values()
-        sheet.add("test", space.test, posterior, counted=True)
+        for probe, centred in PROBES.items():
+            sheet.probe = probe
+            for draw, seed in enumerate(seeds):
+                _score(sheet, space, settings | {"centred": centred}, seed, draw)
     sheet.write(scores_path, counts_path)
 
 
+def _score(sheet: Sheet, space: LabelledSpace, settings: dict[str, Any], seed: int, draw: int) -> None:
+    validation = draw_validation(space, settings["validation_fraction"], seed)
+    votes = _votes(space, ~space.test & ~validation, validation, settings, seed)
+    scores = {k: validation_score(space, validation, posterior) for k, posterior in votes.items()}
+    k = max(scores, key=lambda one: (scores[one], -one))
+    sheet.note("validation", "k", k, draw)
+    sheet.add("validation", validation, votes[k], draw, likelihood=False)
+    (posterior,) = _votes(space, ~space.test, space.test, settings | {"k_grid": [k]}, seed).values()
+    sheet.add("test", space.test, posterior, draw, counted=True, likelihood=False)
+
+
 def _votes(space: LabelledSpace, known: Mask, asked: Mask, settings: dict[str, Any], seed: int) -> dict[int, Posterior]:
-    """For each k the share of each class among the k nearest tiles of `known`: shape (tile of `asked`, class)."""
+    """For each k the votes for each class among the k nearest tiles of `known`: shape (tile of `asked`, class)."""
     from sklearn.neighbors import NearestNeighbors
 
     neighbours = np.flatnonzero(known)
     if len(neighbours) > settings["max_tiles"]:
         neighbours = np.sort(np.random.default_rng([seed]).permutation(neighbours)[: settings["max_tiles"]])
     grid = sorted({min(k, len(neighbours)) for k in settings["k_grid"]})
-    # Between vectors of length 1 the order by distance is the order by cosine.
-    search = NearestNeighbors(n_neighbors=grid[-1], algorithm="brute").fit(_unit(space.embedding[neighbours]))
+    centre = _mean(space, known) if settings["centred"] else np.zeros(space.embedding.shape[1])
+    # Between vectors of length 1 the order by distance is the order by cosine: d² = 2 (1 - cosine).
+    search = NearestNeighbors(n_neighbors=grid[-1], algorithm="brute").fit(_unit(space.embedding[neighbours], centre))
     label, places = space.label[neighbours], np.flatnonzero(asked)
     parts: dict[int, list[Posterior]] = {k: [] for k in grid}
     for chunk in np.split(places, range(QUERIES, len(places), QUERIES)):
-        found = label[search.kneighbors(_unit(space.embedding[chunk]), return_distance=False)]  # (tile, neighbour)
+        distance, near = search.kneighbors(_unit(space.embedding[chunk], centre))  # both (tile, neighbour)
+        weight, found = 1 - TIE * distance**2 / 4, label[near]
         for k in grid:
-            shares = [np.count_nonzero(found[:, :k] == one, axis=1) / k for one in range(space.n_known)]
-            parts[k].append(all_classes(space, np.arange(space.n_known), np.column_stack(shares)))
+            shares = [np.where(found[:, :k] == one, weight[:, :k], 0.0).sum(axis=1) / k for one in range(space.n_known)]
+            parts[k].append(all_classes(space, np.arange(space.n_known), np.column_stack(shares), np.float64))
     return {k: np.concatenate(part) for k, part in parts.items()}
 
 
-def _unit(embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Embeddings of length 1, shape (tile, dim); a zero vector stays one."""
-    norm = np.linalg.norm(embedding, axis=1, keepdims=True)
-    return embedding / np.maximum(norm, np.finfo(np.float32).tiny)
+def _mean(space: LabelledSpace, rows: Mask) -> Floats:
+    """Mean embedding of the tiles of `rows`, shape (dim,)."""
+    total = sum(space.embedding[chunk].sum(axis=0, dtype=np.float64) for chunk in chunks(rows))
+    return np.asarray(total / np.count_nonzero(rows))
+
+
+def _unit(embedding: npt.NDArray[np.float32], centre: Floats) -> npt.NDArray[np.float32]:
+    """Embeddings less the centre, at length 1, shape (tile, dim); a zero vector stays one."""
+    moved = (embedding - centre).astype(np.float32)
+    norm = np.linalg.norm(moved, axis=1, keepdims=True)
+    return moved / np.maximum(norm, np.finfo(np.float32).tiny)

@@ -1,7 +1,7 @@
 """A small network on frozen embeddings, over the grid of HEAR: whether classes separate where no line parts them."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -19,11 +19,11 @@ def fit_mlp(
     embeddings_path: str | Path,
     test_fold: str,
     settings: dict[str, Any],
-    seed: int,
+    seeds: Sequence[int],
     scores_path: str | Path,
     counts_path: str | Path,
 ) -> None:
-    """Fit a multilayer perceptron on standardised embeddings and score it per tile and per clip.
+    """Fit a multilayer perceptron on standardised embeddings and score it per tile, per segment and per clip.
 
     The grid is that of HEAR (Turian et al. 2203.03022, appendix): one or two hidden layers, four learning rates, Adam,
     early stopping on validation. Layers, learning rate and epoch are those with the highest macro-F1 per validation
@@ -37,7 +37,8 @@ def fit_mlp(
         settings: `layers`, numbers of hidden layers; `width` of each; `learning_rates`; `batch_size` in tiles;
             `max_epochs`; `patience`, epochs without a better validation score that end a fit; `validation_fraction`,
             see `splits.draw_validation`.
-        seed: seed of the draw of validation sessions, of the weights and of the order of the tiles.
+        seeds: of the samples of validation sessions, see `converged.fit_converged`, of the weights and of the order of
+            the tiles.
         scores_path: table `scoring.SCORE_COLUMNS`: split (train | validation | test), unit, measure (those of
             `converged.fit_converged`, with layers, learning_rate and epochs in place of c), class, draw, value; train
             is the tiles that were fitted.
@@ -49,14 +50,19 @@ def fit_mlp(
     space = read_labelled(embeddings_path, test_fold)
     sheet = Sheet(space, "mlp")
     if space is not None:
-        validation = draw_validation(space, settings["validation_fraction"], seed)
-        fitted = ~space.test & ~validation
-        best = _best(space, fitted, validation, settings, seed)
-        for measure in ("layers", "learning_rate", "epochs"):
-            sheet.note("validation", measure, getattr(best, measure))
-        for split, rows in (("train", fitted), ("validation", validation), ("test", space.test)):
-            sheet.add(split, rows, best.fit.posterior(rows), counted=split == "test")
+        for draw, seed in enumerate(seeds):
+            _score(sheet, space, settings, seed, draw)
     sheet.write(scores_path, counts_path)
+
+
+def _score(sheet: Sheet, space: LabelledSpace, settings: dict[str, Any], seed: int, draw: int) -> None:
+    validation = draw_validation(space, settings["validation_fraction"], seed)
+    fitted = ~space.test & ~validation
+    best = _best(space, fitted, validation, settings, seed)
+    for measure in ("layers", "learning_rate", "epochs"):
+        sheet.note("validation", measure, getattr(best, measure), draw)
+    for split, rows in (("train", fitted), ("validation", validation), ("test", space.test)):
+        sheet.add(split, rows, best.fit.posterior(rows), draw, counted=split == "test")
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ from lambdascape.scores import (
 )
 from lambdascape.splits import Integers, LabelledSpace, Mask
 
-Posterior = npt.NDArray[np.float32]
+Posterior = npt.NDArray[np.floating]
 Unit = tuple[str, Posterior, Integers, Integers]  # name, posteriors, labels, sessions
 
 SCORE_COLUMNS = ["probe", "split", "unit", "measure", "class", "draw", "value"]
 COUNT_KEYS = ["probe", "split", "draw", "unit", "session", "label", "predicted", "bin"]
 COUNT_COLUMNS = [*COUNT_KEYS, "count", "confidence", "loss"]
-UNITS = ("tile", "clip")
+UNITS = ("tile", "segment", "clip")
 
 
 class Sheet:
@@ -37,11 +37,10 @@ class Sheet:
     Args:
         space: the labelled tiles.
         probe: name of the probe.
-        units: what is scored: of tile, segment and clip.
     """
 
-    def __init__(self, space: LabelledSpace | None, probe: str, units: tuple[str, ...] = UNITS) -> None:
-        self.space, self.probe, self.units = space, probe, units
+    def __init__(self, space: LabelledSpace | None, probe: str) -> None:
+        self.space, self.probe = space, probe
         self.scores: list[tuple[Any, ...]] = []
         self.counts: list[pd.DataFrame] = []
 
@@ -49,22 +48,38 @@ class Sheet:
         """Add a number beside the scores, such as the C that validation clips chose."""
         self.scores.append((self.probe, split, "clip", measure, "", draw, value))
 
-    def add(self, split: str, rows: Mask, posterior: Posterior, draw: int = 0, counted: bool = False) -> None:
-        """Score the tiles of `rows`, and the clips that they make up.
+    def add(
+        self,
+        split: str,
+        rows: Mask,
+        posterior: Posterior,
+        draw: int = 0,
+        counted: bool = False,
+        likelihood: bool = True,
+    ) -> None:
+        """Score the tiles of `rows`, and the segments and clips that they make up.
 
         Args:
             split: name of the split.
             rows: shape (tile,), the tiles of the split.
             posterior: shape (tile of `rows`, class): probabilities of all classes.
-            draw: number of the draw of the training sessions, where there are several.
+            draw: number of the draw of training or validation sessions, where there are several.
             counted: whether the counts by session are kept as well, from which intervals are drawn.
+            likelihood: whether the posteriors are a model's probabilities; else there is no cross-entropy, and the
+                column loss of the counts is missing.
         """
         assert self.space is not None
-        for unit in units_of(self.space, rows, posterior, self.units):
+        for unit in units_of(self.space, rows, posterior):
             rows_of_scores = score_rows(self.space.classes, *unit[:3])
-            self.scores += [(self.probe, split, *keys, draw, value) for *keys, value in rows_of_scores]
+            self.scores += [
+                (self.probe, split, *keys, draw, value)
+                for *keys, value in rows_of_scores
+                if likelihood or "cross_entropy" not in keys
+            ]
             if counted:
                 counts = session_counts(self.space, *unit)
+                if not likelihood:
+                    counts["loss"] = np.nan
                 self.counts.append(counts.assign(probe=self.probe, split=split, draw=draw))
 
     def write(self, scores_path: str | Path, counts_path: str | Path) -> None:
@@ -74,15 +89,18 @@ class Sheet:
         write_table(counts, counts_path)
 
 
-def all_classes(space: LabelledSpace, classes: Integers, posterior: npt.NDArray[Any]) -> Posterior:
+def all_classes(
+    space: LabelledSpace, classes: Integers, posterior: npt.NDArray[Any], dtype: type[np.floating] = np.float32
+) -> Posterior:
     """Posteriors of all classes, shape (tile, class): 0 for those that were not fitted.
 
     Args:
         space: the labelled tiles.
         classes: shape (fitted class,), what the columns of `posterior` stand for.
         posterior: shape (tile, fitted class).
+        dtype: of the result.
     """
-    every = np.zeros((len(posterior), len(space.classes)), np.float32)
+    every = np.zeros((len(posterior), len(space.classes)), dtype)
     every[:, classes] = posterior
     return every
 
@@ -99,14 +117,15 @@ def pooled(group: Integers, posterior: Posterior) -> tuple[Posterior, Integers]:
     """
     _, first, place = np.unique(group, return_index=True, return_inverse=True)
     total = np.column_stack([np.bincount(place, weights=column) for column in posterior.T])
-    return (total / np.bincount(place)[:, None]).astype(np.float32), first
+    return (total / np.bincount(place)[:, None]).astype(posterior.dtype), first
 
 
 def units_of(space: LabelledSpace, rows: Mask, posterior: Posterior, units: tuple[str, ...] = UNITS) -> Iterator[Unit]:
     """Posteriors, labels and sessions of each unit.
 
-    The posteriors of a clip are the mean over the tiles and nodes of its moment; those of a segment the mean over the
-    tiles and channels of one node in that moment.
+    The posteriors of a segment are the mean over the tiles and channels of one node in one moment, the official unit
+    of DCASE 2018 Task 5; those of a clip the mean over the tiles of all nodes of its moment. Where each moment has one
+    node the two are the same.
 
     Args:
         space: the labelled tiles.

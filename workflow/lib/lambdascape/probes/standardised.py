@@ -1,4 +1,4 @@
-"""Models on standardised embeddings, scaled and asked in chunks: memory holds one scaled copy, in float32, at most."""
+"""Standardised embeddings, and models on them, asked in chunks."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -14,7 +14,7 @@ from lambdascape.mechanism.rules import COLLAPSE
 from lambdascape.report.comparisons import chosen_arm, in_words, listed, main_pairs, records, reference_pairs
 from lambdascape.report.flagged import flagged
 from lambdascape.report.needed import Precision, precision_of
-from lambdascape.report.tables import number
+from lambdascape.report.tables import ends_of_grid, number
 from lambdascape.report.verdict import FEW_SEEDS, told_from
 from lambdascape.sweep import arm_and_seed
 
@@ -34,6 +34,8 @@ RULES = {
     f"the factor of the last step, at most {WIDEST_STEP:g}; not where that end has collapsed.",
     "Peak": "The chosen value is told from both its neighbours: run the geometric means between them.",
     "Choice": "Held-out sessions put another value above the chosen one: more sessions must choose.",
+    "Penalty": "C of the converged probe is at an end of its grid in half of the spaces or more: extend the grid. "
+    "Where a larger C changes no score the classes separate, and the probe needs no penalty.",
     "Training": f"The training loss of the chosen value’s runs still falls by more than {LITTLE * 100:g} % of its "
     "whole fall over the last quarter of the epochs: train longer.",
 }
@@ -158,6 +160,7 @@ def next_steps(
         what = f"Run more than one {sweep.symbol}"
         steps.append(Step("Edge", what, "One value has nothing to be compared with."))
     steps += _choice(found)
+    steps += _penalty(found)
     steps += _training(found)
     return Advice(steps, values, seeds, _overlay(sweep, values, seeds, config))
 
@@ -303,6 +306,14 @@ def _choice(found: Findings) -> Iterator[Step]:
         sessions = int(found.choice["validation_sessions"].iloc[0])
         why = f"{listed(above)} scores above it on held-out sessions; it was chosen on {sessions} sessions."
         yield Step("Choice", "Give the choice more sessions", why)
+
+
+def _penalty(found: Findings) -> Iterator[Step]:
+    """Whether the grid of the probe's C ends where validation chooses."""
+    ends, of = ends_of_grid(found.scores)
+    if ends and 2 * ends >= of:
+        why = f"Validation chooses the smallest or the largest C of the grid in {ends} of {of} spaces."
+        yield Step("Penalty", "Extend probes.converged.c_grid at both ends", why)
 
 
 def _training(found: Findings) -> Iterator[Step]:

@@ -10,6 +10,7 @@ from lambdascape.scores import FEW_SHOT
 NAMES = {
     "converged": "Converged",
     "knn": "Nearest neighbours",
+    "knn_uncentred": "Nearest neighbours, uncentred",
     "mlp": "MLP",
     "by_epoch": "By epoch",
     "by_epoch_single": "By epoch, one softmax",
@@ -29,7 +30,8 @@ def probe_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
         [[name, *map(number, row)] for name, row in values.items()],
         note=f"Highest by {_highest(values, [_in_words(probe) for probe in probes])}. Converged: logistic regression. "
         "Sessions: the same, fitted on so many sessions of each class, mean over draws; a class with fewer gives all "
-        "that it has (see the figure). By epoch: the published probe after its last epoch.",
+        "that it has (see the figure). Nearest neighbours: by cosine about the mean of the training tiles; uncentred: "
+        "about the origin. By epoch: the published probe after its last epoch.",
     )
 
 

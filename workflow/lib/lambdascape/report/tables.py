@@ -11,6 +11,10 @@ from lambdascape.figures.sweep import Sweep, text
 from lambdascape.measured import UNCENTRED, UNKNOWN
 
 NOTHING = "–"
+SEGMENTS = (
+    " Per clip: over all nodes of a moment together. Per segment: over one node in one moment, the official unit of "
+    "DCASE 2018 Task 5; its published numbers, such as the baseline's 84.5 %, compare with this column alone."
+)
 MOST_ROWS = 50  # longer lists are cut; their files are named
 MEASURES = {
     "effective_rank": ("Effective rank", "directions that the space uses; more is richer"),
@@ -143,9 +147,28 @@ def converged(
     return pick(scores, runs, probe="converged", split=split, unit=unit, measure=measure, class_="")
 
 
+def segments_differ(scores: pd.DataFrame) -> bool:
+    """Whether segments score otherwise than clips, as they do where several nodes heard one moment."""
+    rows = scores[(scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] == "macro_f1")]
+    segment, clip = (rows[rows["unit"] == unit].set_index("run")["value"] for unit in ("segment", "clip"))
+    return bool((segment != clip.reindex(segment.index)).any())
+
+
+def ends_of_grid(scores: pd.DataFrame) -> tuple[int, int]:
+    """In how many spaces the converged probe chose the smallest or largest C of several, and of how many.
+
+    A space without a seed, which has a C for each seed of the study, counts where any of them is such an end.
+    """
+    rows = pick(scores, scores["run"].unique(), probe="converged", split="validation", measure="c_at_end")
+    return int((rows["value"] > 0).sum()), len(rows)
+
+
 def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
-    """Scores of the converged probe, a row for each arm and each reference space; the row named `chosen` strong."""
-    rows = []
+    """Scores of the converged probe, a row for each arm and each reference space; the row named `chosen` strong.
+
+    There is a column for segments where they are not the clips.
+    """
+    rows, segments, (ends, of) = [], segments_differ(scores), ends_of_grid(scores)
     for name, runs in spaces(sweep):
         clip = converged(scores, runs, "macro_f1")
         rows.append(
@@ -154,6 +177,7 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
                 number(clip["value"].mean()),
                 span(clip["value"].min(), clip["value"].max()),
                 span(clip["low"].min(), clip["high"].max()),
+                *([number(converged(scores, runs, "macro_f1", "segment")["value"].mean())] if segments else []),
                 number(converged(scores, runs, "macro_f1", "tile")["value"].mean()),
                 number(converged(scores, runs, "accuracy")["value"].mean()),
                 number(converged(scores, runs, "cross_entropy")["value"].mean()),
@@ -167,6 +191,7 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
             "Macro-F1 per clip",
             "Seeds",
             "Ends of the seeds’ intervals",
+            *(["Macro-F1 per segment"] if segments else []),
             "Macro-F1 per tile",
             "Accuracy per clip",
             "Cross-entropy per clip",
@@ -176,7 +201,16 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
         strong=[place for place, (name, _) in enumerate(spaces(sweep)) if name == chosen],
         note="Seeds: lowest to highest. Ends: lowest to highest end of the seeds’ own bootstrap intervals over "
         "sessions; the interval of a mean stands under Comparisons. Validation: per clip, on training sessions kept "
-        "apart to choose the probe's penalty. Bold: chosen on the validation sessions of all seeds.",
+        "apart to choose the probe's penalty; a space without a seed has those of every seed in turn. Bold: chosen on "
+        "the validation sessions of all seeds." + (SEGMENTS if segments else "") + (_ends(ends, of) if ends else ""),
+    )
+
+
+def _ends(ends: int, of: int) -> str:
+    """That the grid of C ends where validation chooses."""
+    return (
+        f" The inverse penalty C is at an end of its grid in {ends} of {of} spaces: the best may lie beyond. Where the "
+        "classes separate, the larger end is next to no penalty."
     )
 
 

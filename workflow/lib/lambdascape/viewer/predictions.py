@@ -31,7 +31,8 @@ def predict_points(
         points_path: points.tsv.
         embeddings: HDF5 files of spaces.
         names: the space of each file, in the same order.
-        scores: converged.tsv of each space, in the same order.
+        scores: converged.tsv of each space, in the same order; of a space without a seed, which has a C for each seed
+            of the study, that of the first seed (draw 0).
         test_fold: the fold held out.
         output: table `COLUMNS`: predicted is a class; labelled held-out points only, header only without labels.
 
@@ -55,4 +56,4 @@ def predict_points(
 
 def _chosen_c(scores: str | Path) -> float:
     table = read_table(scores, ("probe", "split", "measure"))
-    return float(table.loc[table["measure"] == "c", "value"].iloc[0])
+    return float(table.loc[(table["measure"] == "c") & (table["draw"] == 0), "value"].iloc[0])
