@@ -135,7 +135,7 @@ class Study(DataNames):
 
         So the mean over a space that has no seed rests on as many samples of validation sessions as that of an arm.
         """
-        seeded = wildcards.space in self.runs or wildcards.space in self.untrained
+        seeded = wildcards.space in (*self.runs, *self.recomputed, *self.untrained)
         return [self.space_seed_of(wildcards)] if seeded else [int(seed) for seed in self.config["sweep"]["seeds"]]
 
     def by_epoch_settings_of(self, wildcards: Any) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def fit_converged(
             without labels.
 
     Raises:
-        InputError: see `splits.read_labelled`, `splits.draw_validation` and `logistic.minimise`.
+        InputError: see `splits.read_labelled`, `splits.draw_validation` and `logistic.fit_path`.
     """
     space = read_labelled(embeddings_path, test_fold)
     sheet = Sheet(space, "converged")

@@ -22,7 +22,10 @@ class Fit:
 
     def posterior(self, rows: Mask) -> Posterior:
         """Posteriors of the tiles of `rows`, shape (tile of `rows`, class)."""
-        parts = [self.model.predict_proba(self.scaler.transform(self.space.embedding[chunk])) for chunk in chunks(rows)]
+        parts = [
+            self.model.predict_proba(self.scaler.transform(self.space.embedding[chunk].astype(np.float64)))
+            for chunk in chunks(rows)
+        ]
         return all_classes(self.space, self.model.classes_, np.concatenate(parts))
 
 
@@ -42,11 +45,11 @@ def fit_scaler(space: LabelledSpace, rows: Mask) -> Any:
     return scaler
 
 
-def scaled(space: LabelledSpace, rows: Mask, scaler: Any) -> npt.NDArray[np.float32]:
-    """The standardised tiles of `rows`, shape (tile of `rows`, dim)."""
-    copy = np.empty((np.count_nonzero(rows), space.embedding.shape[1]), np.float32)
+def scaled(space: LabelledSpace, rows: Mask, scaler: Any, kind: type = np.float32) -> npt.NDArray[Any]:
+    """The standardised tiles of `rows`, shape (tile of `rows`, dim), in float32 or float64."""
+    copy = np.empty((np.count_nonzero(rows), space.embedding.shape[1]), kind)
     place = 0
     for chunk in chunks(rows):
-        copy[place : place + len(chunk)] = scaler.transform(space.embedding[chunk])
+        copy[place : place + len(chunk)] = scaler.transform(space.embedding[chunk].astype(np.float64))
         place += len(chunk)
     return copy
