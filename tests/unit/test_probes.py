@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lambdascape import store
 from lambdascape.errors import InputError
 from lambdascape.files import read_table
-from lambdascape.probes import knn, logistic
+from lambdascape.probes import knn, logistic, standardised
 from lambdascape.probes.by_epoch import fit_by_epoch, loss_and_gradient, train_by_epoch
 from lambdascape.probes.converged import fit_converged
 from lambdascape.probes.drawing import three_passes, triplet_draws

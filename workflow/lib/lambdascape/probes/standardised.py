@@ -47,7 +47,7 @@ def fit_scaler(space: LabelledSpace, rows: Mask) -> Any:
 
 def scaled(space: LabelledSpace, rows: Mask, scaler: Any, kind: type = np.float32) -> npt.NDArray[Any]:
     """The standardised tiles of `rows`, shape (tile of `rows`, dim), in float32 or float64."""
-    copy = np.empty((np.count_nonzero(rows), space.embedding.shape[1]), kind)
+    copy: npt.NDArray[Any] = np.empty((np.count_nonzero(rows), space.embedding.shape[1]), kind)
     place = 0
     for chunk in chunks(rows):
         copy[place : place + len(chunk)] = scaler.transform(space.embedding[chunk].astype(np.float64))
