@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from lambdascape.errors import InputError
+from lambdascape.figures.sweep import read_sweep
 from lambdascape.files import read_table, write_table
 from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
 from lambdascape.receipts import write_receipt
 from lambdascape.report.runs import HEADINGS, collect_runs, heading, read_every_run
+from lambdascape.report.tables import spaces
 
 from .studies import EPOCHS, FakeStudy
 
@@ -111,3 +113,30 @@ def test_a_history_without_devices_is_named(tmp_path: Path) -> None:
             tmp_path / "receipts",
             tmp_path / "every.tsv",
         )
+
+
+@pytest.mark.finding("A1")
+def test_the_losses_of_a_second_space_stand_in_its_own_row(tmp_path: Path) -> None:
+    """As published: the run's row has what moving averages give, the second one what the trained weights give."""
+    study = FakeStudy(tmp_path)
+    run = study.spaces[0]["run"]
+    second = study.spaces[0] | {"run": f"{run}_recomputed", "kind": "recomputed"}
+    training = study.frame("training")
+    rows = training[(training["run"] == run) & (training["epoch"] == EPOCHS) & (training["split"] != "train")]
+    rows = rows.assign(split=rows["split"] + "_recomputed", value=rows["value"] / 2)
+    runs = pd.DataFrame([*study.spaces, second]).astype({"seed": "Int64"})
+    found = collected(study, runs=runs, training=pd.concat([training, rows]))
+    for name in ("training_loss", "held_out_loss"):
+        assert found.loc[second["run"], name] == pytest.approx(found.loc[run, name] / 2)
+    assert found.loc[second["run"], "kind"] == "recomputed"
+
+
+@pytest.mark.finding("A1")
+def test_summaries_show_both_spaces_of_a_run(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    trained = [space for space in study.spaces if space["kind"] == "trained"]
+    seconds = [space | {"run": f"{space['run']}_recomputed", "kind": "recomputed"} for space in trained]
+    write_table(pd.DataFrame([*study.spaces, *seconds]).astype({"seed": "Int64"}), study.tables["runs"])
+    rows = dict(spaces(read_sweep(study.tables["runs"])))
+    for label in ("λ = 0.01", "λ = 0.1", "λ = 1"):
+        assert rows[f"{label}, recomputed statistics"] == [f"{run}_recomputed" for run in rows[label]]

@@ -53,6 +53,30 @@ def test_a_job_is_told_its_own_run_and_no_other(config: dict[str, Any]) -> None:
     assert few.validation_seeds_of(one) == more.validation_seeds_of(one) == [2]
 
 
+@pytest.mark.finding("A1")
+def test_a_run_that_keeps_moving_averages_has_a_second_space(config: dict[str, Any]) -> None:
+    """With the statistics of its weights, and judged as the run's own space is."""
+    assert study(config).recomputed == {}
+    found = study(config, "training", batch_statistics="moving")
+    assert found.recomputed == {f"{run}_recomputed": run for run in found.runs}
+    assert set(found.recomputed) < set(found.spaces)
+    rows = {row["run"]: row for row in found.run_rows}
+    for name, run in found.recomputed.items():
+        other = {"run": name, "kind": "recomputed", "batch_statistics": "recomputed"}
+        assert rows[name] == rows[run] | other
+        of_space, of_run = SimpleNamespace(space=name), SimpleNamespace(space=run)
+        assert found.validation_seeds_of(of_space) == found.validation_seeds_of(of_run)
+        assert found.by_epoch_settings_of(of_space) == found.by_epoch_settings_of(of_run)
+
+
+@pytest.mark.finding("A1")
+def test_the_untrained_network_is_told_how_training_would_normalise(config: dict[str, Any]) -> None:
+    found = study(config, "training", passes="joint").reference_settings
+    assert found["training"]["passes"] == "joint"
+    assert found["triplets"] == config["triplets"]
+    assert not {"learning_rate", "epochs", "batch_statistics"} & set(found["training"])
+
+
 def test_an_arm_may_set_the_epochs_of_its_own_probe(config: dict[str, Any]) -> None:
     arms = [{"l2": 1.0, "probe_epochs": 12}, {"l2": 0.1}]
     found = study(config, "sweep", arms=arms)
