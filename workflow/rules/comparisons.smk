@@ -4,9 +4,7 @@
 
 rule compare_arms:
     input:
-        confusions=expand(
-            "results/{{study}}/probes/{space}/converged_confusion.tsv", space=[*study.runs, *study.references]
-        ),
+        confusions=expand("results/{{study}}/probes/{space}/converged_confusion.tsv", space=study.compared),
     output:
         comparisons=report(
             "results/{study}/tables/comparisons.tsv",

@@ -65,6 +65,11 @@ class Study(DataNames):
         return [*self.runs, *self.recomputed, *self.references]
 
     @property
+    def compared(self) -> list[str]:
+        """Names of the spaces whose scores are compared: of every run one."""
+        return [*self.runs, *self.references]
+
+    @property
     def references(self) -> dict[str, str]:
         """Name of each space that no training of the study made to its arm: the untrained networks share one."""
         own = {name: f"{OWN}:{name}" for name in self.own}

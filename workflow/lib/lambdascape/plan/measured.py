@@ -15,7 +15,7 @@ from lambdascape.receipts import read_receipt
 from lambdascape.study import MEAN_LOGMEL, Study
 
 TRAINING = "train_model"
-NETWORKS = (TRAINING, "embed_trained", "embed_untrained")  # their time hangs on the network, too
+NETWORKS = (TRAINING, "embed_trained", "embed_recomputed", "embed_untrained")  # their time hangs on the network, too
 BY_TILES = (
     *NETWORKS,
     "embed_mean_logmel",
@@ -32,7 +32,8 @@ BY_PAIRS = ("compare_spaces",)
 # Settings that change no time worth counting.
 FREE: dict[str, tuple[str, ...]] = {"network": ("l2", "l2_scope", "embedding_norm_penalty", "dropout"), "training": (
     "epochs", "early_stopping", "margin", "learning_rate", "lr_schedule", "lr_decay_steps", "lr_decay_rate",
-    "weight_decay", "tensorboard", "device"), "triplets": ("distant", "neighbourhood_s")}  # fmt: skip
+    "weight_decay", "batch_statistics", "tensorboard", "device"),
+    "triplets": ("distant", "neighbourhood_s")}  # fmt: skip
 CPU = "cpu"
 
 
