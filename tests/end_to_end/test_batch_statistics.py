@@ -19,6 +19,7 @@ from lambdascape.batch_statistics import (
 from lambdascape.batches import Batches, TileSource
 from lambdascape.dynamics import GROUPS
 from lambdascape.embeddings import embed_recomputed, embed_trained, embed_untrained
+from lambdascape.exports.model import export_model
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder, load_embedder
 from lambdascape.run_triplets import fixed_triplets, split_tiles
@@ -155,6 +156,24 @@ def test_both_kinds_of_statistics_are_shown_where_the_moving_averages_are_kept(
     found = [store.read_embeddings(tmp_path / name) for name in ("ours.h5", "theirs.h5")]
     np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-5)
     assert [about["kind"] for _, _, about in found] == ["trained", "recomputed"]
+
+
+def test_an_export_normalises_as_the_saved_network_does(
+    audio: tuple[Path, Path], recomputed: Path, tmp_path: Path
+) -> None:
+    """And so `embed` and ONNX, which are made of the export; its statistics are not the training's moving averages."""
+    facts = {"study": "s", "run": "r", "test_fold": FOLD, "dataset": {"name": "d", "channels": "mean"}}
+    export_model(recomputed / PRODUCTS[0], audio[0], SETTINGS, 1, facts, tmp_path / "embedder.keras")
+    network = keras.saving.load_model(tmp_path / "embedder.keras", compile=False)
+    inputs = all_tiles(audio, "test")
+    saved = embedder_of(recomputed, SETTINGS)
+    np.testing.assert_allclose(network.predict(inputs, verbose=0), saved(inputs, training=False), atol=1e-5)
+    with store.open_checked(recomputed / "checkpoint.h5", "checkpoint") as file:
+        kept = [array[()] for array in file.values()]
+    for layer in normalisations(saved):
+        variance = network.get_layer(layer.name).moving_variance.numpy()
+        np.testing.assert_array_equal(variance, layer.moving_variance.numpy())
+        assert not any(array.shape == variance.shape and np.array_equal(array, variance) for array in kept)
 
 
 def test_weights_shortened_by_hand_leave_inference_as_in_training_mode(audio: tuple[Path, Path]) -> None:

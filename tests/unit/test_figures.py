@@ -162,7 +162,7 @@ def test_curves_are_the_means_over_seeds(tmp_path: Path) -> None:
 def test_every_size_of_every_stage_is_drawn_as_the_mean_over_seeds_on_one_scale_per_row(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, points=({"l2": 0.1}, {"l2": 0.0}))
     figure = dynamics_figure(read_sweep(study.tables["runs"]), study.frame("layers"))
-    rows = [figure.axes[i : i + 6] for i in range(0, 54, 6)]
+    rows = [figure.axes[i : i + 6] for i in range(0, 6 * len(SIZES), 6)]
     for measure, row in zip(SIZES, rows, strict=True):
         assert len({axes.get_ylim() for axes in row}) == 1
         for group, axes in zip(GROUPS, row, strict=True):

@@ -39,6 +39,8 @@ class Run:
                 self.told(f"probes/{run}/{probe}", "fold1")
             if kind == "trained":
                 self.told(f"models/{run}", "fold1")
+            if kind == "untrained":
+                self.told(f"embeddings/{run}", "fold1")
 
     def told(self, job: str, fold: str) -> None:
         write_receipt(self.receipts / f"{job}.json", [], params={"test_fold": fold})
@@ -68,6 +70,14 @@ def test_a_run_in_which_nothing_leaks(run: Run) -> None:
     assert "48 files were compared" in found["L1.4"].words
     assert "6 sessions are held out, 6 are not, and none is on both sides. 2 recording devices" in found["L3.2"].words
     assert "All 3 classes are on both sides" in found["L3.3"].words
+
+
+@pytest.mark.finding("A1")
+def test_batch_statistics_that_may_know_the_held_out_fold_are_not_verified(run: Run) -> None:
+    run.told("embeddings/untrained_seed~2", "fold2")
+    found = run.checks()["L1.2"]
+    assert found.status == "not verified"
+    assert "the batch statistics of these spaces leave out fold1: untrained_seed~2" in found.words
 
 
 def test_a_shared_session_is_a_violation_and_named(run: Run) -> None:

@@ -23,7 +23,7 @@ from lambdascape.products import PAGE_PARTS
 from lambdascape.protocols import compare_protocols
 from lambdascape.report import comparisons as report_comparisons
 from lambdascape.report import tables as report_tables
-from lambdascape.report.flagged import MARK, flagged
+from lambdascape.report.flagged import MARK, flagged, warnings_of
 from lambdascape.report.hyperparameters import table_1
 from lambdascape.report.ledger import ledger
 from lambdascape.report.page import write_report
@@ -735,6 +735,15 @@ def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(tmp_path: Path
     marked = [row.cells[0].text for row in runs.rows if MARK in row.cells[0].text]
     assert marked == [f"{first} {MARK}", f"{second} {MARK}"]
     assert runs.ill
+
+
+@pytest.mark.finding("A1")
+@pytest.mark.parametrize("flag", FLAGS)
+def test_every_flag_has_a_sentence_and_what_a_second_space_shows_is_not_said_of_the_run(flag: str) -> None:
+    columns = ["run", "epoch", "split", "measure", "value"]
+    rows = [("one", 2, "test", flag, 1.0), ("two", 2, "test", flag, 0.0), ("two", 2, "test_recomputed", flag, 1.0)]
+    (words,) = warnings_of(pd.DataFrame(rows, columns=columns))
+    assert words.startswith(f"After the last epoch of 1 of 2 runs {FLAGS[flag]} (one). ")
 
 
 def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: Path) -> None:

@@ -523,7 +523,7 @@ def test_halves_share_no_session_and_deal_out_every_label(sessions, labels, seed
 
 
 def labelled(sessions_of, tiles=6):
-    """A held-out fold of classes with so many sessions each: a space of noise around classes, and its tiles."""
+    """A held-out fold of classes with so many sessions each, and a training tile: noise around classes, and its tiles."""
     rng = np.random.default_rng(8)
     parts = [(f"class{c}", f"s{c}_{i}") for c, count in enumerate(sessions_of) for i in range(count)]
     rows = [
@@ -531,6 +531,7 @@ def labelled(sessions_of, tiles=6):
         for label, session in parts
         for t in range(tiles)
     ]
+    rows.append(("trained", "trained", "trained", "n0", "fold2", "class0", 0.0))
     table = pd.DataFrame(rows, columns=["clip", "moment", "session", "node", "fold", "label", "start_s"])
     centres = pd.DataFrame(rng.normal(size=(len(sessions_of), 4)), [f"class{c}" for c in range(len(sessions_of))])
     return (centres.loc[table["label"]].to_numpy() + rng.normal(size=(len(rows), 4))).astype(np.float32), table

@@ -25,9 +25,8 @@ from lambdascape.triplets import Ints
 
 Tensor = Any
 Floats = npt.NDArray[np.float64]
-RECOMPUTED = "recomputed"  # value of training.batch_statistics; the other one, `moving`, is the published behaviour
 # Batches of triplets over which moments are pooled: before weights are saved, and between epochs, where fewer keep
-# stored ÷ true variance within 1.05 (benchmarks/statistics.py).
+# stored ÷ true variance within 1.05 (benchmarks/batch_statistics.py).
 FINAL, BETWEEN_EPOCHS = 20, 4
 LAST_NORMALISED = "pool"  # the layer behind which nothing is normalised: dropout and the embedding layer
 
@@ -80,7 +79,7 @@ class BatchMoments(keras.Model):
 def _pooled(moments: Floats) -> Moments:
     means, variances = moments
     mean = means.mean(axis=0)
-    return Moments(mean, (variances + means**2).mean(axis=0) - mean**2)
+    return Moments(mean, np.maximum((variances + means**2).mean(axis=0) - mean**2, 0))  # by rounding only below 0
 
 
 def spread_batches(starts: Ints, size: int, most: int) -> Ints:

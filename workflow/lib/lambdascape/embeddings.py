@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from lambdascape import devices
 from lambdascape.errors import InputError
+from lambdascape.products import RECOMPUTED
 from lambdascape.store import TILE_COLUMNS, Features, open_features, read_manifest, write_embeddings
 from lambdascape.triplets import Tiles, lay_tiles, seconds_to_frames, tile_frames
 
@@ -60,7 +61,7 @@ def embed_recomputed(
         output: see `store.write_embeddings`.
 
     Raises:
-        InputError: see `embed_trained` and `training.split_tiles`.
+        InputError: see `embed_trained` and `run_triplets.split_tiles`.
     """
     _embed_by_network(features_path, clips_path, weights_path, settings, seed, output, test_fold)
 
@@ -120,7 +121,7 @@ def _embed_by_network(
         np.asarray(embedder.predict_on_batch(features.tiles(starts, tiles.frames)[..., None].astype(np.float32)))
         for starts in _batches(tiles)
     ]
-    kind = "recomputed" if weights_path and recomputed_without else "trained" if weights_path else "untrained"
+    kind = RECOMPUTED if weights_path and recomputed_without else "trained" if weights_path else "untrained"
     write_embeddings(output, np.concatenate(found), table, {"kind": kind, "settings": settings, "seed": seed})
 
 

@@ -25,5 +25,5 @@ def flags_of(row: Mapping[str, Any], variance_ratios: Iterable[float] = ()) -> d
     return {
         "collapsed": int(row["d_distant"] < COLLAPSED_BELOW),
         "at_rest": int(row["active_fraction"] == 0),
-        "stale_statistics": int(any(max(ratio, 1 / ratio) > STALE_ABOVE for ratio in variance_ratios)),
+        "stale_statistics": int(any(ratio > STALE_ABOVE or ratio < 1 / STALE_ABOVE for ratio in variance_ratios)),
     }

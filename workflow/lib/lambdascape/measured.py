@@ -1,6 +1,7 @@
 """The tiles on which spaces are measured: drawn once from the manifest, so the same for every run of a study."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class HeldOut:
     drawn: Integers
     centre: Floats
 
-    @property
+    @cached_property
     def centred(self) -> Floats:
         """The embeddings less the mean of the training tiles; zero where only the rounding of float32 is left."""
         rest = self.embedding - self.centre

@@ -3,6 +3,8 @@
 # Ending of the name of the second space of a run that keeps moving averages, and of that space's rows of losses: with
 # the batch statistics recomputed for the weights.
 WITH_RECOMPUTED = "_recomputed"
+# Value of training.batch_statistics, beside `moving`, the published behaviour; and kind of that second space.
+RECOMPUTED = "recomputed"
 STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", "figures", "viewer")
 TABLES = (
     *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),

@@ -93,6 +93,13 @@ REASONS: dict[str, tuple[Reason, ...]] = {
     "training.passes": (
         Reason(always, "One pass: anchors, neighbours and distant tiles share their batch statistics."),
     ),
+    "training.batch_statistics": (
+        Reason(
+            always,
+            "Moving averages trail behind the weights, the more so the larger λ is: the statistics are those of the "
+            "weights that are judged.",
+        ),
+    ),
     "sweep.seeds": (
         Reason(
             several,

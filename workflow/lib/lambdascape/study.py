@@ -13,9 +13,9 @@ from typing import Any
 
 from lambdascape import sweep
 from lambdascape.data_names import DataNames
-from lambdascape.products import FIGURES, PAGE_PARTS, STAGES, TABLES, WITH_RECOMPUTED
+from lambdascape.products import FIGURES, PAGE_PARTS, RECOMPUTED, STAGES, TABLES, WITH_RECOMPUTED
 
-UNTRAINED, MEAN_LOGMEL, OWN, RECOMPUTED = "untrained", "mean_logmel", "own", "recomputed"
+UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
 
 # Keys of `training` that shape an untrained network's space.
 OF_UNTRAINED = ("backend", "device", "deterministic", "batch_size", "passes")

@@ -15,14 +15,14 @@ import pandas as pd
 from keras import ops
 
 from lambdascape import batch_statistics, checkpoints, devices
-from lambdascape.batch_statistics import BETWEEN_EPOCHS, FINAL, RECOMPUTED, BatchMoments, Statistics, spread_batches
+from lambdascape.batch_statistics import BETWEEN_EPOCHS, FINAL, BatchMoments, Statistics, spread_batches
 from lambdascape.batches import Batches, TileSource
 from lambdascape.dynamics import GROUPS, LAYERS, MOVING_RATIO, STORED_RATIO, WatchLayers, sampled_step
 from lambdascape.files import file_digest, write_table
 from lambdascape.flags import FLAGS, flags_of
 from lambdascape.network import build_embedder, save_embedder
 from lambdascape.normalisation import PARTS
-from lambdascape.products import WITH_RECOMPUTED
+from lambdascape.products import RECOMPUTED, WITH_RECOMPUTED
 from lambdascape.provenance import settings_digest
 from lambdascape.run_triplets import (
     FIXED_EPOCH,

@@ -34,11 +34,11 @@ def export_table(
 ) -> None:
     """Write one row per space and tile, a part of a space at a time.
 
-    Columns: `run` (name of the space), `kind` (`trained`, `untrained`, `mean_logmel`, `own`), what the study varies
-    (`l2`, …; missing where a space has none), `seed`, then of the tile `clip`, `moment`, `session`, `node`, `fold`,
-    `label`, `split` (`test`: held out of training; else `train`), `start_s` (seconds into the clip), and the embedding
-    `e0`, `e1`, …, float32, missing beyond the dimension of a smaller space. A row group of Parquet holds rows of one
-    space.
+    Columns: `run` (name of the space), `kind` (`trained`, `recomputed`, `untrained`, `mean_logmel`, `own`), what the
+    study varies (`l2`, …; missing where a space has none), `seed`, then of the tile `clip`, `moment`, `session`,
+    `node`, `fold`, `label`, `split` (`test`: held out of training; else `train`), `start_s` (seconds into the clip),
+    and the embedding `e0`, `e1`, …, float32, missing beyond the dimension of a smaller space. A row group of Parquet
+    holds rows of one space.
 
     Args:
         names: of the spaces, in the order in which they are written.
@@ -85,7 +85,7 @@ def _schema(settings: pd.DataFrame, dims: int) -> pa.Schema:
     ]
     fields = [
         ("run", pa.string(), "the space: a run or a reference"),
-        ("kind", pa.string(), "trained, untrained, mean_logmel or own"),
+        ("kind", pa.string(), "trained, recomputed, untrained, mean_logmel or own"),
         *varied,
         ("seed", pa.int64(), "of the run"),
         *((name, pa.string(), words) for name, words in TILE.items()),

@@ -17,7 +17,7 @@ from lambdascape.similarity.moves import DISTANCES, RELATIONS, relate
 
 MEASURES = {
     "procrustes": "1 − Procrustes\ndistance",
-    "cka": "debiased\nlinear CKA",
+    "cka": "linear CKA,\nacross sessions",
     "jaccard_10": "Jaccard index,\n10 neighbours",
     "jaccard_100": "Jaccard index,\n100 neighbours",
     "rsa": "RSA of class ×\nsession means",

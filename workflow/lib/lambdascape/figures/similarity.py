@@ -20,7 +20,7 @@ from lambdascape.similarity.moves import DISTANCES
 
 PANELS = {
     "procrustes": "1 − Procrustes distance",
-    "cka": "debiased linear CKA",
+    "cka": "linear CKA across sessions",
     "jaccard_10": "Jaccard index of 10 neighbours",
 }
 MOST_NUMBERED = 10  # with more spaces the numbers in the cells cannot be read

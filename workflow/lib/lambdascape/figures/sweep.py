@@ -9,11 +9,11 @@ import pandas as pd
 from lambdascape.errors import InputError
 from lambdascape.files import read_table
 from lambdascape.hyperparameters import in_words, setting, symbol
+from lambdascape.products import RECOMPUTED
 
 PLACED = ("run", "seed", "setting", "arm")  # columns of `Sweep.trained`
 NOT_SWEPT = ("run", "kind", "seed")
 REFERENCES = {"untrained": "untrained network", "mean_logmel": "mean log-mel"}
-RECOMPUTED = "recomputed"  # kind in runs.tsv of the second space of a run that keeps moving averages
 OWN = "own"  # kind in runs.tsv of the spaces that the user brings; each is a kind of reference for itself
 # Groups of layers, as layers.tsv names them.
 GROUPS = {"stem": "stem", **{f"stage{i}": f"stage {i}" for i in range(1, 5)}, "head": "embedding layer"}

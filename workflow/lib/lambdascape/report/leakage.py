@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from lambdascape.products import RECOMPUTED
 from lambdascape.receipts import read_receipt
 
 Status = Literal["verified", "violated", "not verified", "not applicable"]
@@ -92,6 +93,12 @@ class Facts:
         runs = [run for run, kind in self.spaces.items() if kind == "trained"]
         return self._told([(run, self.receipts / "models" / f"{run}.json") for run in runs])
 
+    @cached_property
+    def statistics(self) -> tuple[int, list[str]]:
+        """The same of the spaces whose batch statistics were computed after the training, or without one."""
+        spaces = [space for space, kind in self.spaces.items() if kind in ("untrained", RECOMPUTED)]
+        return self._told([(space, self.receipts / "embeddings" / f"{space}.json") for space in spaces])
+
     @property
     def probes(self) -> list[str]:
         """Names of the probes that were fitted on the training split of every space."""
@@ -153,6 +160,13 @@ def _preprocessing(facts: Facts) -> tuple[Status, str]:
             f"Whether these settings of the features look at one clip alone is not known: {_named(fitted)}.",
         )
     frames = "No setting of the features is fitted to data: a clip's frames come from that clip alone."
+    spaces, odd = facts.statistics
+    if odd:
+        why = f"No receipt says that the batch statistics of these spaces leave out {facts.fold}: {_named(odd)}."
+        return "not verified", f"{frames} {why}"
+    frames += (
+        f" Batch statistics are those of training tiles, say the receipts of the trainings and of {spaces} spaces."
+    )
     if not facts.labelled:
         return "verified", frames
     count, odd = facts.fits

@@ -112,8 +112,9 @@ def run_table(sweep: Sweep, every_run: pd.DataFrame, mechanism: pd.DataFrame) ->
         )
         for row in records(table)
     ]
-    trained = len(sweep.trained)
-    caption = f"{trained} trained runs and {len(rows) - trained} reference spaces"
+    trained, second = len(sweep.trained), len(sweep.recomputed)
+    again = f", {second} of them again with recomputed statistics," if second else ""
+    caption = f"{trained} trained runs{again} and {len(rows) - trained - second} reference spaces"
     return RunTable(caption, columns, rows, any(map(_is_ill, records(table))))
 
 

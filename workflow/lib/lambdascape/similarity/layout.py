@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lambdascape.files import read_table, write_table
+from lambdascape.products import RECOMPUTED
 
 Floats = npt.NDArray[np.float64]
 PAIRS_TEXT = ("first", "second", "measure")
@@ -26,7 +27,8 @@ def map_spaces(runs_path: str | Path, pairs_path: str | Path, output: str | Path
     """
     runs, pairs = read_table(runs_path, text=("run", "kind")), read_table(pairs_path, PAIRS_TEXT)
     trained = runs.loc[runs["kind"] == "trained", "run"]
-    parts = [_lay_out(pairs, names).assign(part=part) for part, names in (("all", runs["run"]), ("trained", trained))]
+    shown = runs.loc[runs["kind"] != RECOMPUTED, "run"]  # a second space of a run would lie beside its first
+    parts = [_lay_out(pairs, names).assign(part=part) for part, names in (("all", shown), ("trained", trained))]
     write_table(pd.concat(parts)[["part", "run", "x", "y", "x_share", "y_share"]], output)
 
 
