@@ -176,7 +176,7 @@ def test_every_size_of_every_stage_is_drawn_as_the_mean_over_seeds_on_one_scale_
     assert [axes.get_title(loc="left") for axes in rows[0]] == [
         *("stem", "stage 1", "stage 2", "stage 3", "stage 4", "embedding layer")
     ]
-    assert words_of(figure).count("no normalisation") == 2  # behind the embedding layer
+    assert words_of(figure).count("no normalisation") == 3  # behind the embedding layer
     assert "no penalty" not in words_of(figure)
 
 

@@ -523,7 +523,7 @@ def test_halves_share_no_session_and_deal_out_every_label(sessions, labels, seed
 
 
 def labelled(sessions_of, tiles=6):
-    """A held-out fold of classes with so many sessions each, and a training tile: noise around classes, and its tiles."""
+    """A fold of classes with so many sessions each, held out, and a training tile: noise around classes, its tiles."""
     rng = np.random.default_rng(8)
     parts = [(f"class{c}", f"s{c}_{i}") for c, count in enumerate(sessions_of) for i in range(count)]
     rows = [
