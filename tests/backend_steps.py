@@ -68,13 +68,14 @@ with shallow(1):
         else:
             ordered.fit(batches.stream(), shuffle=False, verbose=0)
         ways.append(flat(ordered.embedder.variables))
-whole = model(keras.optimizers.SGD(1.0))
-moments = [
-    BatchMoments(whole.embedder, source, BACKEND == "jax").statistics(
-        Batches(store, np.tile(starts, (2, 1)), 39, 8, resident=source.frames is not None)
-    )
-    for source in (TileSource(), TileSource(frames, 39))
-]
+with shallow(1):
+    whole = model(keras.optimizers.SGD(1.0), weights=f"{sys.argv[1]}-one.weights.h5")
+    moments = [
+        BatchMoments(whole.embedder, source, BACKEND == "jax").statistics(
+            Batches(store, np.tile(starts, (2, 1)), 39, 8, resident=source.frames is not None)
+        )
+        for source in (TileSource(), TileSource(frames, 39))
+    ]
 found = {
     "moments": [np.concatenate([np.ravel(layer) for layer in one.values()]) for one in moments],
     "ways": ways,
