@@ -77,7 +77,7 @@ with shallow(1):
         for source in (TileSource(), TileSource(frames, 39))
     ]
 found = {
-    "moments": [np.concatenate([np.ravel(layer) for layer in one.values()]) for one in moments],
+    "moments": [np.concatenate([np.ravel(one[name]) for name in sorted(one)]) for one in moments],
     "ways": ways,
     "losses": losses,
     "gradient": gradient,

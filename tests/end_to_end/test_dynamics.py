@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.dynamics import LAYERS, WatchLayers
+from lambdascape.dynamics import LAYERS, MEASURES, MOVING_RATIO, STORED_RATIO, WatchLayers
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder
 from lambdascape.training import TEXT_COLUMNS, make_optimiser, train
@@ -110,7 +110,7 @@ def test_every_group_of_a_deep_network_is_measured() -> None:
     with shallow(1, 1, 1, 1):
         rows = OneStep(NETWORK_WITH_L2).watch.rows
     assert [row["group"] for row in rows] == ["stem", "stage1", "stage2", "stage3", "stage4", "head"]
-    assert [tuple(row) for row in rows] == [LAYERS] * 6
+    assert [tuple(row) for row in rows] == [("epoch", "group", *MEASURES)] * 6
 
 
 @pytest.fixture(scope="module")
@@ -159,5 +159,5 @@ def test_measuring_changes_no_bit_of_the_training(
     assert layers[["epoch", "group"]].to_numpy().tolist() == [
         [epoch, group] for epoch in (1, 2) for group in ("stem", "stage1", "head")
     ]
-    assert layers.drop(columns=["gamma", "variance_over_epsilon"]).notna().all(axis=None)
+    assert layers.drop(columns=["gamma", "variance_over_epsilon", MOVING_RATIO, STORED_RATIO]).notna().all(axis=None)
     assert read_table(tmp_path / "blind/layers.tsv", text=("group",)).empty

@@ -54,11 +54,11 @@ def test_a_space_brought_in_again_is_judged_as_the_one_that_it_is(exported: Chec
         twin, run = (table[table["run"] == space].drop(columns="run") for space in ("twin", TWIN))
         pd.testing.assert_frame_equal(twin.reset_index(drop=True), run.reset_index(drop=True))
         assert len(twin)
-    pairs = read_table(study / "similarity/pairs.tsv", ("first", "second", "measure"))
-    same = pairs[(pairs["first"] == TWIN) & (pairs["second"] == "twin")].set_index("measure")["value"]
-    assert same["cka"] == pytest.approx(1, abs=1e-6)
-    assert same["procrustes"] == pytest.approx(0, abs=1e-6)
-    assert same["jaccard_10"] == 1
+    pairs = read_table(study / "similarity/pairs.tsv", ("first", "second", "measure", "note"))
+    same = pairs[(pairs["first"] == TWIN) & (pairs["second"] == "twin")].set_index("measure")
+    assert same.loc["jaccard_10", "value"] == 1
+    assert same.loc["cka", "note"] == "fewer than four sessions"  # of this tiny study's fold
+    assert same.loc["procrustes", "note"] == "0 of 2 classes have sessions in both halves"
     for other in (RUNS[1], "untrained_seed~1", "mean_logmel"):
         either = pairs[pairs[["first", "second"]].isin([other]).any(axis=1)]
         values = [
@@ -75,7 +75,8 @@ def test_it_stands_in_the_report_and_moves_no_answer_about_the_sweep(exported: C
     assert "own space" not in (finished.folder / "results/tiny/report/index.html").read_text()
     for table in ("similarity/moves", "tables/comparisons", "tables/choice", "tables/mechanism", "tables/claims"):
         found, before = (checkout.folder / f"results/tiny/{table}.tsv" for checkout in (exported, finished))
-        assert found.read_text() == before.read_text(), table
+        lines = [line for line in found.read_text().splitlines() if "own:twin" not in line]
+        assert lines == before.read_text().splitlines(), table
 
 
 @pytest.mark.slow

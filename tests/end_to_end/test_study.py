@@ -100,7 +100,7 @@ def test_tables_hold_every_run_and_claims_have_verdicts(finished: Checkout) -> N
     headline = scores[
         (scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] == "macro_f1")
     ]
-    assert set(headline["unit"]) == {"tile", "clip"}
+    assert set(headline["unit"]) == {"tile", "segment", "clip"}
     assert (headline["low"] <= headline["high"]).all()
     claims = read_text_table(tables / "claims.tsv")
     assert claims["claim"].tolist() == [str(number) for number in range(1, 11)]
