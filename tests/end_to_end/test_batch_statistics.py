@@ -18,10 +18,11 @@ from lambdascape.batch_statistics import (
 )
 from lambdascape.batches import Batches, TileSource
 from lambdascape.dynamics import GROUPS
-from lambdascape.embeddings import embed_recomputed, embed_trained, embed_untrained
+from lambdascape.embeddings import embed_trained
 from lambdascape.exports.model import export_model
 from lambdascape.files import read_table, write_table
 from lambdascape.network import build_embedder, load_embedder
+from lambdascape.recomputed_spaces import embed_recomputed, embed_untrained
 from lambdascape.run_triplets import fixed_triplets, split_tiles
 from lambdascape.training import TEXT_COLUMNS, train
 from networks import NETWORK, TRAINING, shallow

@@ -125,7 +125,8 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
             "batches.py",
             "class Batches",
             "class OtherBatches",
-            {"train_model": 2, "embed_trained": 2} | judged(2) | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS,
+            {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3)
+            | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS,
         ),
         ("claims/ledger.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
         ("probes/knn.py", "QUERIES = 1 << 14", "QUERIES = 1 << 13", (

@@ -3,8 +3,8 @@
 from lambdascape.devices import network_job
 
 with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.embeddings import embed_recomputed
     from lambdascape.files import write_digest
+    from lambdascape.recomputed_spaces import embed_recomputed
 
     embed_recomputed(
         snakemake.input.features,

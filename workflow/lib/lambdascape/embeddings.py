@@ -1,7 +1,8 @@
 """Every tile of every clip as a point in a space: the trained network's, and the reference spaces beside it."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,11 @@ from tqdm import tqdm
 
 from lambdascape import devices
 from lambdascape.errors import InputError
-from lambdascape.products import RECOMPUTED
 from lambdascape.store import TILE_COLUMNS, Features, open_features, read_manifest, write_embeddings
 from lambdascape.triplets import Tiles, lay_tiles, seconds_to_frames, tile_frames
+
+if TYPE_CHECKING:
+    import keras
 
 BATCH = 128
 
@@ -37,51 +40,7 @@ def embed_trained(
     Raises:
         InputError: no clip holds a tile, or the weights belong to another run.
     """
-    _embed_by_network(features_path, clips_path, weights_path, settings, seed, output)
-
-
-def embed_recomputed(
-    features_path: str | Path,
-    clips_path: str | Path,
-    test_fold: str,
-    weights_path: str | Path,
-    settings: dict[str, Any],
-    seed: int,
-    output: str | Path,
-) -> None:
-    """Embed every tile by a network that was saved with moving averages, with the statistics of its weights instead.
-
-    Args:
-        features_path: see `store.open_features`.
-        clips_path: the manifest, in the store's order.
-        test_fold: the fold that gives no statistics.
-        weights_path: see `network.save_embedder`.
-        settings: the run's blocks `triplets`, `network` and `training`.
-        seed: of the run.
-        output: see `store.write_embeddings`.
-
-    Raises:
-        InputError: see `embed_trained` and `run_triplets.split_tiles`.
-    """
-    _embed_by_network(features_path, clips_path, weights_path, settings, seed, output, test_fold)
-
-
-def embed_untrained(
-    features_path: str | Path,
-    clips_path: str | Path,
-    test_fold: str,
-    settings: dict[str, Any],
-    seed: int,
-    output: str | Path,
-) -> None:
-    """Embed every tile by the network with its initial weights, the reference that training must beat.
-
-    Its batch normalisation has the statistics of these weights over the training tiles: with those that a layer starts
-    from, mean 0 and variance 1, it would be a network that does not normalise.
-
-    Args: see `embed_recomputed`; the settings need no λ.
-    """
-    _embed_by_network(features_path, clips_path, None, settings, seed, output, test_fold)
+    embed_by_network("trained", features_path, clips_path, weights_path, settings, seed, output)
 
 
 def embed_mean_logmel(
@@ -94,17 +53,28 @@ def embed_mean_logmel(
     write_embeddings(output, np.concatenate(parts), table, {"kind": "mean_logmel"})
 
 
-def _embed_by_network(
+def embed_by_network(
+    kind: str,
     features_path: str | Path,
     clips_path: str | Path,
     weights_path: str | Path | None,
     settings: dict[str, Any],
     seed: int,
     output: str | Path,
-    recomputed_without: str | None = None,
+    prepare: Callable[["keras.Model", Features], None] | None = None,
 ) -> None:
-    """Embed every tile; where a test fold is named, with the statistics of the weights over all the others."""
-    from lambdascape.batch_statistics import recompute_statistics
+    """Embed every tile by a network in inference mode.
+
+    Args:
+        kind: of the space, as runs.tsv has it.
+        features_path: see `store.open_features`.
+        clips_path: the manifest, in the store's order.
+        weights_path: see `network.save_embedder`; None for the initial weights.
+        settings: the run's blocks `triplets`, `network` and `training`.
+        seed: of the run.
+        output: see `store.write_embeddings`.
+        prepare: is given the network with its weights, before anything is embedded.
+    """
     from lambdascape.network import build_embedder, load_embedder
     from lambdascape.normalisation import PARTS
 
@@ -115,13 +85,12 @@ def _embed_by_network(
     embedder = build_embedder(tiles.frames, features.frames.shape[1], settings["network"], seed, parts)
     if weights_path:
         load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
-    if recomputed_without:
-        recompute_statistics(embedder, features, clips_path, recomputed_without, settings)
+    if prepare:
+        prepare(embedder, features)
     found = [
         np.asarray(embedder.predict_on_batch(features.tiles(starts, tiles.frames)[..., None].astype(np.float32)))
         for starts in _batches(tiles)
     ]
-    kind = RECOMPUTED if weights_path and recomputed_without else "trained" if weights_path else "untrained"
     write_embeddings(output, np.concatenate(found), table, {"kind": kind, "settings": settings, "seed": seed})
 
 
