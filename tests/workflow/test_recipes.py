@@ -19,7 +19,7 @@ from lambdascape.verify import verify
 Plan = dict[str, int]
 PROBES = ("fit_by_epoch", "fit_converged", "fit_knn", "fit_few_shot")
 # Rules that gather what runs have made: cheap, and other tests say which of them follow from what.
-GATHERING = re.compile(r"(write|collect|compare|choose|rank|judge|map|list|draw|audit|predict|encode|export)_\w+")
+GATHERING = re.compile(r"(write|collect|compare|choose|rank|judge|map|list|draw|audit|predict|encode|export|count)_\w+")
 
 
 class Recipe:
