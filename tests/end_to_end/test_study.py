@@ -258,7 +258,7 @@ dataset:
 features: {n_mels: 16, n_shards: 2}
 triplets: {tile_s: 0.4, neighbourhood_s: 0.4}
 network: {width: 2, embedding_dim: 4}
-training: {batch_size: 16}
+training: {batch_size: 16, batch_statistics: moving}
 sweep:
   arms:
     - {l2: 1.0, epochs: 2, lr_schedule: constant, probe_epochs: 2}
@@ -288,8 +288,9 @@ def test_a_study_as_published_runs_and_is_ranked_against_the_other(finished: Che
         page = (study / "report/index.html").read_text()
         assert "Against another study" in page
         assert 'id="figure-protocols"' in page
+        assert "λ = 1, recomputed statistics" in page
         assert finished.planned(config="second.yaml") == {}
         with finished.edited("second.yaml", "probe_epochs: 3", "probe_epochs: 5"):
             planned = finished.planned(config="second.yaml")
-        assert planned["fit_by_epoch"] == 1
-        assert not {"train_model", "embed_trained", "fit_converged"} & set(planned)
+        assert planned["fit_by_epoch"] == 2  # of both spaces of the run
+        assert not {"train_model", "embed_trained", "embed_recomputed", "fit_converged"} & set(planned)
