@@ -263,8 +263,10 @@ def train(
             history, layers = history + learned, layers + measured
             checkpoints.save(checkpoint_path, key, checkpoints.State(epoch, history, layers, _arrays(run.model)))
             if board:
-                board.show(history)
+                board.show(history[: -len(SPLITS)])  # the last epoch follows as it is measured in the end
         history, layers = run.finish(history, layers)
+        if board:
+            board.show(history)
         save_embedder(run.model.embedder, {"settings": settings, "seed": seed}, weights_path)
         write_table(pd.DataFrame(history, columns=list(HISTORY)), history_path)
         write_table(pd.DataFrame(layers, columns=list(LAYERS)), layers_path)
