@@ -1,6 +1,7 @@
 """The fingerprint follows the code and nothing but the code."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,34 @@ import pytest
 from lambdascape import provenance
 
 SCRIPT = "from lambdascape.b import f\n\nf(1)\n"
+B = '''"""Doc."""
+import numpy as np
+import lambdascape.c
+from lambdascape import d
+
+def f(x):
+    """Doc."""
+    if x < 0:
+        raise ValueError(f"x must not be negative; got {x}")
+    print("f of", x)
+    return np.abs(x + 1)
+'''
 MODULES = {
     "__init__": "",
-    "b": '"""Doc."""\nimport lambdascape.c\nfrom lambdascape import d\n\ndef f(x):\n    """Doc."""\n    return x + 1\n',
+    "b": B,
     "c": 'from lambdascape.inner.e import g\n\nh = 1\n"""What h is."""\n',
     "d": "def late():\n    from lambdascape.errors import InputError\n",
     "errors": "class InputError(ValueError): pass\n",
     "unused": "x = 1\n",
 }
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    provenance._sources.cache_clear()
+    yield
+    provenance._sources.cache_clear()
+    provenance._version.cache_clear()
 
 
 @pytest.fixture
@@ -33,28 +54,41 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fingerprint() -> str:
-    for function in (provenance._kept_fingerprints, provenance._imports, provenance._code, provenance._tree):
+    for function in (provenance._sources, provenance._version):
         function.cache_clear()
     return provenance.fingerprint("job")
 
 
-def test_what_was_kept_is_used_for_these_sources_only_and_does_without_a_place(
-    package: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(package)
+def test_what_was_kept_is_used_for_these_sources_only_and_does_without_a_place(package: Path) -> None:
     before = fingerprint()
-    assert not provenance.KEPT.parent.exists()
-    provenance.KEPT.parent.mkdir()
+    kept = package / "lambdascape" / provenance.KEPT
+    assert not kept.parent.exists()
+    kept.parent.mkdir()
     assert fingerprint() == before
-    found = json.loads(provenance.KEPT.read_text())
-    assert found["fingerprints"]["job"] == before
-    provenance.KEPT.write_text(json.dumps(found | {"fingerprints": {"job": "of these sources"}}))
-    assert fingerprint() == "of these sources"
-    (package / "job.py").write_text(SCRIPT + "# longer\n")
+    found = json.loads(kept.read_text())
+    changed = {key: ["another", modules, packages] for key, (_, modules, packages) in found.items()}
+    kept.write_text(json.dumps(changed))
+    assert fingerprint() != before
+    for name in ("job.py", *(f"lambdascape/{module}.py" for module in MODULES), "lambdascape/inner/e.py"):
+        (package / name).write_text((package / name).read_text() + "# longer\n")
+    (package / "lambdascape/inner/__init__.py").write_text("# longer\n")
     assert fingerprint() == before
-    for spoilt in ("", "[]", "{}", "no json"):
-        provenance.KEPT.write_text(spoilt)
+    for spoilt in ("", "[]", "{}", "no json", '{"a": 1}'):
+        kept.write_text(spoilt)
         assert fingerprint() == before
+
+
+def test_a_moved_module_changes_nothing(package: Path) -> None:
+    before = fingerprint()
+    (package / "lambdascape/b.py").rename(package / "lambdascape/inner/renamed.py")
+    (package / "job.py").write_text(SCRIPT.replace("lambdascape.b", "lambdascape.inner.renamed"))
+    assert fingerprint() == before
+
+
+def test_another_version_of_a_numeric_package_changes_it(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint()
+    monkeypatch.setattr(provenance.metadata, "version", lambda name: {"numpy": "99"}[name])
+    assert fingerprint() != before
 
 
 @pytest.mark.parametrize(
@@ -78,6 +112,8 @@ def test_changed_by_the_script_and_every_module_that_it_reaches(package: Path, f
         ("job.py", "f(1)", "f(  1  )  # comment"),
         ("lambdascape/b.py", "Doc.", "Another sentence."),
         ("lambdascape/b.py", "x + 1", "(x\n        + 1)"),
+        ("lambdascape/b.py", "must not be negative; got {x}", "must be positive; got {x:g}"),
+        ("lambdascape/b.py", "f of", "the function of"),
         ("lambdascape/c.py", "What h is", "What it is"),
         ("lambdascape/unused.py", "1", "2"),
         ("lambdascape/errors.py", "ValueError", "Exception"),
@@ -95,7 +131,7 @@ def test_unchanged_by_comments_docstrings_formatting_and_other_modules(
 
 def test_the_probe_does_not_depend_on_the_training_nor_one_figure_on_another() -> None:
     reached = {
-        script: provenance._reached(provenance._imports(provenance.SCRIPTS / f"{script}.py"))
+        script: provenance._reached(provenance._sources()[provenance.SCRIPTS / f"{script}.py"].modules)
         for script in ("train_model", "fit_converged", "draw_maps", "write_report", "extract_shard")
     }
     assert "training" in reached["train_model"]

@@ -5,24 +5,27 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lambdascape.small_files import replace_text
 
 LIBRARY = Path(__file__).parent
 SCRIPTS = LIBRARY.parents[1] / "scripts"
-KEPT = Path(".snakemake/fingerprints.json")
-# These carry out or report work but cannot change a result, so that a better message retrains nothing.
+# Beside Python's own compiled modules: what was found in each source file, by the digest of its bytes.
+KEPT = "__pycache__/fingerprints.json"
+# These carry out or report work but cannot change a result, so that a change of theirs retrains nothing.
 WITHOUT_EFFECT = frozenset(
     {"cards", "disk", "errors", "jobs", "locks", "machine", "memory", "provenance", "receipts", "tensorboard"}
 )
-# What may begin with a docstring.
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+# Packages whose versions can change numbers: name in an import to name of the distribution. Readers and writers of
+# files and plots are not among them.
+NUMERIC = {name: name for name in ("jax", "keras", "librosa", "numba", "numpy", "scipy", "soxr", "tensorflow")}
+NUMERIC |= {"sklearn": "scikit-learn", "umap": "umap-learn"}
 # Where a statement holds others.
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 PACKAGES = (
@@ -44,10 +47,26 @@ PACKAGES = (
 )
 
 
+class Source(NamedTuple):
+    """What a fingerprint takes from one source file.
+
+    Attributes:
+        code: digest of its code in one normal form, see `fingerprint`.
+        modules: names below `lambdascape` that it imports anywhere in it, for instance `figures.maps`.
+        packages: the numeric packages that it imports, as keys of `NUMERIC`.
+    """
+
+    code: str
+    modules: list[str]
+    packages: list[str]
+
+
 def fingerprint(script: str) -> str:
     """Digest of what a script of the workflow runs: its own code and every module of the package that it reaches.
 
-    Taken over the syntax tree without docstrings, so that comments, docstrings and formatting change nothing.
+    Taken over syntax trees without the names of modules, docstrings, texts of errors and printed lines, so that moving
+    a module, a better message, comments and formatting change nothing; and over the versions of the numeric packages
+    that the code imports.
 
     Args:
         script: name of a file in workflow/scripts, without `.py`.
@@ -55,41 +74,87 @@ def fingerprint(script: str) -> str:
     Returns:
         16 hexadecimal digits.
     """
-    return _kept_fingerprints()[script]
+    sources = _sources()
+    start = sources[SCRIPTS / f"{script}.py"]
+    reached = [start, *(sources[_path(name)] for name in _reached(start.modules))]
+    packages = sorted({NUMERIC[name] for source in reached for name in source.packages})
+    parts = [*sorted(source.code for source in reached), *(f"{name} {_version(name)}" for name in packages)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def fingerprints() -> frozenset[str]:
+    """The fingerprints of all scripts of this checkout."""
+    return frozenset(fingerprint(path.stem) for path in sorted(SCRIPTS.glob("*.py")))
 
 
 @cache
-def _kept_fingerprints() -> dict[str, str]:
-    """Script to fingerprint, kept in Snakemake's folder with a digest of the sources that they are taken from.
-
-    Taking them costs half a second, and each job is a start of its own.
-    """
-    sources = _sources()
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        found = json.loads(KEPT.read_text(encoding="utf-8"))
-        if found["sources"] == sources:
-            return dict(found["fingerprints"])
-    taken = _taken_fingerprints()
-    with suppress(OSError):  # no such folder yet, or one that can only be read
-        replace_text(KEPT, json.dumps({"sources": sources, "fingerprints": taken}))
-    return taken
-
-
-def _taken_fingerprints() -> dict[str, str]:
-    return {path.stem: _taken(path) for path in sorted(SCRIPTS.glob("*.py"))}
-
-
-def _sources() -> str:
-    """Digest of every module and script, to the byte, and of the Python that reads them."""
-    digest = hashlib.sha256(platform.python_version().encode())
-    for path in (*sorted(SCRIPTS.glob("*.py")), *sorted(LIBRARY.rglob("*.py"))):
-        digest.update(f"\0{path}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
+def _sources() -> dict[Path, Source]:
+    """Path to what was found in it, of every script and module; kept from one start to the next, which saves 0.6 s."""
+    paths = (*sorted(SCRIPTS.glob("*.py")), *sorted(LIBRARY.rglob("*.py")))
+    files = {path: path.read_bytes() for path in paths}
+    known = "\n".join(
+        [
+            platform.python_version(),
+            *(path.relative_to(LIBRARY).as_posix() for path in paths if path.is_relative_to(LIBRARY)),
+        ]
+    )
+    keys = {path: hashlib.sha256(known.encode() + b"\0" + text).hexdigest() for path, text in files.items()}
+    kept: dict[str, Source] = {}
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        kept = {key: Source(*found) for key, found in json.loads((LIBRARY / KEPT).read_text("utf-8")).items()}
+    found = {path: kept.get(key) or _read(files[path]) for path, key in keys.items()}
+    if set(kept) != set(keys.values()):
+        with suppress(OSError):  # a checkout that can only be read
+            replace_text(LIBRARY / KEPT, json.dumps({key: found[path] for path, key in keys.items()}))
+    return found
 
 
-def _taken(start: Path) -> str:
-    parts = [_code(start)] + [f"{name}\n{_code(_path(name))}" for name in sorted(_reached(_imports(start)))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def _read(source: bytes) -> Source:
+    tree = ast.parse(source)
+    modules: set[str] = set()
+    packages: set[str] = set()
+    for node in _statements(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            first, *base = node.module.split(".")
+            if first == "lambdascape":
+                inner = {".".join([*base, alias.name]) for alias in node.names}
+                modules |= {name for name in inner if _path(name).exists()} or {".".join(base)} - {""}
+            packages |= {first} & set(NUMERIC)
+        elif isinstance(node, ast.Import):
+            modules |= {a.name.removeprefix("lambdascape.") for a in node.names if a.name.startswith("lambdascape.")}
+            packages |= {alias.name.split(".")[0] for alias in node.names} & set(NUMERIC)
+    for node in list(_statements(tree)):
+        for block in BLOCKS:
+            if hasattr(node, block):
+                setattr(node, block, [line for line in getattr(node, block) if not _is_without_effect(line)])
+        if isinstance(node, ast.Raise):
+            _drop_texts(node)
+    return Source(hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), sorted(modules), sorted(packages))
+
+
+def _is_without_effect(line: ast.AST) -> bool:
+    """Whether a statement is a text that stands alone, a printed line, or an import from the package."""
+    if isinstance(line, ast.Expr):
+        value = line.value
+        text = isinstance(value, ast.Constant) and isinstance(value.value, str)
+        return text or (isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "print")
+    if isinstance(line, ast.ImportFrom):
+        return (line.module or "").split(".")[0] == "lambdascape"
+    return isinstance(line, ast.Import) and all(alias.name.startswith("lambdascape.") for alias in line.names)
+
+
+def _drop_texts(error: ast.Raise) -> None:
+    """Empty every text in what is raised."""
+    for node in ast.walk(error):
+        if isinstance(node, ast.JoinedStr):
+            node.values = []
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+
+
+@cache
+def _version(distribution: str) -> str:
+    return metadata.version(distribution)
 
 
 def contents(*places: str) -> str:
@@ -108,12 +173,7 @@ def contents(*places: str) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(text).digest() for text in read)).hexdigest()[:16]
 
 
-def fingerprints() -> frozenset[str]:
-    """The fingerprints of all scripts of this checkout."""
-    return frozenset(_taken_fingerprints().values())
-
-
-def _reached(names: frozenset[str]) -> frozenset[str]:
+def _reached(names: Iterable[str]) -> frozenset[str]:
     """The named modules and all modules of the package that they import, directly or through others."""
     reached: set[str] = set()
     waiting = set(names)
@@ -121,42 +181,13 @@ def _reached(names: frozenset[str]) -> frozenset[str]:
         name = waiting.pop()
         if name not in reached and name not in WITHOUT_EFFECT:
             reached.add(name)
-            waiting |= _imports(_path(name))
+            waiting |= set(_sources()[_path(name)].modules)
     return frozenset(reached)
-
-
-@cache
-def _imports(path: Path) -> frozenset[str]:
-    """Names below `lambdascape` that a file imports anywhere in it, for instance {"files", "figures.maps"}."""
-    found: set[str] = set()
-    for node in _statements(_tree(path)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "lambdascape":
-            base = node.module.split(".")[1:]
-            inner = [".".join([*base, alias.name]) for alias in node.names]
-            found |= {name for name in inner if _path(name).exists()} or {".".join(base)} - {""}
-        elif isinstance(node, ast.Import):
-            found |= {a.name.removeprefix("lambdascape.") for a in node.names if a.name.startswith("lambdascape.")}
-    return frozenset(found)
 
 
 def _path(name: str) -> Path:
     file = LIBRARY.joinpath(*name.split(".")).with_suffix(".py")
     return file if file.exists() else LIBRARY.joinpath(*name.split("."), "__init__.py")
-
-
-@cache
-def _code(path: Path) -> str:
-    """The code of a file in one normal form, without comments, docstrings and other texts that stand alone."""
-    tree = _tree(path)
-    for node in _statements(tree):
-        if isinstance(node, DOCUMENTED):
-            node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
-    return ast.unparse(tree)
-
-
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
@@ -167,10 +198,6 @@ def _statements(tree: ast.Module) -> Iterator[ast.AST]:
         yield node
         for blocks in BLOCKS:
             waiting += getattr(node, blocks, ())
-
-
-def _is_text(line: ast.stmt) -> bool:
-    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
 
 
 def settings_digest(settings: Any) -> str:
