@@ -1,6 +1,6 @@
 # Every command installs what it needs by itself. `make` alone lists them.
 #
-# Needs: make, a shell, Python 3.11 or 3.12, and a package registry that pip can reach.
+# Needs: make, a shell, Python 3.11 to 3.13, and a package registry that pip can reach.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -11,7 +11,7 @@ STUDY ?=#          a file laid over config.yaml; empty: the default study
 TARGET ?= all#     a rule or a file of the workflow
 CORES ?= all#      how many cores the workflow may use at once
 PROFILE ?=#        a folder of profiles/ that says where jobs run, such as slurm; empty: here
-PYTHON ?=#         the Python to build with; empty: the first of python3.11, python3.12, python3 that fits
+PYTHON ?=#         the Python to build with; empty: the first of python3.11 to python3.13, python3 that fits
 VENV ?= .venv#     where the environment lies
 ACCELERATOR ?=#    cuda (for TensorFlow) or jax-cuda: add NVIDIA's libraries to the environment, several GB
 EXTRA ?=#          onnx: add to the environment what exports as ONNX need
@@ -86,6 +86,7 @@ lint: dev-env ## check style, types, the workflow's files and spelling
 	$(py) ruff check
 	$(py) ruff format --check
 	$(py) mypy
+	PYTHONPATH=workflow/lib $(VENV)/bin/lint-imports
 	$(py) snakefmt --check Snakefile workflow/rules
 	$(snakemake) --lint
 	$(py) codespell_lib

@@ -24,7 +24,7 @@ BESIDE = {
 }
 CONDA = sorted(path.name for path in ENVS.glob("*.yaml"))
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-PYTHONS = ("3.11", "3.12")
+PYTHONS = ("3.11", "3.12", "3.13")
 
 
 def ranges(extra: str) -> list[str]:
