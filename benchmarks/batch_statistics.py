@@ -24,13 +24,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from lambdascape import batch_statistics, training
-from lambdascape.batch_statistics import BETWEEN_EPOCHS, FINAL, BatchMoments, spread_batches, variance_ratios
-from lambdascape.batches import Batches
-from lambdascape.dynamics import GROUPS
-from lambdascape.network import load_embedder
-from lambdascape.run_triplets import MOST_FIXED, TRAIN_INFERENCE, epoch_triplets, split_tiles
-from lambdascape.store import open_features
+from lambdascape.features.store import open_features
+from lambdascape.models import batch_statistics, training
+from lambdascape.models.batch_statistics import BETWEEN_EPOCHS, FINAL, BatchMoments, spread_batches, variance_ratios
+from lambdascape.models.batches import Batches
+from lambdascape.models.layer_diagnostics import GROUPS
+from lambdascape.models.network import load_embedder
+from lambdascape.models.run_triplets import MOST_FIXED, TRAIN_INFERENCE, epoch_triplets, split_tiles
 
 REPO = Path(__file__).resolve().parents[1]
 STUDY = yaml.safe_load((REPO / "config.yaml").read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 
-from lambdascape.geometry import twonn
+from lambdascape.geometry.shape import twonn
 
 DATA_SETS, WIDE, NEAR = 20, 32, 0.25
 DIMENSIONS = (8, 16)

@@ -19,11 +19,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from lambdascape import devices
-from lambdascape.dynamics import WatchLayers
-from lambdascape.network import build_embedder
-from lambdascape.training import PARTS, make_optimiser
-from lambdascape.triplet_model import TripletModel
+from lambdascape.jobs import devices
+from lambdascape.models.layer_diagnostics import WatchLayers
+from lambdascape.models.network import build_embedder
+from lambdascape.models.training import PARTS, make_optimiser
+from lambdascape.models.triplet_model import TripletModel
 
 REPO = Path(__file__).resolve().parents[1]
 DEFAULT = yaml.safe_load((REPO / "config.yaml").read_text(encoding="utf-8"))

@@ -27,9 +27,9 @@ import scipy.sparse
 import soundfile
 from threadpoolctl import threadpool_limits
 
-from lambdascape import kernels
-from lambdascape.audio import INT16_FULL_SCALE, read_mono
-from lambdascape.logmel import LogMel, fft_library, mel_matrix
+from lambdascape.features import kernels
+from lambdascape.features.decode import INT16_FULL_SCALE, read_mono
+from lambdascape.features.logmel import LogMel, fft_library, mel_matrix
 
 RECIPE: dict[str, Any] = {
     "sr": 16000, "n_fft": 1024, "win_length": 480, "hop_length": 160, "n_mels": 128, "fmin": 50.0, "fmax": 8000.0,

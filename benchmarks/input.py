@@ -21,9 +21,10 @@ import numpy as np
 import soundfile
 from step_keras import settings_of
 
-from lambdascape.batches import Batches
-from lambdascape.store import Features, crcs_of, create, open_features, write_index
-from lambdascape.training import compiled_model
+from lambdascape.core.hdf5 import create
+from lambdascape.features.store import Features, crcs_of, open_features, write_index
+from lambdascape.models.batches import Batches
+from lambdascape.models.training import compiled_model
 
 RECIPE: dict[str, Any] = {
     "sr": 16000, "n_fft": 1024, "win_length": 480, "hop_length": 160, "n_mels": 128, "fmin": 50.0, "fmax": 8000.0,

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from scipy.special import expit
 from scipy.stats import t
 
-from lambdascape.scores import f1_per_class, macro_f1
-from lambdascape.statistics import difference, paired_session_bootstrap, session_bootstrap, session_times
+from lambdascape.statistics.bootstrap import difference, paired_session_bootstrap, session_bootstrap, session_times
+from lambdascape.statistics.metrics import f1_per_class, macro_f1
 
 Floats = npt.NDArray[np.float64]
 

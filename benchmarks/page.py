@@ -21,26 +21,26 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from lambdascape.audit import COLUMNS as AUDIT
-from lambdascape.configuration import problems
+from lambdascape.core.tsv import write_table
 from lambdascape.figures.confusion import draw_confusion
-from lambdascape.figures.curves import draw_curves
 from lambdascape.figures.dataset import draw_dataset
 from lambdascape.figures.dynamics import draw_dynamics
-from lambdascape.figures.few_shot import draw_few_shot
+from lambdascape.figures.few_shot_curve import draw_few_shot
 from lambdascape.figures.maps import draw_maps
-from lambdascape.figures.mechanism import draw_mechanism
-from lambdascape.figures.moves import draw_moves
+from lambdascape.figures.mechanism_stages import draw_mechanism
 from lambdascape.figures.response import draw_response
 from lambdascape.figures.run_map import draw_run_map
+from lambdascape.figures.seed_distances import draw_moves
 from lambdascape.figures.selection import draw_selection
-from lambdascape.figures.similarity import draw_similarity
+from lambdascape.figures.similarity_matrices import draw_similarity
 from lambdascape.figures.spectra import draw_spectra
-from lambdascape.figures.sweep import mapped_runs, read_sweep
-from lambdascape.files import write_table
+from lambdascape.figures.training_curves import draw_curves
+from lambdascape.geometry.label_audit import COLUMNS as AUDIT
 from lambdascape.report.page import write_report
-from lambdascape.viewer import maps, pictures, points, predictions, sound
-from lambdascape.viewer.page import write_viewer
+from lambdascape.study.run_table import mapped_runs, read_sweep
+from lambdascape.study.validation import problems
+from lambdascape.viewer import points, predictions, projections, sound, thumbnails
+from lambdascape.viewer.viewer_page import write_viewer
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "unit"))
@@ -109,14 +109,14 @@ def make_viewer(study: FakeStudy, folder: Path, count: int) -> Path:
         ranks = pd.DataFrame({"point": number.repeat(NEIGHBOURS), "rank": np.tile(range(1, NEIGHBOURS + 1), count)})
         near.append(ranks.assign(run=run, neighbour=nearest.ravel(), distance=0.1))
         predicted.append(pd.DataFrame({"run": run, "point": number, "predicted": table["label"]}))
-    noise = rng.integers(0, 256, (count, pictures.HEIGHT // 8, pictures.WIDTH // 8), np.uint8)
-    sheet = pictures.sheet(noise.repeat(8, axis=1).repeat(8, axis=2))
+    noise = rng.integers(0, 256, (count, thumbnails.HEIGHT // 8, thumbnails.WIDTH // 8), np.uint8)
+    sheet = thumbnails.sheet(noise.repeat(8, axis=1).repeat(8, axis=2))
     tile = base64.b64encode(rng.bytes(6_000)).decode()
     heard = pd.DataFrame({"point": number[: sound.MOST_CHARACTERS // len(tile)], "mp3": tile})
     made = {
         "points": table,
-        "coordinates": pd.concat(places)[maps.COORDINATE_COLUMNS],
-        "neighbours": pd.concat(near)[maps.NEIGHBOUR_COLUMNS],
+        "coordinates": pd.concat(places)[projections.COORDINATE_COLUMNS],
+        "neighbours": pd.concat(near)[projections.NEIGHBOUR_COLUMNS],
         "predictions": pd.concat(predicted)[predictions.COLUMNS],
         "sound": heard,
         "audit": pd.DataFrame([["far", "clip1", "class0", "s0", "1", 0.0, "", np.nan, 5, 8, 0.1]], columns=AUDIT),
@@ -126,7 +126,7 @@ def make_viewer(study: FakeStudy, folder: Path, count: int) -> Path:
         files[name] = folder / f"{name}.tsv"
         write_table(values, files[name])
     files["pictures"], files["attribution"] = folder / "pictures.webp", folder / "attribution.txt"
-    files["pictures"].write_bytes(pictures.encode(sheet))
+    files["pictures"].write_bytes(thumbnails.encode(sheet))
     files["attribution"].write_text("", encoding="utf-8")
     parts = ROOT / "workflow/report/viewer"
     files |= {"template": parts / "viewer.html.j2", "around": parts / "around.html.j2"}

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from lambdascape.jobs import THREAD_VARIABLES
+from lambdascape.core.hdf5 import TEXT, create
+from lambdascape.embeddings.splits import read_labelled
+from lambdascape.jobs.job import THREAD_VARIABLES
 from lambdascape.probes.converged import fit_converged
 from lambdascape.probes.few_shot import fit_few_shot
 from lambdascape.probes.knn import fit_knn
-from lambdascape.splits import read_labelled
-from lambdascape.store import TEXT, create
 
 CLASSES, DIM, FOLDS = 9, 64, 4
 TILES_OF_A_CLIP = 2

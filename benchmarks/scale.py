@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from lambdascape.core.tsv import read_text_table
 from lambdascape.datasets.manifest import list_clips
-from lambdascape.features import consolidate, extract_shard
-from lambdascape.files import read_text_table
-from lambdascape.jobs import THREAD_VARIABLES
+from lambdascape.features.extraction import consolidate, extract_shard
+from lambdascape.jobs.job import THREAD_VARIABLES
 
 RECIPE: dict[str, Any] = {
     "sr": 16000, "n_fft": 1024, "win_length": 480, "hop_length": 160, "n_mels": 128, "fmin": 50.0, "fmax": 8000.0,

@@ -41,7 +41,7 @@ JOBS = """\
 import sys
 
 sys.path.insert(0, {library!r})
-from lambdascape.provenance import fingerprint
+from lambdascape.jobs.fingerprint import fingerprint
 
 rule all:
     input: expand("results/{{kind}}/{{number}}.txt", kind=config["kind"], number=range(config["jobs"]))
@@ -59,10 +59,10 @@ rule ours:
 """
 PLAIN = 'with open(snakemake.output.made, "w") as file:\n    file.write("made")\n'
 OURS = """\
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.files import write_text
+    from lambdascape.core.files import write_text
 
     write_text("made", snakemake.output.made)
 """

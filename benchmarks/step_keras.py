@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lambdascape.devices import accelerator, start
+from lambdascape.jobs.devices import accelerator, start
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def main() -> None:
         import keras
         import numpy as np
 
-        from lambdascape import checkpoints
-        from lambdascape.training import _arrays, compiled_model
+        from lambdascape.models import checkpoints
+        from lambdascape.models.training import _arrays, compiled_model
 
         device = start("auto", deterministic=False)
         model = compiled_model(options.frames, options.mels, settings, 1, 1)

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lambdascape.audit import audit_neighbours
-from lambdascape.files import read_table, write_table
-from lambdascape.store import write_embeddings
-from lambdascape.viewer import pictures
-from lambdascape.viewer.maps import map_points
-from lambdascape.viewer.page import write_viewer
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.embeddings.space_file import write_embeddings
+from lambdascape.geometry.label_audit import audit_neighbours
+from lambdascape.viewer import thumbnails
 from lambdascape.viewer.points import TEXT, draw_points
+from lambdascape.viewer.projections import map_points
+from lambdascape.viewer.viewer_page import write_viewer
 
 REPO = Path(__file__).resolve().parents[1]
 L2 = (1.0, 0.3, 0.1, 0.03, 0.01, 0.001)
@@ -93,8 +93,8 @@ def build(folder: Path, points: int, clips: int, dim: int) -> dict[str, float]:
     asked = table.loc[table["split"] == "held out", ["point", "label"]].rename(columns={"label": "predicted"})
     shown = read_table(folder / "coordinates.tsv", ("run",))["run"].unique()
     write_table(pd.concat([asked.assign(run=run) for run in shown]), folder / "predictions.tsv")
-    noise = np.random.default_rng(0).normal(100, 30, (len(table), pictures.HEIGHT, pictures.WIDTH)).clip(0, 255)
-    (folder / "pictures.webp").write_bytes(pictures.encode(pictures.sheet(noise.astype(np.uint8))))
+    noise = np.random.default_rng(0).normal(100, 30, (len(table), thumbnails.HEIGHT, thumbnails.WIDTH)).clip(0, 255)
+    (folder / "pictures.webp").write_bytes(thumbnails.encode(thumbnails.sheet(noise.astype(np.uint8))))
     heard = pd.DataFrame({"point": range(800), "mp3": ["A" * 6000] * 800})  # as much as sound takes at most
     write_table(heard, folder / "sound.tsv")
     (folder / "attribution.txt").write_text("", encoding="utf-8")

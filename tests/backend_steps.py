@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
-from lambdascape.batch_statistics import BatchMoments
-from lambdascape.batches import Batches, TileSource
-from lambdascape.dynamics import WatchLayers
-from lambdascape.network import build_embedder
-from lambdascape.training import compiled_model, make_optimiser
-from lambdascape.triplet_model import TripletModel
+from lambdascape.models.batch_statistics import BatchMoments
+from lambdascape.models.batches import Batches, TileSource
+from lambdascape.models.layer_diagnostics import WatchLayers
+from lambdascape.models.network import build_embedder
+from lambdascape.models.training import compiled_model, make_optimiser
+from lambdascape.models.triplet_model import TripletModel
 from networks import NETWORK, TRAINING, shallow
 
 # A bias before batch normalisation has no gradient but rounding, from which Adam makes whole steps.

@@ -20,7 +20,7 @@ REPO = Path(__file__).resolve().parents[1]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let tests carry rows of the table of faults, and hold texts as every job does."""
-    from lambdascape.jobs import hold_texts_as_objects
+    from lambdascape.jobs.job import hold_texts_as_objects
 
     config.addinivalue_line("markers", f"{MARK}(*rows): the rows of the table of faults that a test injects")
     config.pluginmanager.register(FaultTable())

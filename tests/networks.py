@@ -21,7 +21,7 @@ TRAINING: dict[str, Any] = {
 @contextmanager
 def shallow(*blocks: int) -> Iterator[None]:
     """Leave the embedder its stem and so many blocks in each stage: for tests that do not depend on its depth."""
-    from lambdascape.network import DEPTHS
+    from lambdascape.models.network import DEPTHS
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(DEPTHS, "resnet18", blocks or (1,))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lambdascape import store
+from lambdascape.core import hdf5
+from lambdascape.features import store
 
 
 def write_store(
@@ -15,6 +16,6 @@ def write_store(
 ) -> None:
     """Write frames of shape (frame, mel) as a store."""
     stored = np.asarray(frames, np.float16)
-    with store.create(path, "features", about) as file:
+    with hdf5.create(path, "features", about) as file:
         file["frames"] = stored
         store.write_index(file, clip_start, clips, store.crcs_of(stored, clip_start))

@@ -8,23 +8,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape import batch_statistics, store, training
-from lambdascape.batch_statistics import (
+from lambdascape.core import hdf5
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.embeddings import space_file
+from lambdascape.embeddings.recomputed import embed_recomputed, embed_untrained
+from lambdascape.embeddings.trained import embed_trained
+from lambdascape.exports.saved_model import export_model
+from lambdascape.features import store
+from lambdascape.models import batch_statistics, training
+from lambdascape.models.batch_statistics import (
     BatchMoments,
     normalisations,
     recompute_statistics,
     spread_batches,
     variance_ratios,
 )
-from lambdascape.batches import Batches, TileSource
-from lambdascape.dynamics import GROUPS
-from lambdascape.embeddings import embed_trained
-from lambdascape.exports.model import export_model
-from lambdascape.files import read_table, write_table
-from lambdascape.network import build_embedder, load_embedder
-from lambdascape.recomputed_spaces import embed_recomputed, embed_untrained
-from lambdascape.run_triplets import fixed_triplets, split_tiles
-from lambdascape.training import TEXT_COLUMNS, train
+from lambdascape.models.batches import Batches, TileSource
+from lambdascape.models.layer_diagnostics import GROUPS
+from lambdascape.models.network import build_embedder, load_embedder
+from lambdascape.models.run_triplets import fixed_triplets, split_tiles
+from lambdascape.models.training import TEXT_COLUMNS, train
 from networks import NETWORK, TRAINING, shallow
 from stores import write_store
 
@@ -154,7 +157,7 @@ def test_both_kinds_of_statistics_are_shown_where_the_moving_averages_are_kept(
     assert abs(theirs.loc["test", "triplet_loss_all"] - ours.loc["test", "triplet_loss_all"]) > 0.01
     embed_trained(*audio, recomputed / PRODUCTS[0], SETTINGS, 1, tmp_path / "ours.h5")
     embed_recomputed(*audio, FOLD, moving / PRODUCTS[0], MOVING, 1, tmp_path / "theirs.h5")
-    found = [store.read_embeddings(tmp_path / name) for name in ("ours.h5", "theirs.h5")]
+    found = [space_file.read_embeddings(tmp_path / name) for name in ("ours.h5", "theirs.h5")]
     np.testing.assert_allclose(found[0][0], found[1][0], atol=1e-5)
     assert [about["kind"] for _, _, about in found] == ["trained", "recomputed"]
 
@@ -169,7 +172,7 @@ def test_an_export_normalises_as_the_saved_network_does(
     inputs = all_tiles(audio, "test")
     saved = embedder_of(recomputed, SETTINGS)
     np.testing.assert_allclose(network.predict(inputs, verbose=0), saved(inputs, training=False), atol=1e-5)
-    with store.open_checked(recomputed / "checkpoint.h5", "checkpoint") as file:
+    with hdf5.open_checked(recomputed / "checkpoint.h5", "checkpoint") as file:
         kept = [array[()] for array in file.values()]
     for layer in normalisations(saved):
         variance = network.get_layer(layer.name).moving_variance.numpy()
@@ -201,7 +204,7 @@ def test_weights_shortened_by_hand_leave_inference_as_in_training_mode(audio: tu
 def test_an_untrained_network_normalises(audio: tuple[Path, Path], tmp_path: Path) -> None:
     """As it is in training mode, and not with the mean 0 and the variance 1 that its layers start from."""
     embed_untrained(*audio, FOLD, SETTINGS, 1, tmp_path / "space.h5")
-    found, tiles, _ = store.read_embeddings(tmp_path / "space.h5")
+    found, tiles, _ = space_file.read_embeddings(tmp_path / "space.h5")
     embedder = build_embedder(39, 16, SETTINGS["network"], 1, 1)
     inputs = all_tiles(audio, "train")
     mean = np.asarray(embedder(inputs, training=True)).mean(axis=0)

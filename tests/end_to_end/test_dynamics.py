@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.dynamics import LAYERS, MEASURES, MOVING_RATIO, STORED_RATIO, WatchLayers
-from lambdascape.files import read_table, write_table
-from lambdascape.network import build_embedder
-from lambdascape.training import TEXT_COLUMNS, make_optimiser, train
-from lambdascape.triplet_model import TripletModel
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.models.layer_diagnostics import LAYERS, MEASURES, MOVING_RATIO, STORED_RATIO, WatchLayers
+from lambdascape.models.network import build_embedder
+from lambdascape.models.training import TEXT_COLUMNS, make_optimiser, train
+from lambdascape.models.triplet_model import TripletModel
 from networks import NETWORK, TRAINING, shallow
 from stores import write_store
 
@@ -150,7 +150,7 @@ def test_measuring_changes_no_bit_of_the_training(
     audio: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrays, history = trained(audio, tmp_path / "measured")
-    monkeypatch.setattr("lambdascape.training.WatchLayers", Blind)
+    monkeypatch.setattr("lambdascape.models.training.WatchLayers", Blind)
     blind_arrays, blind_history = trained(audio, tmp_path / "blind")
     assert all(np.array_equal(one, other) for one, other in zip(arrays, blind_arrays, strict=True))
     pd.testing.assert_frame_equal(history, blind_history, check_exact=True)

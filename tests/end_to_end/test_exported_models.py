@@ -17,15 +17,15 @@ import pytest
 import soundfile
 import yaml
 
-from lambdascape.__main__ import main
-from lambdascape.errors import InputError
-from lambdascape.exports.card import write_card
+from lambdascape.cli.main import main
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import file_digest
 from lambdascape.exports.embedder import Embedder, load
-from lambdascape.exports.model import ABOUT, checked_tiles, export_model, export_onnx, read_about, standard
-from lambdascape.files import file_digest
-from lambdascape.logmel import log_mel
-from lambdascape.network import build_embedder, save_embedder
-from lambdascape.store import open_features
+from lambdascape.exports.model_card import write_card
+from lambdascape.exports.saved_model import ABOUT, checked_tiles, export_model, export_onnx, read_about, standard
+from lambdascape.features.logmel import log_mel
+from lambdascape.features.store import open_features
+from lambdascape.models.network import build_embedder, save_embedder
 from networks import NETWORK, TRAINING
 from stores import write_store
 from unit.studies import FakeStudy
@@ -128,7 +128,7 @@ def test_an_export_that_gives_other_numbers_is_no_export(tmp_path: Path, monkeyp
         copy.set_weights([1.01 * weight for weight in copy.get_weights()])
         return copy
 
-    monkeypatch.setattr("lambdascape.exports.model.standard", wrong)
+    monkeypatch.setattr("lambdascape.exports.saved_model.standard", wrong)
     with pytest.raises(InputError, match="must give the run's own embeddings within 1e-05; they differ by"):
         exported(tmp_path)
     assert not (tmp_path / "embedder.keras").exists()
@@ -362,7 +362,7 @@ def test_onnx_computes_what_keras_does_or_is_not_written(
     tiles = np.random.default_rng(4).normal(size=(7, FRAMES, 16, 1)).astype(np.float32)
     (found,) = session.run(None, {session.get_inputs()[0].name: tiles})
     np.testing.assert_allclose(found, embedder.predict_on_batch(tiles), atol=1e-4)
-    monkeypatch.setattr("lambdascape.exports.model.TOLERANCE_ONNX", -1.0)
+    monkeypatch.setattr("lambdascape.exports.saved_model.TOLERANCE_ONNX", -1.0)
     with pytest.raises(InputError, match="must give the run's own embeddings"):
         export_onnx(path, path.parent / "features.h5", tmp_path / "other.onnx")
     assert not (tmp_path / "other.onnx").exists()
@@ -371,7 +371,7 @@ def test_onnx_computes_what_keras_does_or_is_not_written(
 def test_onnx_without_its_packages_says_how_to_get_them(
     made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lambdascape.exports.model._is_installed", lambda name: name != "tf2onnx")
+    monkeypatch.setattr("lambdascape.exports.saved_model._is_installed", lambda name: name != "tf2onnx")
     with pytest.raises(InputError, match=r"tf2onnx missing\. `make env EXTRA=onnx` adds them"):
         export_onnx(made[0], made[0].parent / "features.h5", tmp_path / "embedder.onnx")
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from checkouts import Checkout
-from lambdascape.files import file_digest, read_table, read_text_table
-from lambdascape.store import read_embeddings
+from lambdascape.core.files import file_digest
+from lambdascape.core.tsv import read_table, read_text_table
+from lambdascape.embeddings.space_file import read_embeddings
 
 RUNS = ["l2~1_seed~1", "l2~0.01_seed~1"]
 TWIN = RUNS[0]  # the space that is brought in once more, under another name

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape import run_triplets, store
-from lambdascape.batches import Batches
-from lambdascape.errors import InputError
-from lambdascape.files import read_table, write_table
-from lambdascape.network import build_embedder, load_embedder
-from lambdascape.training import PARTS, TEXT_COLUMNS, make_optimiser, stalled, train
-from lambdascape.triplet_model import TripletModel
+from lambdascape.core import hdf5
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.features import store
+from lambdascape.models import run_triplets
+from lambdascape.models.batches import Batches
+from lambdascape.models.network import build_embedder, load_embedder
+from lambdascape.models.training import PARTS, TEXT_COLUMNS, make_optimiser, stalled, train
+from lambdascape.models.triplet_model import TripletModel
 from networks import NETWORK, TRAINING, shallow
 from stores import write_store
 
@@ -122,7 +124,7 @@ def test_training_reads_no_clip_of_the_held_out_fold_and_stops_before_it_would(
             return super().__getitem__(number)
 
     monkeypatch.setattr(TripletModel, "fit", watched)
-    monkeypatch.setattr("lambdascape.training.Batches", Recorded)
+    monkeypatch.setattr("lambdascape.models.training.Batches", Recorded)
     trained(audio, tmp_path / "right", SETTINGS)
     assert learned == set(range(8))  # of the fold that is not held out: all of its clips and no other
     draw = run_triplets.sample_triplets
@@ -154,8 +156,8 @@ def test_frames_that_the_accelerator_holds_give_the_same_weights_to_the_bit(
             sent.append(super().__getitem__(number)[0])
             return (sent[-1],)
 
-    monkeypatch.setattr("lambdascape.training.Batches", Watched)
-    monkeypatch.setattr("lambdascape.devices.holds", lambda size: True)
+    monkeypatch.setattr("lambdascape.models.training.Batches", Watched)
+    monkeypatch.setattr("lambdascape.jobs.devices.holds", lambda size: True)
     trained(audio, tmp_path, SETTINGS)
     assert {(batch.shape[1:], batch.dtype.name) for batch in sent} == {((3,), "int32")}
     for first, second in zip(weights_of(run, SETTINGS), weights_of(tmp_path, SETTINGS), strict=True):
@@ -170,7 +172,7 @@ def test_damaged_frames_do_not_reach_the_accelerator(
     with store.h5py.File(audio[0]) as file:
         data[file["frames"].id.get_offset() + 5000] ^= 1
     (tmp_path / "features.h5").write_bytes(data)
-    monkeypatch.setattr("lambdascape.devices.holds", lambda size: True)
+    monkeypatch.setattr("lambdascape.jobs.devices.holds", lambda size: True)
     with pytest.raises(InputError, match=r"those of clip 'clip\d' are damaged"):
         trained((tmp_path / "features.h5", audio[1]), tmp_path, SETTINGS)
 
@@ -329,14 +331,14 @@ def test_no_number_in_a_batch_is_named_and_the_last_good_state_kept(
             (tiles,) = super().__getitem__(number)
             return (np.full_like(tiles, np.nan) if (self.number, number) == (pass_over_the_data, batch) else tiles,)
 
-    monkeypatch.setattr("lambdascape.training.Batches", Poisoned)
+    monkeypatch.setattr("lambdascape.models.training.Batches", Poisoned)
     with pytest.raises(InputError, match=f"it became nan in {named}"):
         trained(audio, tmp_path, changed(epochs=3))
     assert not (tmp_path / "embedder.weights.h5").exists()
     assert (tmp_path / "checkpoint.h5").exists() == bool(kept)
     if kept:
-        with store.open_checked(tmp_path / "checkpoint.h5", "checkpoint") as file:
-            assert store.about(file)["epoch"] == kept
+        with hdf5.open_checked(tmp_path / "checkpoint.h5", "checkpoint") as file:
+            assert hdf5.about(file)["epoch"] == kept
 
 
 def test_weights_broken_by_the_last_step_of_an_epoch_are_named_by_the_held_out_triplets(
@@ -348,7 +350,7 @@ def test_weights_broken_by_the_last_step_of_an_epoch_are_named_by_the_held_out_t
             kernel.assign(np.full(kernel.shape, np.inf))
             return super().evaluate(*values, **options)
 
-    monkeypatch.setattr("lambdascape.training.TripletModel", Broken)
+    monkeypatch.setattr("lambdascape.models.training.TripletModel", Broken)
     with pytest.raises(InputError, match="it became nan in epoch 1, test batch 1"):
         trained(audio, tmp_path, SETTINGS)
     assert not (tmp_path / "checkpoint.h5").exists()

@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 import soundfile
 
-from lambdascape.audio import read_mono
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import content_digest
+from lambdascape.core.tsv import write_table
+from lambdascape.datasets.candidates import Reject
 from lambdascape.datasets.inspection import inspect
-from lambdascape.datasets.listing import Reject
-from lambdascape.errors import InputError
-from lambdascape.features import extract_shard
-from lambdascape.files import content_digest, write_table
+from lambdascape.features.decode import read_mono
+from lambdascape.features.extraction import extract_shard
 from memory import held_within
 
 Count = Callable[[int, int], int]

@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 
 from drivers import fake_driver
-from lambdascape import cards
-from lambdascape.devices import accelerator
+from lambdascape.jobs import gpu_locks
+from lambdascape.jobs.devices import accelerator
 
 OPTIONS = {"backend": "tensorflow", "device": "auto", "deterministic": False}
 
 
 def compute(folder: Path, name: str, seconds: float) -> None:
     """One job: notes when it had which card."""
-    for variable in (cards.VISIBLE, *cards.SCHEDULED):
+    for variable in (gpu_locks.VISIBLE, *gpu_locks.SCHEDULED):
         os.environ.pop(variable, None)
     tempfile.tempdir = str(folder)
     fake_driver(folder / "bin", pytest.MonkeyPatch(), "Fake A", "Fake B")
-    cards.WAIT_S = 0.01
+    gpu_locks.WAIT_S = 0.01
     with accelerator(OPTIONS):
-        began = {"card": os.environ[cards.VISIBLE], "start": time.monotonic()}
+        began = {"card": os.environ[gpu_locks.VISIBLE], "start": time.monotonic()}
         (folder / f"{name}.new").write_text(json.dumps(began))
         (folder / f"{name}.new").rename(folder / f"{name}.began")
         time.sleep(seconds)
@@ -62,7 +62,7 @@ def test_four_jobs_on_two_cards_never_share_one_and_a_killed_one_frees_its_own(
     tmp_path: Path, count: Callable[[int, int], int]
 ) -> None:
     rng, context = np.random.default_rng(1), multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lambdascape.training"])  # the server is that of the other faults
+    context.set_forkserver_preload(["lambdascape.models.training"])  # the server is that of the other faults
     kills = 0
     for trial in range(count(5, 50)):
         folder = tmp_path / str(trial)

@@ -19,10 +19,11 @@ import pytest
 import soundfile
 from tqdm import tqdm
 
-from lambdascape import store
+from lambdascape.core import hdf5
+from lambdascape.core.errors import InputError
 from lambdascape.datasets.manifest import list_clips
-from lambdascape.errors import InputError
-from lambdascape.features import consolidate, extract_shard
+from lambdascape.features import store
+from lambdascape.features.extraction import consolidate, extract_shard
 from memory import held_within
 from stores import write_store
 
@@ -76,7 +77,7 @@ def assert_good(folder: Path, reference: tuple[Path, float]) -> None:
 def only_good_names(folder: Path, reference: tuple[Path, float]) -> None:
     """What has its final name is what it must be."""
     for path in folder.glob("[!.]*.h5"):
-        with store.open_checked(path, "features") as one, h5py.File(reference[0] / path.name) as other:
+        with hdf5.open_checked(path, "features") as one, h5py.File(reference[0] / path.name) as other:
             assert one["frames"][:].tobytes() == other["frames"][:].tobytes()
 
 
@@ -177,14 +178,14 @@ def test_every_failing_call_leaves_no_bad_file(
 
 JOB = """
 import sys
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 audio, folder, recipe = sys.argv[1], sys.argv[2], {recipe}
 with job(f"{{audio}}/log.txt", 1):
     import test_features
     from pathlib import Path
     if {blind}:
-        from lambdascape import features
-        features.require_space = lambda *_: None
+        from lambdascape.features import extraction
+        extraction.require_space = lambda *_: None
     test_features.make(Path(audio), Path(folder))
 """
 
@@ -202,7 +203,7 @@ def test_a_full_disk_is_named_and_room_mends_it(
             pytest.skip("needs the right to mount a tmpfs: a full disk is not tested here")
         try:
             code = JOB.format(recipe=RECIPE, blind=blind)
-            folders = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(store.__file__).parents[1])]
+            folders = [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(store.__file__).parents[2])]
             environment = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
             run = subprocess.run([sys.executable, "-c", code, audio, disk], env=environment, check=False)
             said = (audio / "log.txt").read_text()
@@ -257,7 +258,7 @@ def test_every_cut_is_refused(
     whole, path = (reference[0] / product).read_bytes(), tmp_path / product
     for cut in np.random.default_rng(1).integers(0, len(whole), count(50, 500)):
         path.write_bytes(whole[:cut])
-        with pytest.raises(InputError, match=str(path)), store.open_checked(path, "features") as file:
+        with pytest.raises(InputError, match=str(path)), hdf5.open_checked(path, "features") as file:
             file["frames"][:]
 
 

@@ -14,11 +14,11 @@ import soundfile
 import yaml
 
 from checkouts import Checkout
-from lambdascape.configuration import problems
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_text_table
 from lambdascape.datasets.manifest import list_clips
-from lambdascape.errors import InputError
-from lambdascape.files import read_text_table
-from lambdascape.verify import verify
+from lambdascape.operations.verify import verify
+from lambdascape.study.validation import problems
 
 Count = Callable[[int, int], int]
 CANARY = "pwned"

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 
 from checkouts import Checkout, numbers_of_page, without_times
-from lambdascape import launches, orphans
-from lambdascape.verify import verify
+from lambdascape.operations import launch_lock, orphans
+from lambdascape.operations.verify import verify
 
 Count = Callable[[int, int], int]
 RUN = "l2~1_seed~1"
@@ -173,7 +173,7 @@ def test_a_signal_stops_with_an_exit_code_and_leaves_no_job_unnamed(
 
 def owner_among(checkout: Checkout, processes: list[subprocess.Popen[str]]) -> subprocess.Popen[str] | None:
     """Which of some launches owns the results."""
-    launch = launches.read(checkout.folder / "results")
+    launch = launch_lock.read(checkout.folder / "results")
     return next((one for one in processes if launch and not launch.ended and launch.process == one.pid), None)
 
 
@@ -222,8 +222,8 @@ def test_a_lock_of_the_dead_is_taken_over_and_one_of_another_machine_is_not(
     results = disturbed.folder / "results"
     process = subprocess.Popen(["true"])
     process.wait()
-    dead = launches.here(["snakemake", "--cores", "all"]).__dict__ | {"process": process.pid, "tick": "1"}
-    (results / launches.RECORD).write_text(json.dumps(dead))
+    dead = launch_lock.here(["snakemake", "--cores", "all"]).__dict__ | {"process": process.pid, "tick": "1"}
+    (results / launch_lock.RECORD).write_text(json.dumps(dead))
     stale = disturbed.folder / ".snakemake/locks/0.output.lock"
     stale.parent.mkdir(parents=True, exist_ok=True)
     stale.write_text("results/tiny/runs.tsv\n")
@@ -231,7 +231,7 @@ def test_a_lock_of_the_dead_is_taken_over_and_one_of_another_machine_is_not(
     run = disturbed.snakemake(*words)
     assert run.returncode == 0, run.stdout
     elsewhere = dead | {"host": "elsewhere", "boot": "another"}
-    (results / launches.RECORD).write_text(json.dumps(elsewhere))
+    (results / launch_lock.RECORD).write_text(json.dumps(elsewhere))
     run = disturbed.snakemake(*words)
     assert run.returncode != 0
     assert f"there may still run process {process.pid} on elsewhere, since " in run.stdout

@@ -18,9 +18,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape import checkpoints, store
-from lambdascape.files import read_table, write_table
-from lambdascape.jobs import job
+from lambdascape.core import hdf5
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.features import store
+from lambdascape.jobs.job import job
+from lambdascape.models import checkpoints
 from networks import NETWORK, TRAINING
 from stores import write_store
 
@@ -48,8 +50,8 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def train_in(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None) -> None:
     """One job that trains, in a process of its own; one block is enough to learn, and is traced in seconds."""
-    from lambdascape import network
-    from lambdascape.training import train
+    from lambdascape.models import network
+    from lambdascape.models.training import train
 
     network.DEPTHS["resnet18"] = (1,)
     if fault:
@@ -62,7 +64,7 @@ def train_in(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] |
 def started(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None) -> Any:
     """The process: the packages are imported once, in the server from which all of them fork."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["lambdascape.training"])
+    context.set_forkserver_preload(["lambdascape.models.training"])
     folder.mkdir(exist_ok=True)
     process = context.Process(target=train_in, args=(folder, audio, fault))
     process.start()
@@ -225,8 +227,8 @@ def assert_goes_on(folder: Path, audio: tuple[Path, Path], whole: tuple[Path, fl
     assert not any((folder / name).exists() for name in PRODUCTS[:-1])
     assert (folder / PRODUCTS[-1]).exists() == bool(saved)
     if saved:
-        with store.open_checked(folder / PRODUCTS[-1], "checkpoint") as file:
-            assert store.about(file)["epoch"] == saved
+        with hdf5.open_checked(folder / PRODUCTS[-1], "checkpoint") as file:
+            assert hdf5.about(file)["epoch"] == saved
     assert ended(started(folder, audio)) == 0
     assert_same(folder, whole[0])
 

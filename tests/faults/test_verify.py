@@ -13,13 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape import store
-from lambdascape.__main__ import main
-from lambdascape.errors import InputError
-from lambdascape.files import atomic_path, content_digest, write_digest, write_table
-from lambdascape.provenance import fingerprint
-from lambdascape.receipts import write_receipt
-from lambdascape.verify import verify
+from lambdascape.cli.main import main
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import atomic_path, content_digest, write_digest
+from lambdascape.core.tsv import write_table
+from lambdascape.embeddings import space_file
+from lambdascape.features import store
+from lambdascape.jobs.fingerprint import fingerprint
+from lambdascape.jobs.receipts import write_receipt
+from lambdascape.operations.verify import verify
 from stores import write_store
 
 Count = Callable[[int, int], int]
@@ -55,8 +57,8 @@ def make_results() -> None:
         file.attrs["about"] = "{}"
     code = {"code": fingerprint("train_model")}
     write_receipt("results/receipts/tiny/models/one.json", with_digest(WEIGHTS), [MANIFEST, FEATURES], code)
-    tiles = pd.DataFrame(dict.fromkeys(store.TILE_COLUMNS, "x"), index=range(9)).assign(start_s=0.0)
-    store.write_embeddings(EMBEDDINGS, rng.normal(size=(9, 5)).astype(np.float32), tiles, {})
+    tiles = pd.DataFrame(dict.fromkeys(space_file.TILE_COLUMNS, "x"), index=range(9)).assign(start_s=0.0)
+    space_file.write_embeddings(EMBEDDINGS, rng.normal(size=(9, 5)).astype(np.float32), tiles, {})
     code = {"code": fingerprint("embed_trained")}
     write_receipt("results/receipts/tiny/embeddings/one.json", with_digest(EMBEDDINGS), [FEATURES, WEIGHTS], code)
     write_table(pd.DataFrame({"run": ["one"], "value": [0.5]}), SCORES)
@@ -114,7 +116,9 @@ def test_every_cut_is_found(results: Path, count: Count, product: str) -> None:
 
 
 @pytest.mark.fault("H2")
-@pytest.mark.parametrize(("product", "read"), [(FEATURES, store.open_features), (EMBEDDINGS, store.read_embeddings)])
+@pytest.mark.parametrize(
+    ("product", "read"), [(FEATURES, store.open_features), (EMBEDDINGS, space_file.read_embeddings)]
+)
 def test_a_cut_file_is_refused_by_its_reader_with_its_name(
     results: Path, count: Count, product: str, read: Callable[[str], object]
 ) -> None:

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from lambdascape.files import read_table, write_table
-from lambdascape.viewer.page import write_viewer
+from lambdascape.core.tsv import read_table, write_table
 from lambdascape.viewer.points import TEXT
+from lambdascape.viewer.viewer_page import write_viewer
 
 from .conftest import Watched
 

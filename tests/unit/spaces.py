@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lambdascape.store import write_embeddings
+from lambdascape.embeddings.space_file import write_embeddings
 
 
 def make_space(

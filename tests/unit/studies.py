@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.claims.ledger import COLUMNS as LEDGER
-from lambdascape.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
-from lambdascape.distant import COLUMNS as DISTANT
-from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import write_table
-from lambdascape.mechanism.card import mechanisms
-from lambdascape.report.runs import every_run
-from lambdascape.selection import COLUMNS as SELECTION_COLUMNS
+from lambdascape.core.tsv import write_table
+from lambdascape.embeddings.space_file import write_embeddings
+from lambdascape.mechanism.verdicts import mechanisms
 from lambdascape.similarity.layout import map_spaces
-from lambdascape.similarity.moves import judge_moves
-from lambdascape.store import write_embeddings
-from lambdascape.sweep import arm_and_seed
+from lambdascape.similarity.seed_test import judge_moves
+from lambdascape.study.run_table import read_sweep
+from lambdascape.study.sweep import arm_and_seed
+from lambdascape.tables.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
+from lambdascape.tables.distant_tiles import COLUMNS as DISTANT
+from lambdascape.tables.every_run import every_run
+from lambdascape.tables.label_free import COLUMNS as SELECTION_COLUMNS
 
 CLASSES = ("cooking", "<script>alert(1)</script>", "cost of $5 & $6")
 EPOCHS = 4

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import soundfile
 
-from lambdascape import features, store
-from lambdascape.audio import read_mono
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_text_table
 from lambdascape.datasets import index, manifest
-from lambdascape.errors import InputError
-from lambdascape.files import read_text_table
-from lambdascape.logmel import log_mel
+from lambdascape.features import extraction, store
+from lambdascape.features.decode import read_mono
+from lambdascape.features.logmel import log_mel
 
 from . import replicas
 from .replicas import REPLICAS, TOLERANT, Clip, Replica, clips, sound
@@ -214,8 +214,8 @@ def test_features_are_those_of_the_channel(mixed: Path, tmp_path: Path) -> None:
     recipe |= {"htk": True, "log_offset": 1e-6}
     found, _ = listed(mixed, "folder", channels="each")
     manifest_path = mixed.parent / f"{mixed.name} out" / "clips.tsv"
-    features.extract_shard(manifest_path, mixed, recipe, 0, 1, tmp_path / "0.h5")
-    features.consolidate(manifest_path, [tmp_path / "0.h5"], tmp_path / "features.h5")
+    extraction.extract_shard(manifest_path, mixed, recipe, 0, 1, tmp_path / "0.h5")
+    extraction.consolidate(manifest_path, [tmp_path / "0.h5"], tmp_path / "features.h5")
     opened = store.open_features(tmp_path / "features.h5")
     assert opened.clips == found["clip"].tolist()
     for row, start in zip(found.to_dict("records"), opened.clip_start[:-1], strict=True):

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from lambdascape import audio
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
+from lambdascape.features import decode
 
 
 def read_whole(path: Path) -> np.ndarray:
-    return np.concatenate(list(audio.read_mono(path, 16000)))
+    return np.concatenate(list(decode.read_mono(path, 16000)))
 
 
 def noise(frames: int, channels: int) -> np.ndarray:
@@ -35,7 +35,7 @@ def test_values_of_16_bits_are_read_as_they_are_stored(tmp_path: Path) -> None:
 def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int) -> None:
     soundfile.write(tmp_path / "a.wav", noise(5001, 2), rate)
     whole = read_whole(tmp_path / "a.wav")
-    monkeypatch.setattr(audio, "VALUES", 200)
+    monkeypatch.setattr(decode, "VALUES", 200)
     np.testing.assert_allclose(read_whole(tmp_path / "a.wav"), whole, atol=1e-6)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.audit import COLUMNS, FAR_NODE, FENCE, TEXT, audit, audit_neighbours, means_of
-from lambdascape.files import read_table
-from lambdascape.measured import unit_norm
+from lambdascape.core.tsv import read_table
+from lambdascape.core.vectors import unit_norm
+from lambdascape.geometry.label_audit import COLUMNS, FAR_NODE, FENCE, TEXT, audit, audit_neighbours, means_of
 
 from .spaces import make_space, write_space
 from .studies import FakeStudy

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
-from lambdascape.products import FIGURES
-from lambdascape.report.pictures import TITLES, caption_html
+from lambdascape.report.figures_section import TITLES, caption_html
+from lambdascape.study.catalogue import FIGURES
 
 RULES = Path(__file__).parents[2] / "workflow" / "rules"
 MAIN_TABLES = ("claims", "every_run", "scores", "comparisons", "choice", "mechanism", "geometry", "moves", "rejected",

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lambdascape import checkpoints
-from lambdascape.checkpoints import State
-from lambdascape.errors import InputError
-from lambdascape.store import create
+from lambdascape.core.errors import InputError
+from lambdascape.core.hdf5 import create
+from lambdascape.models import checkpoints
+from lambdascape.models.checkpoints import State
 
 HISTORY = [{"epoch": 1, "split": "train", "triplet_loss": 0.1 + 0.2}]
 LAYERS = [{"epoch": 1, "gamma": float("nan"), "group": "head", "weight_norm": 0.1 + 0.7}]
@@ -76,7 +76,7 @@ def test_a_file_of_another_kind_is_not_used(tmp_path: Path, capsys) -> None:
 
 def test_a_run_has_one_owner_who_is_named_and_a_dead_one_is_none(tmp_path: Path, capsys) -> None:
     code = (
-        "import sys; from lambdascape.checkpoints import owned\n"
+        "import sys; from lambdascape.models.checkpoints import owned\n"
         f"with owned({str(tmp_path / 'one.h5')!r}):\n    print('here', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -10,15 +10,15 @@ import pytest
 import yaml
 from scipy.stats import t, ttest_rel
 
-from lambdascape.claims.contrasts import Contrast, over_seeds
 from lambdascape.claims.evidence import Evidence
-from lambdascape.claims.form import Claim, Measure, read_claims
-from lambdascape.claims.judges import JUDGES, Question
+from lambdascape.claims.form import Claim, MeasuredQuantity, read_claims
 from lambdascape.claims.ledger import COLUMNS, TABLES, judge_claims
 from lambdascape.claims.published import on_published_curves, published_evidence
-from lambdascape.errors import InputError
-from lambdascape.files import read_table, write_table
-from lambdascape.scores import macro_f1
+from lambdascape.claims.tests import JUDGES, Question
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.statistics.contrasts import Contrast, over_seeds
+from lambdascape.statistics.metrics import macro_f1
 
 ROOT = Path(__file__).parents[2]
 REGULARISATION = ROOT / "workflow/claims/regularisation.yaml"
@@ -174,10 +174,10 @@ def evidence_of(study: Study, training: pd.DataFrame) -> Evidence:
     return Evidence(study.about, runs, tables, pd.DataFrame(columns=["label", "predicted"]), 100, 1)
 
 
-LOSS = Measure("loss", "training", "triplet_loss", {"split": "train"}, "last")
+LOSS = MeasuredQuantity("loss", "training", "triplet_loss", {"split": "train"}, "last")
 
 
-def ask(evidence: Evidence, kind: str, given: Any, *measured: Measure, confidence: float = 0.95) -> Any:
+def ask(evidence: Evidence, kind: str, given: Any, *measured: MeasuredQuantity, confidence: float = 0.95) -> Any:
     measures = measured or (LOSS,)
     claim = Claim(1, "It is so.", measures, kind, given, "It is not so.")
     return JUDGES[kind](Question(claim, measures[0], evidence, confidence))
@@ -373,7 +373,7 @@ def test_interval_of_a_difference_is_that_of_the_paired_t_test() -> None:
     assert finding.estimated == "λ = 1 less λ = 0.1"
 
 
-SHARE = Measure("share", "training", "active_fraction", {"split": "train"}, "last")
+SHARE = MeasuredQuantity("share", "training", "active_fraction", {"split": "train"}, "last")
 
 
 @pytest.mark.parametrize(
@@ -467,7 +467,7 @@ def curves(shapes: dict[float, Any], noise: float = 0.0) -> Evidence:
     )
 
 
-CURVE = Measure("loss", "training", "triplet_loss", {"split": "train"}, "curve")
+CURVE = MeasuredQuantity("loss", "training", "triplet_loss", {"split": "train"}, "curve")
 RISING = np.concatenate([falling(1.0, 0.9)[:10], falling(1.0, 0.9)[9] + 0.1 * np.arange(1, 11)])
 
 
@@ -493,7 +493,7 @@ def test_the_end_of_curves_is_judged_over_the_seeds(kind: str, places: list, noi
 
 
 def test_convergence_epochs_are_compared_no_finer_than_an_epoch() -> None:
-    at = Measure("epoch", "training", "triplet_loss", {"split": "train"}, "convergence")
+    at = MeasuredQuantity("epoch", "training", "triplet_loss", {"split": "train"}, "convergence")
     shapes = {1.0: falling(1.0, 0.9), 0.1: falling(1.0, 0.4), 0.01: falling(1.0)}
     assert ask(curves(shapes), "lowest", "largest", at).verdict == "confirmed"
     shapes[0.1] = falling(1.0, 0.8)
@@ -507,7 +507,7 @@ def test_convergence_epochs_are_compared_no_finer_than_an_epoch() -> None:
     )
 
 
-SCORE = Measure("score", "geometry", "rank", {"split": "test"})
+SCORE = MeasuredQuantity("score", "geometry", "rank", {"split": "test"})
 
 
 def related(values: int, seeds: int, within: float, across: float, noise: float = 0.01) -> Evidence:
@@ -555,7 +555,7 @@ def test_epochs_of_which_both_measures_are_kept_count_too(slope: float, verdict:
     scores = [last.assign(epoch=e, value=last["value"] + slope * (8 - e)) for e in earlier]
     tables = {"training": pd.concat([*kept, loss]), "geometry": pd.concat([*scores, last])}
     evidence = Evidence("l2", evidence.runs, tables, evidence.counts, 100, 1)
-    every = Measure("loss", "training", "triplet_loss", {"split": "train"}, "every")
+    every = MeasuredQuantity("loss", "training", "triplet_loss", {"split": "train"}, "every")
     finding = ask(evidence, "correlates", "negative", every, SCORE)
     assert finding.verdict == verdict
     assert "over 24 runs and 192 epochs of them: " in finding.evidence

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lambdascape.claims.known import COLUMNS, MEASURES, PROBES, unknown
-from lambdascape.files import read_table
-from lambdascape.geometry import measure_geometry
+from lambdascape.claims.vocabulary import COLUMNS, MEASURES, PROBES, unknown
+from lambdascape.core.tsv import read_table
+from lambdascape.geometry.shape import measure_geometry
 from lambdascape.probes import by_epoch, scoring
 
 from .spaces import make_space, write_space
@@ -14,7 +14,7 @@ from .test_probes import SETTINGS, TEXT, fit_probe
 
 
 def test_the_measures_of_training_are_the_columns_of_its_history() -> None:
-    from lambdascape.training import HISTORY, SPLITS
+    from lambdascape.models.training import HISTORY, SPLITS
 
     assert set(MEASURES["training"]) == set(HISTORY) - {"epoch", "split", "device"}
     assert COLUMNS["training"] == {"split": SPLITS}

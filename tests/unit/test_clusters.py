@@ -3,7 +3,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.metrics import silhouette_score
 
-from lambdascape.clusters import (
+from lambdascape.geometry.clusters import (
     centroid_distances,
     intra_inter_ratio,
     kmeans_agreement,

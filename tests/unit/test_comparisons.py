@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.comparisons import PAIR, choose_arm, compare_arms, read_counts
-from lambdascape.errors import InputError
-from lambdascape.files import read_table, write_table
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, write_table
 from lambdascape.probes.converged import fit_converged
-from lambdascape.scores import accuracy, macro_f1
-from lambdascape.statistics import difference, holm, paired_session_bootstrap
+from lambdascape.statistics.bootstrap import difference, holm, paired_session_bootstrap
+from lambdascape.statistics.metrics import accuracy, macro_f1
+from lambdascape.tables.comparisons import PAIR, choose_arm, compare_arms, read_counts
 
 from .spaces import make_space, write_space
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lambdascape.configuration import arrange, laid_over, problems
+from lambdascape.study.validation import arrange, laid_over, problems
 
 Config = dict[str, Any]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from lambdascape.claims.correlation import detectable_correlation, rank_correlation
+from lambdascape.statistics.correlation import detectable_correlation, rank_correlation
 
 
 def plain(first, second):

@@ -11,9 +11,10 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdascape.datasets import demo, index, listing, manifest
-from lambdascape.errors import InputError
-from lambdascape.files import content_digest, read_text_table
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import content_digest
+from lambdascape.core.tsv import read_text_table
+from lambdascape.datasets import candidates, demo, index, manifest
 
 from .replicas import TOLERANT
 
@@ -440,8 +441,8 @@ def test_names_that_no_table_can_hold_are_rejected(tmp_path: Path, name: str) ->
         (root / "plain.wav").rename(root / file)
     clips, rejected = listed(root, FOLDER)
     assert clips["clip"].tolist() == ["1", "2"]
-    assert rejected["path"].tolist() == [listing.shown(name)]
-    assert listing.shown(name).isprintable()
+    assert rejected["path"].tolist() == [candidates.shown(name)]
+    assert candidates.shown(name).isprintable()
 
 
 def test_a_label_that_no_table_can_hold_is_rejected(tmp_path: Path) -> None:
@@ -526,13 +527,13 @@ def test_a_clip_unlike_nearly_all_others_is_used_with_a_warning(tmp_path: Path) 
 def test_natural_order() -> None:
     names = ["ex10", "ex2", "ex02", "ex", "ex0a", "exa", "2", "10", "ex2_b", "ex2_a10", "ex2_a9"]
     expected = ["2", "10", "ex", "ex0a", "ex02", "ex2", "ex2_a9", "ex2_a10", "ex2_b", "ex10", "exa"]
-    assert sorted(names, key=listing.natural) == expected
+    assert sorted(names, key=candidates.natural) == expected
 
 
 @given(st.lists(st.text(alphabet="ab012_", max_size=6)))
 def test_any_names_can_be_ordered(names: list[str]) -> None:
     backwards = names[::-1]
-    assert sorted(names, key=listing.natural) == sorted(backwards, key=listing.natural)
+    assert sorted(names, key=candidates.natural) == sorted(backwards, key=candidates.natural)
 
 
 def test_the_digest_of_a_source_follows_its_index_and_not_its_place(tmp_path: Path, dcase: Path) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from lambdascape.core.errors import InputError
 from lambdascape.datasets import demo
-from lambdascape.datasets.sounds import RATE, RECIPES
-from lambdascape.errors import InputError
+from lambdascape.datasets.synthesis import RATE, RECIPES
 
 SETTINGS: dict[str, Any] = {
     "seed": 1,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from drivers import fake_driver, no_driver
-from lambdascape import cards, devices
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
+from lambdascape.jobs import devices, gpu_locks
 
 OPTIONS = {"backend": "tensorflow", "device": "auto", "deterministic": False, "precision": "float32"}
 
@@ -19,7 +19,7 @@ OPTIONS = {"backend": "tensorflow", "device": "auto", "deterministic": False, "p
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An environment in which nobody has chosen anything, and that comes back whatever a job sets."""
     kept = dict(os.environ)
-    for name in (cards.VISIBLE, "CUDA_DEVICE_ORDER", "XLA_FLAGS", "JAX_PLATFORMS", *cards.SCHEDULED):
+    for name in (gpu_locks.VISIBLE, "CUDA_DEVICE_ORDER", "XLA_FLAGS", "JAX_PLATFORMS", *gpu_locks.SCHEDULED):
         os.environ.pop(name, None)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
@@ -40,7 +40,7 @@ def sees_no_gpu(monkeypatch: pytest.MonkeyPatch, backend: str = "tensorflow") ->
 
 @pytest.mark.usefixtures("two_cards")
 def test_cards_are_those_of_the_driver_in_its_order() -> None:
-    assert cards.listed() == (["Fake A", "Fake B"], "")
+    assert gpu_locks.listed() == (["Fake A", "Fake B"], "")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_cards_are_those_of_the_driver_in_its_order() -> None:
 )
 def test_no_cards_have_a_reason(tmp_path: Path, monkeypatch, driver: Callable[..., None], why: str) -> None:
     driver(tmp_path / "bin", monkeypatch)
-    assert cards.listed() == ([], why)
+    assert gpu_locks.listed() == ([], why)
 
 
 @pytest.mark.parametrize(
@@ -64,32 +64,32 @@ def test_no_cards_have_a_reason(tmp_path: Path, monkeypatch, driver: Callable[..
 def test_given_cards_are_read_as_cuda_reads_them(
     monkeypatch: pytest.MonkeyPatch, value: str, expected: list[str]
 ) -> None:
-    monkeypatch.setenv(cards.VISIBLE, value)
-    assert cards.given() == expected
+    monkeypatch.setenv(gpu_locks.VISIBLE, value)
+    assert gpu_locks.given() == expected
 
 
 @pytest.mark.usefixtures("two_cards")
 def test_jobs_take_the_next_free_card_and_give_it_back() -> None:
     with devices.accelerator(OPTIONS):
-        assert os.environ[cards.VISIBLE] == "0"
+        assert os.environ[gpu_locks.VISIBLE] == "0"
         assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
-        del os.environ[cards.VISIBLE]  # as in another process
+        del os.environ[gpu_locks.VISIBLE]  # as in another process
         with devices.accelerator(OPTIONS):
-            assert os.environ[cards.VISIBLE] == "1"
-    del os.environ[cards.VISIBLE]
+            assert os.environ[gpu_locks.VISIBLE] == "1"
+    del os.environ[gpu_locks.VISIBLE]
     with devices.accelerator(OPTIONS):
-        assert os.environ[cards.VISIBLE] == "0"
+        assert os.environ[gpu_locks.VISIBLE] == "0"
 
 
 @pytest.mark.usefixtures("two_cards")
 def test_a_card_that_the_scheduler_gave_is_taken_as_it_is_and_of_several_one() -> None:
-    os.environ[cards.VISIBLE] = "1"
+    os.environ[gpu_locks.VISIBLE] = "1"
     with devices.accelerator(OPTIONS), devices.accelerator(OPTIONS):
-        assert os.environ[cards.VISIBLE] == "1"
-        assert not cards.slot_folder().exists()
-    os.environ[cards.VISIBLE] = "GPU-a,MIG-GPU-b/1/0"
-    with cards.slot(["GPU-a"], cards.slot_folder()), devices.accelerator(OPTIONS):
-        assert os.environ[cards.VISIBLE] == "MIG-GPU-b/1/0"
+        assert os.environ[gpu_locks.VISIBLE] == "1"
+        assert not gpu_locks.slot_folder().exists()
+    os.environ[gpu_locks.VISIBLE] = "GPU-a,MIG-GPU-b/1/0"
+    with gpu_locks.slot(["GPU-a"], gpu_locks.slot_folder()), devices.accelerator(OPTIONS):
+        assert os.environ[gpu_locks.VISIBLE] == "MIG-GPU-b/1/0"
         assert "CUDA_DEVICE_ORDER" not in os.environ
 
 
@@ -101,10 +101,10 @@ def test_a_job_that_must_wait_says_who_holds_the_cards(monkeypatch, capsys) -> N
     def stop(seconds: float) -> None:
         raise MustWaitError
 
-    names, folder = cards.choices(), cards.slot_folder()
+    names, folder = gpu_locks.choices(), gpu_locks.slot_folder()
     monkeypatch.setattr("time.sleep", stop)
-    with cards.slot(names, folder), cards.slot(names, folder):
-        with pytest.raises(MustWaitError), cards.slot(names, folder):
+    with gpu_locks.slot(names, folder), gpu_locks.slot(names, folder):
+        with pytest.raises(MustWaitError), gpu_locks.slot(names, folder):
             pass
         mine = f"process {os.getpid()} on {os.uname().nodename}"
         assert capsys.readouterr().out == f"waiting for a card; they are held: 0 by {mine}, 1 by {mine}\n"
@@ -112,11 +112,11 @@ def test_a_job_that_must_wait_says_who_holds_the_cards(monkeypatch, capsys) -> N
 
 @pytest.mark.usefixtures("two_cards")
 def test_cpu_hides_every_card_and_takes_no_slot() -> None:
-    os.environ[cards.VISIBLE] = "0,1"
+    os.environ[gpu_locks.VISIBLE] = "0,1"
     with devices.accelerator(OPTIONS | {"device": "cpu"}):
-        assert os.environ[cards.VISIBLE] == ""
+        assert os.environ[gpu_locks.VISIBLE] == ""
         assert os.environ["JAX_PLATFORMS"] == "cpu"
-        assert not cards.slot_folder().exists()
+        assert not gpu_locks.slot_folder().exists()
 
 
 @pytest.mark.parametrize(("backend", "wanted"), [("tensorflow", "ACCELERATOR=cuda"), ("jax", "ACCELERATOR=jax-cuda")])
@@ -141,7 +141,7 @@ def test_gpu_without_a_card_is_refused_with_what_the_driver_says(tmp_path: Path,
 @pytest.mark.usefixtures("two_cards")
 def test_gpu_with_hidden_cards_is_refused_with_what_hides_them(monkeypatch: pytest.MonkeyPatch) -> None:
     sees_no_gpu(monkeypatch)
-    os.environ[cards.VISIBLE] = "-1"
+    os.environ[gpu_locks.VISIBLE] = "-1"
     with pytest.raises(InputError, match=r"Fake A, Fake B is hidden by CUDA_VISIBLE_DEVICES='-1'\. Unset it"):
         devices.start("gpu", False)
 
@@ -152,7 +152,7 @@ def test_auto_on_the_cpu_beside_a_card_is_told_and_lets_others_have_it(monkeypat
     with devices.accelerator(OPTIONS):
         assert devices.start("auto", False) == "cpu"
         assert "computing on the CPU although there is a card" in capsys.readouterr().out
-        with cards.slot(["0"], cards.slot_folder()) as name:
+        with gpu_locks.slot(["0"], gpu_locks.slot_folder()) as name:
             assert name == "0"
 
 
@@ -186,13 +186,13 @@ def test_determinism_and_narrow_numbers_add_to_what_the_user_has_set() -> None:
 
 
 def test_users_and_jobs_of_a_scheduler_have_locks_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    folders = {cards.slot_folder()}
+    folders = {gpu_locks.slot_folder()}
     for name, value in (("SLURM_JOB_ID", "7"), ("SLURM_JOB_ID", "8"), ("PBS_JOBID", "7.server"), ("JOB_ID", "9")):
         with monkeypatch.context() as patch:
             patch.setenv(name, value)
-            folders.add(cards.slot_folder())
+            folders.add(gpu_locks.slot_folder())
     monkeypatch.setattr(os, "getuid", lambda: 12345)
-    folders.add(cards.slot_folder())
+    folders.add(gpu_locks.slot_folder())
     assert len(folders) == 6
     assert {folder.parent for folder in folders} == {Path(tempfile.gettempdir())}
 
@@ -211,10 +211,10 @@ def open_to_all(folder: Path, elsewhere: Path) -> None:
 def test_a_folder_of_locks_that_others_may_have_laid_out_is_refused(tmp_path: Path, trap: Any) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis").write_text("years of work")
-    trap(cards.slot_folder(), tmp_path / "mine")
+    trap(gpu_locks.slot_folder(), tmp_path / "mine")
     with (
         pytest.raises(InputError, match=r"must be a folder that only you can write to.*TMPDIR"),
-        cards.slot(["0"], cards.slot_folder()),
+        gpu_locks.slot(["0"], gpu_locks.slot_folder()),
     ):
         pass
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis"]
@@ -234,4 +234,4 @@ def test_nothing_goes_to_a_card_whose_driver_does_not_tell_what_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_driver(tmp_path / "bin", monkeypatch)
-    assert cards.free_memory() == 0
+    assert gpu_locks.free_memory() == 0

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.distant import SHARED, TEXT, count_distant, shares
-from lambdascape.errors import InputError
-from lambdascape.files import read_table, write_table
-from lambdascape.report.distant import distant_tables
-from lambdascape.triplets import Tiles, lay_tiles, sample_triplets
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.features.tile_grid import Tiles, lay_tiles
+from lambdascape.models.triplets import sample_triplets
+from lambdascape.report.triplets_section import distant_tables
+from lambdascape.tables.distant_tiles import SHARED, TEXT, count_distant, shares
 from stores import write_store
 
 FRAMES, STEP, REACH = 8, 10, 20

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from drivers import fake_driver, no_driver
-from lambdascape import cards, doctor, launches, locks
-from lambdascape.__main__ import main
-from lambdascape.doctor import NOTE, OK, PROBLEM, Finding
+from lambdascape.cli.main import main
+from lambdascape.core import locks
+from lambdascape.jobs import gpu_locks
+from lambdascape.operations import doctor, launch_lock
+from lambdascape.operations.doctor import NOTE, OK, PROBLEM, Problem
 
 GB = 1e9
 AUTO = {"backend": "tensorflow", "device": "auto"}
@@ -28,12 +30,12 @@ GPU = AUTO | {"device": "gpu"}
 @pytest.fixture(autouse=True)
 def bare(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has chosen a card, and the locks of cards lie in a folder of the test."""
-    for name in (cards.VISIBLE, *cards.SCHEDULED):
+    for name in (gpu_locks.VISIBLE, *gpu_locks.SCHEDULED):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
 
 
-def state_of(finding: Finding) -> str:
+def state_of(finding: Problem) -> str:
     """Its state; a problem always has a remedy."""
     assert finding.remedy or finding.state != PROBLEM
     return finding.state
@@ -44,7 +46,7 @@ def test_a_package_that_is_missing_is_a_problem_and_another_version_a_note(tmp_p
     found = doctor.metadata.version("numpy")
     good = f"numpy=={found} \\\n    --hash=sha256:00\n"
     lock.write_text(good + "no-such-package-here==1.0 ; sys_platform == 'win32' \\\n    --hash=sha256:00\n")
-    assert doctor.packages(lock) == Finding("packages", OK, "those of the lock (2)")
+    assert doctor.packages(lock) == Problem("packages", OK, "those of the lock (2)")
     lock.write_text(good + "pandas==0.1 \\\n")
     assert state_of(doctor.packages(lock)) == NOTE
     assert re.search(r"pandas [\d.]+ for 0\.1", doctor.packages(lock).words)
@@ -77,15 +79,15 @@ def test_memory_is_what_is_free_and_what_the_container_leaves(numbers: Any, stat
 
 def test_cards_that_are_hidden_or_missing_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     no_driver(tmp_path / "bin", monkeypatch)
-    assert "no driver: there is no nvidia-smi" in doctor.driver(*cards.listed()).words
+    assert "no driver: there is no nvidia-smi" in doctor.driver(*gpu_locks.listed()).words
     fake_driver(tmp_path / "bin", monkeypatch, "Fake A", "Fake B")
-    both = doctor.driver(*cards.listed())
+    both = doctor.driver(*gpu_locks.listed())
     assert (state_of(both), both.words) == (OK, "0: Fake A, 1: Fake B")
     assert "--resources gpu=2" in both.remedy
-    monkeypatch.setenv(cards.VISIBLE, "1")
-    assert doctor.driver(*cards.listed()).words.endswith("CUDA_VISIBLE_DEVICES leaves 1")
-    monkeypatch.setenv(cards.VISIBLE, "")
-    assert state_of(doctor.driver(*cards.listed())) == NOTE
+    monkeypatch.setenv(gpu_locks.VISIBLE, "1")
+    assert doctor.driver(*gpu_locks.listed()).words.endswith("CUDA_VISIBLE_DEVICES leaves 1")
+    monkeypatch.setenv(gpu_locks.VISIBLE, "")
+    assert state_of(doctor.driver(*gpu_locks.listed())) == NOTE
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_locks_are_told_with_their_holders(tmp_path: Path) -> None:
     stream = locks.take(lock)
     assert stream is not None
     me = f"by process {os.getpid()} on {socket.gethostname()}"
-    with locks.released(stream), cards.slot(["0"], cards.slot_folder()):
+    with locks.released(stream), gpu_locks.slot(["0"], gpu_locks.slot_folder()):
         assert doctor.held(tmp_path).words == f"held are l2~1_seed~1.h5 {me}, card-0 {me}"
 
 
@@ -208,9 +210,9 @@ def test_the_last_launch_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], state: str, words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)  # elsewhere may lie results, and these would be a copy
-    assert doctor.launched(tmp_path) == Finding("launch", OK, "none has run here")
+    assert doctor.launched(tmp_path) == Problem("launch", OK, "none has run here")
     (tmp_path / "results").mkdir()
-    launches.write(tmp_path / "results", replace(launches.here(["snakemake"]), **changes))  # type: ignore[arg-type]
+    launch_lock.write(tmp_path / "results", replace(launch_lock.here(["snakemake"]), **changes))  # type: ignore[arg-type]
     found = doctor.launched(tmp_path)
     assert state_of(found) == state
     assert words in found.words
@@ -254,9 +256,9 @@ def test_half_written_files_of_the_dead_are_told_and_those_of_the_living_are_not
 
 
 def test_only_a_problem_gives_exit_code_1_and_remedies_stand_below(capsys: pytest.CaptureFixture[str]) -> None:
-    fine = [Finding("a", OK, "good"), Finding("b", NOTE, "odd", "look")]
+    fine = [Problem("a", OK, "good"), Problem("b", NOTE, "odd", "look")]
     assert doctor.report(fine) == 0
-    assert doctor.report([*fine, Finding("c", PROBLEM, "bad", "mend")]) == 1
+    assert doctor.report([*fine, Problem("c", PROBLEM, "bad", "mend")]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["ok", "note", "→", "ok", "note", "→", "problem", "→"]
 
@@ -281,7 +283,7 @@ def test_the_command_fits_a_screen_and_asks_what_the_study_asks(
 
 
 def test_the_doctor_comes_where_no_package_is_installed(repo: Path) -> None:
-    code = "import sys, lambdascape.__main__, lambdascape.doctor; print('numpy' in sys.modules)"
+    code = "import sys, lambdascape.cli.main, lambdascape.operations.doctor; print('numpy' in sys.modules)"
     environment = {"PYTHONPATH": str(repo / "workflow/lib"), "PATH": "/usr/bin:/bin"}
     run = subprocess.run(
         [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True, check=False

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from lambdascape import disk
+from lambdascape.core import disk
+from lambdascape.core.errors import InputError
 from lambdascape.datasets import archives, downloads
-from lambdascape.errors import InputError
 from servers import Server, serving
 
 pytestmark = pytest.mark.fault("N1")

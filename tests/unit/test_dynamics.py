@@ -6,15 +6,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lambdascape.dynamics import DEAD_BELOW, MEASURES, Step, dead, effective_rank, measure, sampled_step
+from lambdascape.models.layer_diagnostics import (
+    DEAD_BELOW,
+    MEASURES,
+    StepMeasures,
+    dead,
+    effective_rank,
+    measure,
+    sampled_step,
+)
 
 RATE = 0.003
 
 
-def a_step(seed: int = 1, l2: float = 0.3, shape: tuple[int, ...] = (3, 3, 2, 5), normalised: bool = True) -> Step:
+def a_step(
+    seed: int = 1, l2: float = 0.3, shape: tuple[int, ...] = (3, 3, 2, 5), normalised: bool = True
+) -> StepMeasures:
     rng = np.random.default_rng(seed)
     weights = [rng.normal(size=shape), rng.normal(size=shape[-1:])]
-    return Step(
+    return StepMeasures(
         weights,
         [1e-4 * rng.normal(size=w.shape) for w in weights],
         [2 * l2 * w + rng.normal(size=w.shape) for w in weights],
@@ -25,7 +35,7 @@ def a_step(seed: int = 1, l2: float = 0.3, shape: tuple[int, ...] = (3, 3, 2, 5)
     )
 
 
-def slowly(steps: list[Step], rate: float) -> dict[str, float]:
+def slowly(steps: list[StepMeasures], rate: float) -> dict[str, float]:
     """The measures as their definitions read."""
     w, new, penalty, rest = [], [], [], []
     for step in steps:
@@ -112,7 +122,7 @@ def test_the_effective_learning_rate_grows_as_a_step_of_adam_turns_shorter_weigh
 def test_a_rotation_has_its_angle_and_shrinking_has_none(angle: float) -> None:
     kernel = np.array([[3.0, 0.0], [0.0, 0.0]])
     turned = 3 * np.array([[np.cos(angle), np.sin(angle)], [0, 0]])
-    step = Step([kernel], [turned - kernel], [kernel], 0.0, 0.0, None, None)
+    step = StepMeasures([kernel], [turned - kernel], [kernel], 0.0, 0.0, None, None)
     assert measure([step], RATE)["angular_update"] == pytest.approx(angle, rel=1e-6)
     shrunk = measure([replace(step, updates=[-0.25 * kernel])], RATE)
     assert (shrunk["relative_update"], shrunk["angular_update"]) == (0.25, 0.0)

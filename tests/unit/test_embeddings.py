@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape import store
-from lambdascape.embeddings import embed_mean_logmel, embed_trained
-from lambdascape.errors import InputError
-from lambdascape.files import read_text_table, write_table
-from lambdascape.network import build_embedder, save_embedder
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_text_table, write_table
+from lambdascape.embeddings import space_file
+from lambdascape.embeddings.trained import embed_mean_logmel, embed_trained
+from lambdascape.features import store
+from lambdascape.models.network import build_embedder, save_embedder
 from networks import NETWORK, TRAINING
 from stores import write_store
 
@@ -37,7 +38,7 @@ def audio(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_mean_logmel_equals_the_mean_of_each_tile(audio: tuple[Path, Path], tmp_path: Path) -> None:
     embed_mean_logmel(*audio, SETTINGS, tmp_path / "space.h5")
-    embedding, tiles, about = store.read_embeddings(tmp_path / "space.h5")
+    embedding, tiles, about = space_file.read_embeddings(tmp_path / "space.h5")
     features = store.open_features(audio[0])
     assert about == {"kind": "mean_logmel"}
     assert sorted(zip(tiles["clip"], tiles["start_s"], strict=True)) == [
@@ -55,7 +56,7 @@ def test_a_trained_space_is_the_network_in_inference_mode(audio: tuple[Path, Pat
     embedder.set_weights([w + 0.05 for w in embedder.get_weights()])
     save_embedder(embedder, {"settings": SETTINGS, "seed": seed}, weights)
     embed_trained(*audio, weights, SETTINGS, seed, tmp_path / "trained.h5")
-    trained, tiles, about = store.read_embeddings(tmp_path / "trained.h5")
+    trained, tiles, about = space_file.read_embeddings(tmp_path / "trained.h5")
     assert about["kind"] == "trained"
     features = store.open_features(audio[0])
     starts = [

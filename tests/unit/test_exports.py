@@ -10,15 +10,15 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from lambdascape.errors import InputError
-from lambdascape.exports import table as exports_table
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import write_table
+from lambdascape.embeddings.held_out import read_held_out
+from lambdascape.embeddings.space_file import read_embeddings
+from lambdascape.exports import embedding_table as exports_table
+from lambdascape.exports.embedding_table import export_table
 from lambdascape.exports.projector import export_projector
-from lambdascape.exports.table import export_table
-from lambdascape.files import write_table
-from lambdascape.measured import read_held_out
-from lambdascape.report.exports import WORDS, list_exports
-from lambdascape.store import read_embeddings
-from lambdascape.study import Study
+from lambdascape.report.exports_section import WORDS, list_exports
+from lambdascape.study.paths import Study
 
 from .spaces import make_space, write_space
 

@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 import soundfile
 
-from lambdascape import features, store
-from lambdascape.audio import read_mono
-from lambdascape.errors import InputError
-from lambdascape.files import content_digest, iterate_rows, write_table
-from lambdascape.logmel import frames_of, log_mel
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import content_digest
+from lambdascape.core.tsv import iterate_rows, write_table
+from lambdascape.features import extraction, store
+from lambdascape.features.decode import read_mono
+from lambdascape.features.logmel import frames_of, log_mel
 
 from .test_logmel import SMALL, waveform
 
@@ -34,8 +35,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(dataset: Path, folder: Path, n_shards: int) -> Path:
     shards = [folder / f"{shard}.h5" for shard in range(n_shards)]
     for shard, path in enumerate(shards):
-        features.extract_shard(dataset / "clips.tsv", dataset, SMALL, shard, n_shards, path)
-    features.consolidate(dataset / "clips.tsv", shards, folder / "features.h5")
+        extraction.extract_shard(dataset / "clips.tsv", dataset, SMALL, shard, n_shards, path)
+    extraction.consolidate(dataset / "clips.tsv", shards, folder / "features.h5")
     return folder / "features.h5"
 
 
@@ -64,8 +65,8 @@ def test_the_order_of_the_clips_in_the_shards_changes_nothing(dataset: Path, tmp
     rows = list(iterate_rows(dataset / "clips.tsv"))
     shards = [tmp_path / "0 mixed.h5", tmp_path / "1 mixed.h5"]
     for shard, share in zip(shards, (rows[5:0:-2], [*rows[::2], rows[1]]), strict=True):
-        features.write_shard(share, dataset, SMALL, shard)
-    features.consolidate(dataset / "clips.tsv", shards, tmp_path / "mixed.h5")
+        extraction.write_shard(share, dataset, SMALL, shard)
+    extraction.consolidate(dataset / "clips.tsv", shards, tmp_path / "mixed.h5")
     mixed = store.open_features(tmp_path / "mixed.h5")
     assert mixed.frames.tobytes() == stored.frames.tobytes()
     assert (mixed.clips, mixed.clip_start.tolist()) == (stored.clips, stored.clip_start.tolist())
@@ -75,19 +76,19 @@ def test_shards_must_hold_the_manifests_clips(dataset: Path, tmp_path: Path) -> 
     build(dataset, tmp_path, 2)
     shards = [tmp_path / "0.h5", tmp_path / "1.h5"]
     with pytest.raises(InputError, match=r"some shard must hold \d\.wav; none does"):
-        features.consolidate(dataset / "clips.tsv", shards[:1], tmp_path / "wrong.h5")
-    features.extract_shard(dataset / "clips.tsv", dataset, SMALL | {"fmax": 7000.0}, 1, 2, shards[1])
+        extraction.consolidate(dataset / "clips.tsv", shards[:1], tmp_path / "wrong.h5")
+    extraction.extract_shard(dataset / "clips.tsv", dataset, SMALL | {"fmax": 7000.0}, 1, 2, shards[1])
     with pytest.raises(InputError, match="share one recipe"):
-        features.consolidate(dataset / "clips.tsv", shards, tmp_path / "wrong.h5")
+        extraction.consolidate(dataset / "clips.tsv", shards, tmp_path / "wrong.h5")
     assert not (tmp_path / "wrong.h5").exists()
 
 
 def test_clips_that_are_all_too_short_are_refused(dataset: Path, tmp_path: Path) -> None:
-    features.extract_shard(
+    extraction.extract_shard(
         dataset / "clips.tsv", dataset, SMALL | {"win_length": 40000, "n_fft": 65536}, 0, 1, tmp_path / "0.h5"
     )
     with pytest.raises(InputError, match="40000 samples; none is"):
-        features.consolidate(dataset / "clips.tsv", [tmp_path / "0.h5"], tmp_path / "features.h5")
+        extraction.consolidate(dataset / "clips.tsv", [tmp_path / "0.h5"], tmp_path / "features.h5")
 
 
 @pytest.mark.parametrize("fault", ["changed", "gone"])
@@ -96,5 +97,5 @@ def test_a_file_that_is_not_the_manifests_is_named(dataset: Path, tmp_path: Path
     if fault == "gone":
         (tmp_path / "0.wav").unlink()
     with pytest.raises(InputError, match=r"0\.wav: must be"):
-        features.extract_shard(dataset / "clips.tsv", tmp_path, SMALL, 0, 1, tmp_path / "0.h5")
+        extraction.extract_shard(dataset / "clips.tsv", tmp_path, SMALL, 0, 1, tmp_path / "0.h5")
     assert not (tmp_path / "0.h5").exists()

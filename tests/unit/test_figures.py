@@ -11,26 +11,26 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.core.vectors import project
 from lambdascape.figures import style
 from lambdascape.figures.confusion import confusion_figure, counts, draw_confusion
-from lambdascape.figures.curves import KINDS, curves_figure, draw_curves
 from lambdascape.figures.dynamics import KINDS as SIZES
 from lambdascape.figures.dynamics import draw_dynamics, dynamics_figure
-from lambdascape.figures.few_shot import draw_few_shot, few_shot_figure
+from lambdascape.figures.few_shot_curve import draw_few_shot, few_shot_figure
 from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, sample
-from lambdascape.figures.mechanism import draw_mechanism, mechanism_figure
-from lambdascape.figures.moves import draw_moves, moves_figure
+from lambdascape.figures.mechanism_stages import draw_mechanism, mechanism_figure
 from lambdascape.figures.response import draw_response, noise_floor, response_figure
 from lambdascape.figures.run_map import draw_run_map, run_map_figure
+from lambdascape.figures.seed_distances import draw_moves, moves_figure
 from lambdascape.figures.selection import draw_selection, selection_figure
-from lambdascape.figures.similarity import draw_similarity, ordered, similarity_figure
+from lambdascape.figures.similarity_matrices import draw_similarity, ordered, similarity_figure
 from lambdascape.figures.spectra import draw_spectra, spectra_figure
-from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import read_table, write_table
-from lambdascape.measured import project
-from lambdascape.mechanism.card import TEXT
-from lambdascape.selection import held_out_measures
+from lambdascape.figures.training_curves import KINDS, curves_figure, draw_curves
+from lambdascape.mechanism.verdicts import TEXT
+from lambdascape.study.run_table import read_sweep
+from lambdascape.tables.label_free import held_out_measures
 
 from .studies import EPOCHS, GROUPS, FakeStudy
 

@@ -6,19 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.errors import InputError
-from lambdascape.files import (
-    PART,
-    atomic_path,
-    content_digest,
-    file_digest,
-    read_table,
-    read_text_table,
-    write_digest,
-    write_rows,
-    write_table,
-    write_text,
-)
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import PART, atomic_path, content_digest, file_digest, write_digest, write_text
+from lambdascape.core.tsv import read_table, read_text_table, write_rows, write_table
 
 
 def names_in(folder: Path) -> list[str]:

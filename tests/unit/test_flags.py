@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lambdascape.flags import flags_of
+from lambdascape.models.collapse import flags_of
 
 WELL = {"d_distant": 1.0, "active_fraction": 0.5}
 

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 from sklearn.metrics import silhouette_score
 
-from lambdascape import geometry
-from lambdascape.errors import InputError
-from lambdascape.files import read_table
-from lambdascape.geometry import (
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table
+from lambdascape.embeddings.held_out import read_held_out
+from lambdascape.geometry import shape
+from lambdascape.geometry.shape import (
     alignment,
     effective_rank,
     intrinsic_dimension,
@@ -19,7 +20,6 @@ from lambdascape.geometry import (
     spectrum,
     uniformity,
 )
-from lambdascape.measured import read_held_out
 
 from .spaces import make_space, write_space
 
@@ -95,7 +95,7 @@ def test_ranks_know_neither_scale_nor_rotation(seed, scale):
 
 
 def test_alignment_and_uniformity_agree_with_plain_loops(monkeypatch):
-    monkeypatch.setattr(geometry, "CHUNK", 7)
+    monkeypatch.setattr(shape, "CHUNK", 7)
     x = np.random.default_rng(3).normal(size=(25, 4))
     unit = np.array([row / np.sqrt(sum(row**2)) for row in x])
     pairs = np.array([[0, 1], [3, 4], [10, 2]])
@@ -332,7 +332,7 @@ def test_twonn_finds_the_dimension_of_a_curved_surface_in_a_wider_space(dimensio
 
 
 def test_twonn_agrees_with_a_plain_loop(monkeypatch):
-    monkeypatch.setattr(geometry, "FEWEST_SESSIONS", 60)
+    monkeypatch.setattr(shape, "FEWEST_SESSIONS", 60)
     x = np.random.default_rng(6).normal(size=(60, 4))
     ratios = []
     for i in range(60):

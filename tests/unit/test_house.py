@@ -43,7 +43,7 @@ STAGES = [
 WITH_TENSORFLOW = {
     "batch_statistics",
     "batches",
-    "dynamics",
+    "layer_diagnostics",
     "network",
     "normalisation",
     "losses",

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lambdascape.errors import InputError
-from lambdascape.files import file_digest, write_digest
-from lambdascape.machine import computed_on, processor
-from lambdascape.receipts import read_receipt, receipt_path
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import file_digest, write_digest
+from lambdascape.jobs.machine import computed_on, processor
+from lambdascape.jobs.receipts import read_receipt, receipt_path
 
 JOB = """
 import os, sys
-from lambdascape.errors import InputError
-from lambdascape.jobs import job
+from lambdascape.core.errors import InputError
+from lambdascape.jobs.job import job
 
 with job(sys.argv[1], 3):
     print("from Python")
@@ -57,7 +57,7 @@ def test_the_log_ends_with_what_happened(tmp_path: Path, repo: Path, last: str, 
 RECEIPT = """
 import sys
 from pathlib import Path
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job("results/logs/a/b.log", 1, ["made.txt", "folder"], ["read.txt", "large.h5"], {"seed": 3}):
     Path("made.txt").write_text("made")
@@ -101,7 +101,7 @@ def test_a_receipt_lies_where_the_log_does_and_another_file_is_refused(tmp_path:
 
 def test_a_job_with_a_backend_computed_on_the_card_that_this_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {"tensorflow": "Fake A", "jax": ""}
-    monkeypatch.setattr("lambdascape.devices.gpu_of", seen.__getitem__)
+    monkeypatch.setattr("lambdascape.jobs.machine.gpu_of", seen.__getitem__)
     for backend, loaded, named in (
         ("tensorflow", True, "Fake A"),
         ("tensorflow", False, processor()),  # nothing is imported to find out

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from lambdascape.files import write_text
-from lambdascape.receipts import write_receipt
+from lambdascape.core.files import write_text
+from lambdascape.jobs.receipts import write_receipt
 from lambdascape.report.leakage import Check, Facts, checklist
 
 from .studies import FakeStudy

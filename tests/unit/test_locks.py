@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdascape import locks
+from lambdascape.core import locks
 
 
 def test_a_lock_has_one_holder_who_is_named_until_it_lets_go(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdascape import logmel
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
+from lambdascape.features import logmel
 
 SEED: dict[str, Any] = {
     "sr": 16000,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lambdascape import losses
+from lambdascape.models import losses
 
 
 def plain_hinges(points: np.ndarray, margin: float) -> list[float]:

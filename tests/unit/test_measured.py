@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdascape.measured import draw_tiles, is_one_point, unit_norm
+from lambdascape.core.vectors import is_one_point, unit_norm
+from lambdascape.embeddings.held_out import draw_tiles
 
 
 @given(

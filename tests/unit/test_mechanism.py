@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.figures.mechanism import WITHOUT, mechanism_figure, short
-from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import read_table, write_table
-from lambdascape.mechanism.card import COLUMNS, TEXT, judge_mechanisms, mechanisms
-from lambdascape.mechanism.rules import RULES, Evidence, decide
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.figures.mechanism_stages import WITHOUT, mechanism_figure, short
+from lambdascape.mechanism.rules import RULES, RuleEvidence, decide
 from lambdascape.mechanism.stages import by_stage, references_of
-from lambdascape.report.mechanism import mechanism_cards, mechanism_sentence
+from lambdascape.mechanism.verdicts import COLUMNS, TEXT, judge_mechanisms, mechanisms
+from lambdascape.report.mechanism_section import mechanism_cards, mechanism_sentence
+from lambdascape.study.run_table import read_sweep
 
 EPOCHS = 8
 NORMALISED = ("stem", "stage1", "stage4")
@@ -88,7 +88,7 @@ class Runs:
 RUN, REFERENCE = "l2~1_seed~1", "l2~0_seed~1"
 UNDECIDED = "undecided"
 # A run in which nothing has moved; each case changes what its rule looks at.
-STILL = Evidence(
+STILL = RuleEvidence(
     reference=REFERENCE, epochs=8, dead_kernels=0.0, variance_over_epsilon=200.0, variance_ratio=1.0,
     angular_update_ratio=1.0, weight_norm_ratio=1.0, gradient_ratio=0.1, held_out_change=0.0, reference_gap=0.2,
     gap_change=0.0, gap=0.2, held_out_loss=0.5,
@@ -150,7 +150,7 @@ def test_every_rule_has_a_name_of_its_own_and_a_sentence() -> None:
 
 
 def test_a_run_of_nothing_known_is_undecided_and_breaks_nothing() -> None:
-    assert decide(Evidence(reference=REFERENCE, epochs=99)).name == "missing numbers"
+    assert decide(RuleEvidence(reference=REFERENCE, epochs=99)).name == "missing numbers"
 
 
 @pytest.mark.parametrize(

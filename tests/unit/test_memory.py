@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lambdascape import memory
+from lambdascape.jobs import memory
 
 GB = 1 << 30
 

@@ -9,17 +9,10 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 
-from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import read_table, write_table
-from lambdascape.similarity import moves
-from lambdascape.similarity.moves import (
-    arrangements,
-    excess_test,
-    judge_moves,
-    permutation_test,
-    points,
-    relate,
-)
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.similarity import seed_test
+from lambdascape.similarity.seed_test import arrangements, excess_test, judge_moves, permutation_test, points, relate
+from lambdascape.study.run_table import read_sweep
 
 from .studies import FakeStudy
 
@@ -133,7 +126,7 @@ def test_with_few_runs_p_has_a_floor(values, seeds, tmp_path):
 
 
 def test_many_runs_are_drawn_from_with_the_arrangement_found_among_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(moves, "MOST_ARRANGEMENTS", 400)
+    monkeypatch.setattr(seed_test, "MOST_ARRANGEMENTS", 400)
     study = FakeStudy(tmp_path, tuple({"l2": 10.0**-k} for k in range(4)), (1, 2, 3))
     sweep = read_sweep(study.tables["runs"])
     tried, exact = arrangements(points(sweep))

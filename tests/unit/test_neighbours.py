@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from lambdascape import neighbours
-from lambdascape.errors import InputError
-from lambdascape.neighbours import most_neighbours, nearest
+from lambdascape.core.errors import InputError
+from lambdascape.embeddings import neighbours
+from lambdascape.embeddings.neighbours import most_neighbours, nearest
 
 
 @given(st.integers(2, 120), st.integers(1, 12), st.integers(0, 99))

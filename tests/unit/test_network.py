@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from lambdascape.errors import InputError
-from lambdascape.mfcc import mfcc_matrix
-from lambdascape.network import build_embedder, load_embedder, save_embedder
-from lambdascape.plan.room import parameters
+from lambdascape.core.errors import InputError
+from lambdascape.features.mfcc import mfcc_matrix
+from lambdascape.models.network import build_embedder, load_embedder, save_embedder
+from lambdascape.operations.plan.disk_usage import parameters
 from networks import NETWORK
 
 SMALL = NETWORK | {"width": 4, "embedding_dim": 8}

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from lambdascape.comparisons import COMPARISON_COLUMNS
-from lambdascape.figures.sweep import Sweep
-from lambdascape.report.needed import MOST_SEEDS, PLANNED, Precision, precision_of
 from lambdascape.report.next_steps import FLAT, RULES, Advice, next_steps
+from lambdascape.statistics.power import MOST_SEEDS, PLANNED, Precision, precision_of
+from lambdascape.study.run_table import Sweep
+from lambdascape.tables.comparisons import COMPARISON_COLUMNS
 
 TOLD, NOT_TOLD = 0.001, 0.6
 CURVE = (1.0, 0.5, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3)  # converged

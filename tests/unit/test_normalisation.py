@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from lambdascape import normalisation
-from lambdascape.normalisation import PartwiseNormalization, UnitLength
+from lambdascape.models import normalisation
+from lambdascape.models.normalisation import PartwiseNormalization, UnitLength
 
 PARTS = np.random.default_rng(1).normal([[[[0, 3]]]], [[[[1, 20]]]], size=(3, 4, 5, 6, 2)).astype(np.float32)
 

@@ -6,18 +6,18 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from lambdascape.figures.few_shot import few_shot_figure
+from lambdascape.core.tsv import read_table
+from lambdascape.figures.few_shot_curve import few_shot_figure
 from lambdascape.figures.maps import mapped_runs
-from lambdascape.figures.moves import moves_figure
 from lambdascape.figures.response import response_figure
 from lambdascape.figures.run_map import run_map_figure
-from lambdascape.figures.similarity import ordered
+from lambdascape.figures.seed_distances import moves_figure
+from lambdascape.figures.similarity_matrices import ordered
 from lambdascape.figures.spectra import spectra_figure
 from lambdascape.figures.style import OWN_COLOURS, reference_colours
-from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import read_table
-from lambdascape.report.tables import score_summary, spaces
-from lambdascape.report.verdict import answer
+from lambdascape.report.answer import answer
+from lambdascape.report.formatting import score_summary, spaces
+from lambdascape.study.run_table import read_sweep
 
 from .studies import FakeStudy
 

@@ -16,10 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdascape import own_spaces
-from lambdascape.errors import InputError
-from lambdascape.own_spaces import embed_own, nearest_rows
-from lambdascape.store import TEXT, read_embeddings
+from lambdascape.core.errors import InputError
+from lambdascape.core.hdf5 import TEXT
+from lambdascape.embeddings import brought
+from lambdascape.embeddings.brought import embed_own, nearest_rows
+from lambdascape.embeddings.space_file import read_embeddings
 
 from .spaces import make_space, write_space
 
@@ -33,7 +34,7 @@ def study(tmp_path: Path) -> tuple[Path, npt.NDArray[np.float32], pd.DataFrame]:
     return write_space(tmp_path / "mean_logmel.h5", embedding, tiles), embedding, tiles
 
 
-def brought(path: Path, clip: Any, start_s: Any, embedding: Any, **options: Any) -> Path:
+def own_file(path: Path, clip: Any, start_s: Any, embedding: Any, **options: Any) -> Path:
     with h5py.File(path, "w") as file:
         file.create_dataset("embedding", data=embedding, **options)
         file.create_dataset("clip", data=list(clip), dtype=TEXT)
@@ -63,7 +64,7 @@ def test_rows_are_found_by_clip_and_start_in_any_order_and_format(study: Any, tm
     more = ([*clips, "no clip of the study"], np.append(starts, 0.0), np.vstack([wide, np.zeros(wide.shape[1])]))
     if "h5" in form:
         options = {"compression": "gzip", "chunks": (7, 3)} if "packed" in form else {}
-        source = brought(tmp_path / "own.h5", *more, **options)
+        source = own_file(tmp_path / "own.h5", *more, **options)
     else:
         table = pd.DataFrame({"clip": more[0], "start_s": more[1]})
         vectors = {"embedding": list(more[2])} if form == "lists" else {f"e{k}": v for k, v in enumerate(more[2].T)}
@@ -101,9 +102,9 @@ def test_the_nearest_row_is_that_of_a_plain_search(places: list[Any], wanted: li
 
 def test_parts_of_a_file_give_what_the_whole_gives(study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, embedding, tiles = study
-    source = brought(tmp_path / "own.h5", tiles["clip"], tiles["start_s"], embedding)
+    source = own_file(tmp_path / "own.h5", tiles["clip"], tiles["start_s"], embedding)
     for name, value in (("CELLS", 13), ("TEXTS", source.stat().st_size * 3), ("PARQUET_ROWS", 5)):
-        monkeypatch.setattr(own_spaces, name, value)
+        monkeypatch.setattr(brought, name, value)
     np.testing.assert_array_equal(taken(source, path)[0], embedding)
     pd.DataFrame({"clip": tiles["clip"], "start_s": tiles["start_s"], "embedding": list(embedding)}).to_parquet(
         tmp_path / "own.parquet"
@@ -171,7 +172,7 @@ def test_parquet_that_is_not_as_described_is_refused(
 def test_lists_of_several_lengths_are_refused(
     study: Any, tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(own_spaces, "PARQUET_ROWS", rows)
+    monkeypatch.setattr(brought, "PARQUET_ROWS", rows)
     path, embedding, tiles = study
     vectors = [*embedding[:-1], embedding[-1][:-1]]
     table = pd.DataFrame({"clip": tiles["clip"], "start_s": tiles["start_s"], "embedding": vectors})
@@ -220,8 +221,8 @@ HOSTILE: dict[str, Callable[[h5py.File, Columns], Any]] = {
 READ = """\
 import resource, sys
 from pathlib import Path
-from lambdascape.errors import InputError
-from lambdascape.own_spaces import embed_own
+from lambdascape.core.errors import InputError
+from lambdascape.embeddings.brought import embed_own
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     embed_own(sys.argv[1], sys.argv[2], 1.0, sys.argv[1] + ".out.h5")

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from lambdascape import store
+from lambdascape.core.tsv import write_table
+from lambdascape.features import store
 from lambdascape.figures.dataset import by_class, dataset_figure, draw_dataset
 from lambdascape.figures.tiles import MOST_CLASSES, PER_CLASS, choose, draw_tiles, tiles_figure
-from lambdascape.files import write_table
 from stores import write_store
 
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "fmin": 50, "fmax": 500, "log_offset": 1e-6}

@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from lambdascape.__main__ import main
-from lambdascape.errors import InputError
-from lambdascape.files import write_table
-from lambdascape.plan.bill import bill
-from lambdascape.plan.extent import Extent, extent_of, of_manifest, tiles_in
-from lambdascape.plan.jobs import Job, local_rules, read_dry_run
-from lambdascape.plan.measured import Estimate, History
-from lambdascape.plan.room import parameters, rooms
-from lambdascape.study import Study
+from lambdascape.cli.main import main
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import write_table
+from lambdascape.operations.plan.audio_volume import Extent, extent_of, of_manifest, tiles_in
+from lambdascape.operations.plan.disk_usage import parameters, rooms
+from lambdascape.operations.plan.history import Estimate, History
+from lambdascape.operations.plan.planned_jobs import Job, local_rules, read_dry_run
+from lambdascape.operations.plan.text import bill
+from lambdascape.study.paths import Study
 
 ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))

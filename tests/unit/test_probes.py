@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdascape import store
-from lambdascape.errors import InputError
-from lambdascape.files import read_table
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table
+from lambdascape.embeddings import space_file
+from lambdascape.embeddings.splits import LabelledSpace, read_labelled
 from lambdascape.probes import knn, logistic, standardised
 from lambdascape.probes.by_epoch import fit_by_epoch, loss_and_gradient, train_by_epoch
 from lambdascape.probes.converged import fit_converged
-from lambdascape.probes.drawing import three_passes, triplet_draws
+from lambdascape.probes.epoch_tiles import three_passes, triplet_draws
 from lambdascape.probes.few_shot import draws, fit_few_shot
 from lambdascape.probes.folds import fit_folds
 from lambdascape.probes.knn import fit_knn
 from lambdascape.probes.mlp import fit_mlp
 from lambdascape.probes.scoring import COUNT_COLUMNS, COUNT_KEYS, SCORE_COLUMNS, pooled
-from lambdascape.scores import accuracy, confusion_matrix, macro_f1
-from lambdascape.splits import LabelledSpace, read_labelled
+from lambdascape.statistics.metrics import accuracy, confusion_matrix, macro_f1
 
 from .spaces import make_space, write_space
 
@@ -615,18 +615,18 @@ def test_chunks_of_any_size_give_the_same_scores(fit, probe, monkeypatch):
     whole, _ = fit(embedding, tiles, probe=probe)
     monkeypatch.setattr(standardised, "CHUNK", 7)
     monkeypatch.setattr(knn, "QUERIES", 5)
-    monkeypatch.setattr(store, "CODED_ROWS", 11)
+    monkeypatch.setattr(space_file, "CODED_ROWS", 11)
     parts, _ = fit(embedding, tiles, probe=probe)
     assert parts["value"].to_numpy() == pytest.approx(whole["value"].to_numpy(), rel=1e-3, nan_ok=True)
 
 
 def test_the_coded_reading_agrees_with_the_plain_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "CODED_ROWS", 5)
+    monkeypatch.setattr(space_file, "CODED_ROWS", 5)
     embedding, tiles = make_space()
     tiles = tiles.sample(frac=1, random_state=1).reset_index(drop=True)
     path = write_space(tmp_path / "x.h5", embedding, tiles)
-    plain, table, _ = store.read_embeddings(path)
-    coded, columns = store.read_coded_embeddings(path, ("session", "label"))
+    plain, table, _ = space_file.read_embeddings(path)
+    coded, columns = space_file.read_coded_embeddings(path, ("session", "label"))
     assert np.array_equal(plain, coded)
     for column, (codes, names) in columns.items():
         assert names == sorted(set(table[column]))

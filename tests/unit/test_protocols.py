@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lambdascape.errors import InputError
-from lambdascape.figures.protocols import draw_protocols, protocols_figure
-from lambdascape.files import read_table, write_table
-from lambdascape.protocols import MEASURES, TEXT, compare_protocols, swaps
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.figures.protocol_ranks import draw_protocols, protocols_figure
+from lambdascape.tables.rankings import MEASURES, TEXT, compare_protocols, swaps
 
 from .studies import EPOCHS, FakeStudy
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdascape import provenance
+from lambdascape.jobs import fingerprint, provenance
 
 SCRIPT = "from lambdascape.b import f\n\nf(1)\n"
 B = '''"""Doc."""
@@ -25,7 +25,7 @@ MODULES = {
     "__init__": "",
     "b": B,
     "c": 'from lambdascape.inner.e import g\n\nh = 1\n"""What h is."""\n',
-    "d": "def late():\n    from lambdascape.errors import InputError\n",
+    "d": "def late():\n    from lambdascape.core.errors import InputError\n",
     "errors": "class InputError(ValueError): pass\n",
     "unused": "x = 1\n",
 }
@@ -33,10 +33,10 @@ MODULES = {
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    provenance._sources.cache_clear()
+    fingerprint._sources.cache_clear()
     yield
-    provenance._sources.cache_clear()
-    provenance._version.cache_clear()
+    fingerprint._sources.cache_clear()
+    fingerprint._version.cache_clear()
 
 
 @pytest.fixture
@@ -48,47 +48,47 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (library / "inner/__init__.py").touch()
     (library / "inner/e.py").write_text("g = 1\n")
     (tmp_path / "job.py").write_text(SCRIPT)
-    monkeypatch.setattr(provenance, "LIBRARY", library)
-    monkeypatch.setattr(provenance, "SCRIPTS", tmp_path)
+    monkeypatch.setattr(fingerprint, "LIBRARY", library)
+    monkeypatch.setattr(fingerprint, "SCRIPTS", tmp_path)
     return tmp_path
 
 
-def fingerprint() -> str:
-    for function in (provenance._sources, provenance._version):
+def taken() -> str:
+    for function in (fingerprint._sources, fingerprint._version):
         function.cache_clear()
-    return provenance.fingerprint("job")
+    return fingerprint.fingerprint("job")
 
 
 def test_what_was_kept_is_used_for_these_sources_only_and_does_without_a_place(package: Path) -> None:
-    before = fingerprint()
-    kept = package / "lambdascape" / provenance.KEPT
+    before = taken()
+    kept = package / "lambdascape" / fingerprint.KEPT
     assert not kept.parent.exists()
     kept.parent.mkdir()
-    assert fingerprint() == before
+    assert taken() == before
     found = json.loads(kept.read_text())
     changed = {key: ["another", modules, packages] for key, (_, modules, packages) in found.items()}
     kept.write_text(json.dumps(changed))
-    assert fingerprint() != before
+    assert taken() != before
     for name in ("job.py", *(f"lambdascape/{module}.py" for module in MODULES), "lambdascape/inner/e.py"):
         (package / name).write_text((package / name).read_text() + "# longer\n")
     (package / "lambdascape/inner/__init__.py").write_text("# longer\n")
-    assert fingerprint() == before
+    assert taken() == before
     for spoilt in ("", "[]", "{}", "no json", '{"a": 1}'):
         kept.write_text(spoilt)
-        assert fingerprint() == before
+        assert taken() == before
 
 
 def test_a_moved_module_changes_nothing(package: Path) -> None:
-    before = fingerprint()
+    before = taken()
     (package / "lambdascape/b.py").rename(package / "lambdascape/inner/renamed.py")
     (package / "job.py").write_text(SCRIPT.replace("lambdascape.b", "lambdascape.inner.renamed"))
-    assert fingerprint() == before
+    assert taken() == before
 
 
 def test_another_version_of_a_numeric_package_changes_it(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = fingerprint()
-    monkeypatch.setattr(provenance.metadata, "version", lambda name: {"numpy": "99"}[name])
-    assert fingerprint() != before
+    before = taken()
+    monkeypatch.setattr(fingerprint.metadata, "version", lambda name: {"numpy": "99"}[name])
+    assert taken() != before
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_another_version_of_a_numeric_package_changes_it(package: Path, monkeypa
     ],
 )
 def test_changed_by_the_script_and_every_module_that_it_reaches(package: Path, file: str, old: str, new: str) -> None:
-    before = fingerprint()
+    before = taken()
     (package / file).write_text((package / file).read_text().replace(old, new))
-    assert fingerprint() != before
+    assert taken() != before
 
 
 @pytest.mark.parametrize(
@@ -122,23 +122,23 @@ def test_changed_by_the_script_and_every_module_that_it_reaches(package: Path, f
 def test_unchanged_by_comments_docstrings_formatting_and_other_modules(
     package: Path, file: str, old: str, new: str
 ) -> None:
-    before = fingerprint()
+    before = taken()
     changed = (package / file).read_text().replace(old, new)
     assert changed != (package / file).read_text()
     (package / file).write_text(changed)
-    assert fingerprint() == before
+    assert taken() == before
 
 
 def test_the_probe_does_not_depend_on_the_training_nor_one_figure_on_another() -> None:
     reached = {
-        script: provenance._reached(provenance._sources()[provenance.SCRIPTS / f"{script}.py"].modules)
+        script: fingerprint._reached(fingerprint._sources()[fingerprint.SCRIPTS / f"{script}.py"].modules)
         for script in ("train_model", "fit_converged", "draw_maps", "write_report", "extract_shard")
     }
-    assert "training" in reached["train_model"]
-    assert not {"training", "network", "losses"} & (
+    assert "models.training" in reached["train_model"]
+    assert not {"models.training", "models.network", "models.losses"} & (
         reached["fit_converged"] | reached["draw_maps"] | reached["extract_shard"]
     )
-    assert not {"figures.curves", "figures.response"} & reached["draw_maps"]
+    assert not {"figures.training_curves", "figures.response"} & reached["draw_maps"]
 
 
 def test_settings_digest_ignores_the_order_of_keys() -> None:

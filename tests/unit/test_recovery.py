@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lambdascape import dates, launches, locks, orphans, recovery
-from lambdascape.__main__ import main
+from lambdascape.cli.main import main
+from lambdascape.core import locks
+from lambdascape.operations import clock_skew, launch_lock, orphans, recovery
 
 WORDS = ["snakemake", "--cores", "all"]
 RUN = "7a9c16e2-1d0c-4b3e-9b43-0e4a5d1f2c11"
@@ -53,12 +54,12 @@ def slurm(folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: p
     return place
 
 
-def killed(**changes: object) -> launches.Launch:
+def killed(**changes: object) -> launch_lock.Launch:
     """Leave the record of a launch whose process has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    launch = replace(launches.here(WORDS), process=process.pid, **changes)  # type: ignore[arg-type]
-    launches.write(Path("results"), launch)
+    launch = replace(launch_lock.here(WORDS), process=process.pid, **changes)  # type: ignore[arg-type]
+    launch_lock.write(Path("results"), launch)
     return launch
 
 
@@ -79,8 +80,8 @@ def test_a_launch_that_runs_is_left_alone(folder: Path, slurm: Path, capsys: pyt
     (folder / ".snakemake/locks").mkdir()
     lock = locks.take("results/launch.lock")
     assert lock is not None
-    mine = launches.here(WORDS)
-    launches.write(Path("results"), mine)
+    mine = launch_lock.here(WORDS)
+    launch_lock.write(Path("results"), mine)
     with locks.released(lock):
         assert main(["recover"]) == 1
     assert str(mine) in said(capsys)
@@ -110,21 +111,21 @@ def test_after_a_kill_locks_and_half_written_files_go_and_the_next_launch_begins
     assert [name for name in kept if not (folder / name).exists()] == []
     assert main(["recover"]) == 0
     assert said(capsys).count("\n") == 1
-    assert launches.begin(WORDS) == ""
-    launches.end(Path("results").absolute())
+    assert launch_lock.begin(WORDS) == ""
+    launch_lock.end(Path("results").absolute())
 
 
 def test_jobs_of_slurm_are_in_the_way_and_are_cancelled(slurm: Path, capsys: pytest.CaptureFixture[str]) -> None:
     launch = killed()
-    in_the_way = launches.begin(WORDS)
+    in_the_way = launch_lock.begin(WORDS)
     assert "SLURM job 12, RUNNING on node1: rule_train_model_wildcards_l2~1" in in_the_way
     assert "SLURM job 13, PENDING: rule_embed|odd" in in_the_way
-    assert launches.read(Path("results")) == launch
+    assert launch_lock.read(Path("results")) == launch
     assert main(["recover", "--cancel"]) == 0
     assert (slurm / "cancelled").read_text() == "12 13\n"
     assert "Ending SLURM job 12" in said(capsys)
-    assert launches.begin(WORDS) == ""
-    launches.end(Path("results").absolute())
+    assert launch_lock.begin(WORDS) == ""
+    launch_lock.end(Path("results").absolute())
 
 
 def test_jobs_of_slurm_can_be_waited_for(
@@ -147,7 +148,7 @@ def test_jobs_of_slurm_that_do_not_end_are_named(
     monkeypatch.setattr(recovery, "CANCEL_S", 0.1)
     assert main(["recover"]) == 1
     assert "They have not ended: SLURM job 12" in said(capsys)
-    assert launches.read(Path("results")) == launch
+    assert launch_lock.read(Path("results")) == launch
 
 
 def test_a_slurm_that_does_not_answer_stops_the_launch_and_the_recovery(
@@ -155,28 +156,28 @@ def test_a_slurm_that_does_not_answer_stops_the_launch_and_the_recovery(
 ) -> None:
     killed()
     (slurm / "down").touch()
-    assert "SLURM must answer; squeue ended with 1: Unable to contact" in launches.begin(WORDS)
+    assert "SLURM must answer; squeue ended with 1: Unable to contact" in launch_lock.begin(WORDS)
     assert main(["recover"]) == 1
     assert "SLURM must answer" in capsys.readouterr().err
     monkeypatch.setenv("PATH", "")
-    assert "there is no squeue here" in launches.begin(WORDS)
+    assert "there is no squeue here" in launch_lock.begin(WORDS)
 
 
 def test_jobs_that_a_launch_could_not_cancel_as_it_ended_are_in_the_way(slurm: Path) -> None:
-    launches.write(Path("results"), launches.closed(killed()))
-    assert "SLURM job 12, RUNNING on node1" in launches.begin(WORDS)
+    launch_lock.write(Path("results"), launch_lock.closed(killed()))
+    assert "SLURM job 12, RUNNING on node1" in launch_lock.begin(WORDS)
     assert main(["recover"]) == 0
     assert (slurm / "cancelled").read_text() == "12 13\n"
 
 
 def test_a_slurm_that_is_away_stops_nothing_after_a_launch_that_ended_by_itself_or_used_none(slurm: Path) -> None:
     (slurm / "down").touch()
-    launches.write(Path("results"), launches.closed(killed()))
-    assert launches.begin(WORDS) == ""
-    launches.end(Path("results").absolute())
+    launch_lock.write(Path("results"), launch_lock.closed(killed()))
+    assert launch_lock.begin(WORDS) == ""
+    launch_lock.end(Path("results").absolute())
     killed(began=time.time() + 7200)
-    assert launches.begin(WORDS) == ""
-    launches.end(Path("results").absolute())
+    assert launch_lock.begin(WORDS) == ""
+    launch_lock.end(Path("results").absolute())
 
 
 def test_with_an_empty_queue_what_nodes_left_half_written_goes_too(folder: Path, slurm: Path) -> None:
@@ -197,7 +198,7 @@ def test_another_machine_must_be_given_up_by_the_user(folder: Path, capsys: pyte
     assert left.exists()
     assert main(["recover", "--ended", "nobody", "elsewhere"]) == 0
     assert not left.exists()
-    assert launches.in_the_way(Path("results")) == ""
+    assert launch_lock.in_the_way(Path("results")) == ""
 
 
 @pytest.mark.parametrize("wait", [False, True])
@@ -228,20 +229,20 @@ def test_dates_in_the_future_are_in_the_way_and_are_mended(folder: Path, capsys:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
         os.utime(path, (hour, hour))
-    found = dates.ahead(Path("results"), time.time())
+    found = clock_skew.ahead(Path("results"), time.time())
     assert {str(path.relative_to("results")) for path, _ in found} == set(files)
     assert all(3590 < seconds <= 3600 for _, seconds in found)
-    told = launches.begin(WORDS)
+    told = launch_lock.begin(WORDS)
     assert all(name in told for name in files)
     assert not any(name in told for name in no_inputs)
     assert main(["recover"]) == 0
     assert re.search(r"Dated now, 3 files that were dated in the future, by up to 3,\d+ s", said(capsys))
-    assert dates.ahead(Path("results"), time.time()) == []
-    assert launches.begin(WORDS) == ""
-    launches.end(Path("results").absolute())
+    assert clock_skew.ahead(Path("results"), time.time()) == []
+    assert launch_lock.begin(WORDS) == ""
+    launch_lock.end(Path("results").absolute())
 
 
 def test_many_dates_in_the_future_are_counted() -> None:
     found = [(Path(str(number)), 60.0) for number in range(5)]
-    assert "and 2 more" in dates.told(found)
-    assert dates.told([]) == ""
+    assert "and 2 more" in clock_skew.told(found)
+    assert clock_skew.told([]) == ""

@@ -12,28 +12,29 @@ import pandas as pd
 import pytest
 import yaml
 
-from lambdascape.errors import InputError
-from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import file_digest, read_table, write_table
-from lambdascape.flags import FLAGS
-from lambdascape.hyperparameters import in_words
-from lambdascape.machine import processor
-from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
-from lambdascape.products import PAGE_PARTS
-from lambdascape.protocols import compare_protocols
-from lambdascape.report import comparisons as report_comparisons
-from lambdascape.report import tables as report_tables
-from lambdascape.report.flagged import MARK, flagged, warnings_of
-from lambdascape.report.hyperparameters import table_1
-from lambdascape.report.ledger import ledger
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import file_digest
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.jobs.machine import processor
+from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
+from lambdascape.models.collapse import FLAGS
+from lambdascape.report import formatting as report_tables
+from lambdascape.report import scores_section as report_comparisons
+from lambdascape.report.answer import answer
+from lambdascape.report.claims_section import ledger
+from lambdascape.report.figures_section import TITLES, WIDE, caption_html, linked, parted
 from lambdascape.report.page import write_report
-from lambdascape.report.pictures import TITLES, WIDE, caption_html, linked, parted
-from lambdascape.report.probe_tables import calibration_summary, folds_summary, probe_summary
-from lambdascape.report.run_table import run_table
-from lambdascape.report.runs import every_run, read_every_run
-from lambdascape.report.similarity import moved
-from lambdascape.report.sources import digests, duration, times
-from lambdascape.report.verdict import answer
+from lambdascape.report.probes_section import calibration_summary, folds_summary, probe_summary
+from lambdascape.report.provenance_section import digests, duration, times
+from lambdascape.report.runs_section import run_table
+from lambdascape.report.settings_section import table_1
+from lambdascape.report.similarity_section import moved
+from lambdascape.study.catalogue import PAGE_PARTS
+from lambdascape.study.hyperparameters import in_words
+from lambdascape.study.run_table import read_sweep
+from lambdascape.tables.every_run import every_run, read_every_run
+from lambdascape.tables.flagged import MARK, flagged, warnings_of
+from lambdascape.tables.rankings import compare_protocols
 
 from .studies import CLAIMS, EPOCHS, FakeStudy
 
@@ -471,7 +472,7 @@ def test_a_figure_without_a_caption_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_large_drawing_is_shown_as_its_png(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("lambdascape.report.pictures.LARGEST_SVG", 10)
+    monkeypatch.setattr("lambdascape.report.figures_section.LARGEST_SVG", 10)
     for name in FIGURES:
         (tmp_path / f"{name}.png").write_bytes(b"\x89PNG")
     assert write(FakeStudy(tmp_path)).count("data:image/png;base64,") == len(FIGURES)

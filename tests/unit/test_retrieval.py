@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from lambdascape import neighbours
-from lambdascape.retrieval import NAMES, Grouping, _score, retrieve
+from lambdascape.embeddings import neighbours
+from lambdascape.geometry.retrieval import NAMES, Grouping, _score, retrieve
 
 
 def plain(x, group, left_out):

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.errors import InputError
-from lambdascape.figures.sweep import read_sweep
-from lambdascape.files import read_table, write_table
-from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
-from lambdascape.receipts import write_receipt
-from lambdascape.report.runs import HEADINGS, collect_runs, heading, read_every_run
-from lambdascape.report.tables import spaces
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.jobs.receipts import write_receipt
+from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
+from lambdascape.report.formatting import spaces
+from lambdascape.study.run_table import read_sweep
+from lambdascape.tables.every_run import HEADINGS, collect_runs, heading, read_every_run
 
 from .studies import EPOCHS, FakeStudy
 
@@ -88,7 +88,7 @@ def test_columns_that_vary_stand_before_the_seed_and_have_headings(tmp_path: Pat
 
 def test_a_processor_has_the_name_that_the_receipt_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = FakeStudy(tmp_path)
-    monkeypatch.setattr("lambdascape.receipts.computed_on", lambda: "Some CPU 9")
+    monkeypatch.setattr("lambdascape.jobs.receipts.computed_on", lambda: "Some CPU 9")
     run, other = study.spaces[0]["run"], study.spaces[1]["run"]
     write_receipt(tmp_path / "receipts" / "models" / f"{run}.json", [])
     found = collected(study, ["Card", "cpu"])

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from lambdascape.scores import (
+from lambdascape.statistics.metrics import (
     accuracy,
     calibration_bin,
     calibration_table,

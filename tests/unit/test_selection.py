@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from lambdascape.comparisons import choose_arm
-from lambdascape.files import read_table, write_table
-from lambdascape.selection import CRITERIA, rank_correlations, rank_criteria
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.tables.comparisons import choose_arm
+from lambdascape.tables.label_free import CRITERIA, rank_correlations, rank_criteria
 
 from .test_comparisons import RUNS, SEEDS, SETTINGS, better_by_arm, write_confusions
 

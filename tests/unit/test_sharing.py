@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lambdascape import sharing
-from lambdascape.errors import InputError
-from lambdascape.features_store import FeaturesStore
-from lambdascape.files import file_digest, read_table, write_digest
-from lambdascape.store import open_features
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import file_digest, write_digest
+from lambdascape.core.tsv import read_table
+from lambdascape.features import sharing
+from lambdascape.features.shared_store import FeaturesStore
+from lambdascape.features.store import open_features
 from stores import write_store
 
 RECIPE = {"sr": 8000, "n_mels": 4}

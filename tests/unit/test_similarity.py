@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.stats import ortho_group, spearmanr
 
-from lambdascape.errors import InputError
-from lambdascape.files import read_table
+from lambdascape.core.errors import InputError
+from lambdascape.core.hdf5 import open_checked
+from lambdascape.core.tsv import read_table
 from lambdascape.similarity import measures as similarity_measures
-from lambdascape.similarity import null as similarity_null
+from lambdascape.similarity import null_distribution as similarity_null
 from lambdascape.similarity import pairs as similarity_pairs
 from lambdascape.similarity.layout import classical_scaling, comparable, map_spaces, matrix
 from lambdascape.similarity.measures import cka, crosses, hsic, jaccard_sums, prepare, procrustes, rsa, session_overlaps
-from lambdascape.similarity.null import exchanges, null_of_cka, representatives, why_none
+from lambdascape.similarity.null_distribution import exchanges, null_of_cka, representatives, why_none
 from lambdascape.similarity.pairs import MEASURES, compare_spaces
-from lambdascape.similarity.summary import NEIGHBOURS, halves, summarise_space
-from lambdascape.store import open_checked
+from lambdascape.similarity.space_summary import NEIGHBOURS, halves, summarise_space
 
 from .spaces import make_space, write_space
 

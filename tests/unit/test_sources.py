@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from lambdascape.errors import InputError
-from lambdascape.figures.sweep import read_sweep
-from lambdascape.hyperparameters import TABLE_1
-from lambdascape.reasons import OWN_CHOICE, REASONS, reason
-from lambdascape.report.hyperparameters import DIFFERENT, differences, table_1
-from lambdascape.report.sources import citations, rejects, times
+from lambdascape.core.errors import InputError
+from lambdascape.report.provenance_section import citations, rejects, times
+from lambdascape.report.settings_section import DIFFERENT, differences, table_1
+from lambdascape.study.departures import OWN_CHOICE, REASONS, reason
+from lambdascape.study.hyperparameters import TABLE_1
+from lambdascape.study.run_table import read_sweep
 
 from .studies import FakeStudy
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdascape.errors import InputError
-from lambdascape.splits import (
+from lambdascape.core.errors import InputError
+from lambdascape.embeddings.splits import (
     LabelledSpace,
     check_disjoint,
     check_splits,

@@ -4,8 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from lambdascape.scores import accuracy, f1_per_class, macro_f1
-from lambdascape.statistics import (
+from lambdascape.statistics.bootstrap import (
     arm_interval,
     difference,
     holm,
@@ -14,6 +13,7 @@ from lambdascape.statistics import (
     probability_best,
     session_bootstrap,
 )
+from lambdascape.statistics.metrics import accuracy, f1_per_class, macro_f1
 
 
 def some_sessions(n=12, seed=0):

@@ -7,17 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape import store
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
+from lambdascape.embeddings import space_file
+from lambdascape.features import store
 from stores import write_store
 
-TILES = pd.DataFrame({name: ["a", "ü"] for name in store.TILE_COLUMNS} | {"start_s": [0.0, 5.0]})
+TILES = pd.DataFrame({name: ["a", "ü"] for name in space_file.TILE_COLUMNS} | {"start_s": [0.0, 5.0]})
 
 
 def test_embeddings_come_back(tmp_path: Path) -> None:
     embedding = np.array([[1, 2], [3, 4]], np.float32)
-    store.write_embeddings(tmp_path / "a.h5", embedding, TILES, {"kind": "trained", "seed": 1})
-    read, tiles, about = store.read_embeddings(tmp_path / "a.h5")
+    space_file.write_embeddings(tmp_path / "a.h5", embedding, TILES, {"kind": "trained", "seed": 1})
+    read, tiles, about = space_file.read_embeddings(tmp_path / "a.h5")
     assert read.tolist() == embedding.tolist()
     assert tiles.to_dict("list") == TILES.to_dict("list")
     assert about == {"kind": "trained", "seed": 1}
@@ -25,25 +26,25 @@ def test_embeddings_come_back(tmp_path: Path) -> None:
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.h5", "b.h5"):
-        store.write_embeddings(tmp_path / name, np.ones((2, 3), np.float32), TILES, {"seed": 1})
+        space_file.write_embeddings(tmp_path / name, np.ones((2, 3), np.float32), TILES, {"seed": 1})
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
 
 
 def test_embeddings_that_are_not_finite_or_not_one_per_tile_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="would hold 1 values that are not"):
-        store.write_embeddings(tmp_path / "a.h5", np.array([[1, np.nan], [0, 0]], np.float32), TILES, {})
+        space_file.write_embeddings(tmp_path / "a.h5", np.array([[1, np.nan], [0, 0]], np.float32), TILES, {})
     with pytest.raises(InputError, match="got 3 rows for 2 tiles"):
-        store.write_embeddings(tmp_path / "a.h5", np.ones((3, 2), np.float32), TILES, {})
+        space_file.write_embeddings(tmp_path / "a.h5", np.ones((3, 2), np.float32), TILES, {})
     assert not (tmp_path / "a.h5").exists()
 
 
 def test_an_unfinished_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
-    store.write_embeddings(path, np.ones((2, 2), np.float32), TILES, {})
+    space_file.write_embeddings(path, np.ones((2, 2), np.float32), TILES, {})
     with h5py.File(path, "r+") as file:
         del file.attrs["complete"]
     with pytest.raises(InputError, match="must be a complete file of kind 'embeddings'"):
-        store.read_embeddings(path)
+        space_file.read_embeddings(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not HDF5", None])
@@ -52,23 +53,23 @@ def test_what_is_no_hdf5_file_is_refused(tmp_path: Path, content: bytes | None) 
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.h5: must be a readable HDF5 file"):
-        store.read_embeddings(path)
+        space_file.read_embeddings(path)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    store.write_embeddings(tmp_path / "a.h5", np.ones((2, 2), np.float32), TILES, {})
+    space_file.write_embeddings(tmp_path / "a.h5", np.ones((2, 2), np.float32), TILES, {})
     with pytest.raises(InputError, match="must be a complete file of kind 'features'; its kind is 'embeddings'"):
         store.open_features(tmp_path / "a.h5")
 
 
 def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:
     path, cut = tmp_path / "a.h5", tmp_path / "cut.h5"
-    store.write_embeddings(path, np.ones((2, 2), np.float32), TILES, {})
+    space_file.write_embeddings(path, np.ones((2, 2), np.float32), TILES, {})
     content = path.read_bytes()
     for length in np.random.default_rng(1).integers(0, len(content), 50):
         cut.write_bytes(content[:length])
         with pytest.raises(InputError):
-            store.read_embeddings(cut)
+            space_file.read_embeddings(cut)
 
 
 # --- features -----------------------------------------------------------------------------------------------------

@@ -10,11 +10,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from lambdascape import store
-from lambdascape.features import consolidate
-from lambdascape.files import file_digest, write_digest, write_table
-from lambdascape.store import write_embeddings
-from lambdascape.triplets import seconds_to_frames, tile_frames
+from lambdascape.core import hdf5
+from lambdascape.core.files import file_digest, write_digest
+from lambdascape.core.tsv import write_table
+from lambdascape.embeddings import space_file
+from lambdascape.embeddings.space_file import write_embeddings
+from lambdascape.features import store
+from lambdascape.features.extraction import consolidate
+from lambdascape.features.tile_grid import seconds_to_frames, tile_frames
 from stores import write_store
 
 
@@ -65,13 +68,13 @@ def test_the_page_names_every_dataset_type_and_attribute(made: Path, page: str) 
         text = h5py.check_string_dtype(file["clip"].dtype)
         assert (text.encoding, text.length) == ("utf-8", None)
         assert file.attrs["complete"] == 1
-        about = store.about(file)
+        about = hdf5.about(file)
         assert about["manifest"] == file_digest("clips.tsv")
         assert [name for name in (*about, *about["recipe"]) if f"`{name}`" not in page] == []
 
 
 def test_the_page_names_every_dataset_of_an_embeddings_file(tmp_path: Path, page: str) -> None:
-    tiles = pd.DataFrame(dict.fromkeys(store.TILE_COLUMNS, "x"), index=range(2)).assign(start_s=0.0)
+    tiles = pd.DataFrame(dict.fromkeys(space_file.TILE_COLUMNS, "x"), index=range(2)).assign(start_s=0.0)
     write_embeddings(tmp_path / "e.h5", np.ones((2, 3), np.float32), tiles, {})
     told = page.split("## The other HDF5 files")[1]
     with h5py.File(tmp_path / "e.h5", "r") as file:

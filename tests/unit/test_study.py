@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lambdascape.study import Study
+from lambdascape.study.paths import Study
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from lambdascape.errors import InputError
-from lambdascape.sweep import expand, run_slug
+from lambdascape.core.errors import InputError
+from lambdascape.study.sweep import expand, run_slug
 
 BASE: dict[str, Any] = {
     "triplets": {"tile_s": 5.0, "distant": "other_clip"},

@@ -2,21 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.files import read_table, read_text_table, write_table
-from lambdascape.intervals import confusions_by_session
+from lambdascape.core.tsv import read_table, read_text_table, write_table
 from lambdascape.probes.by_epoch import fit_by_epoch
 from lambdascape.probes.converged import fit_converged
 from lambdascape.probes.few_shot import fit_few_shot
 from lambdascape.probes.folds import fit_folds
 from lambdascape.probes.scoring import UNITS
-from lambdascape.scores import accuracy, f1_per_class, macro_f1
-from lambdascape.statistics import session_bootstrap
-from lambdascape.tables import (
-    collect_geometry,
-    collect_probes,
-    collect_training,
-    list_unused,
-)
+from lambdascape.statistics.bootstrap import session_bootstrap
+from lambdascape.statistics.intervals import confusions_by_session
+from lambdascape.statistics.metrics import accuracy, f1_per_class, macro_f1
+from lambdascape.tables.collect import collect_geometry, collect_probes, collect_training, list_unused
 from stores import write_store
 
 from .spaces import make_space, write_space

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdascape.errors import InputError
-from lambdascape.triplets import Tiles, check_within, lay_tiles, sample_triplets, seconds_to_frames, tile_frames
+from lambdascape.core.errors import InputError
+from lambdascape.features.tile_grid import Tiles, lay_tiles, seconds_to_frames, tile_frames
+from lambdascape.models.triplets import check_within, sample_triplets
 
 PUBLISHED = {"sr": 16000, "win_length": 480, "hop_length": 160}
 FRAMES, STEP = 8, 10

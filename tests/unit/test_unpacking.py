@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from lambdascape import disk
+from lambdascape.core import disk
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_text_table
 from lambdascape.datasets import unpacking
-from lambdascape.errors import InputError
-from lambdascape.files import read_text_table
 
 pytestmark = pytest.mark.fault("Z1")
 

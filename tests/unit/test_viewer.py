@@ -17,17 +17,17 @@ import soundfile
 import yaml
 from PIL import Image
 
-from lambdascape.errors import InputError
-from lambdascape.files import read_table, read_text_table, write_table
-from lambdascape.measured import project
-from lambdascape.study import Study
-from lambdascape.viewer import pictures, sound
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, read_text_table, write_table
+from lambdascape.core.vectors import project
+from lambdascape.embeddings.shown import common_tiles, shown_spaces
+from lambdascape.study.paths import Study
+from lambdascape.viewer import sound, thumbnails
 from lambdascape.viewer.data import STEPS, json_text, packed, page_data
-from lambdascape.viewer.maps import VIEWS, align, fit, manifold, map_points, neighbours_of
-from lambdascape.viewer.page import colourings, findings, script_sources, write_viewer
 from lambdascape.viewer.points import COLUMNS, MOST_FINDINGS, TEXT, choose, draw_points, shown_findings
 from lambdascape.viewer.predictions import predict_points
-from lambdascape.viewer.spaces import common_tiles, shown_spaces
+from lambdascape.viewer.projections import VIEWS, align, fit, manifold, map_points, neighbours_of
+from lambdascape.viewer.viewer_page import colourings, findings, script_sources, write_viewer
 
 from .spaces import make_space, write_space
 from .studies import FakeStudy
@@ -84,8 +84,8 @@ class Made:
             self.runs, folder / "points.tsv", self.spaces, self.names, [scores] * len(self.names), "fold1",
             folder / "predictions.tsv",
         )  # fmt: skip
-        tiles = np.random.default_rng(0).integers(0, 255, (len(self.points), pictures.HEIGHT, pictures.WIDTH))
-        (folder / "pictures.webp").write_bytes(pictures.encode(pictures.sheet(tiles.astype(np.uint8))))
+        tiles = np.random.default_rng(0).integers(0, 255, (len(self.points), thumbnails.HEIGHT, thumbnails.WIDTH))
+        (folder / "pictures.webp").write_bytes(thumbnails.encode(thumbnails.sheet(tiles.astype(np.uint8))))
         write_table(pd.DataFrame({"point": [0, 3], "mp3": ["QUJD", "REVG"]}), folder / "sound.tsv")
         (folder / "attribution.txt").write_text(f"by {HOSTILE}", encoding="utf-8")
 
@@ -297,30 +297,30 @@ def test_pictures_stand_at_their_places_low_bands_below_and_fit_their_budget() -
     tile = np.zeros((98, 40), np.float32)
     tile[:, :10] = 1.0  # low bands
     tile[49:, 30:] = 1.0  # high bands, late
-    small = pictures.shrink(tile)
-    assert small.shape == (pictures.HEIGHT, pictures.WIDTH)
+    small = thumbnails.shrink(tile)
+    assert small.shape == (thumbnails.HEIGHT, thumbnails.WIDTH)
     assert small[-1].min() == 1
     assert small[0, -1] == 1
     assert small[0, 0] == 0
-    many = np.zeros((pictures.COLUMNS + 2, pictures.HEIGHT, pictures.WIDTH), np.uint8)
-    many[pictures.COLUMNS + 1] = 200
-    image = pictures.sheet(many)
-    assert image.shape == (2 * pictures.HEIGHT, pictures.COLUMNS * pictures.WIDTH)
-    assert image[pictures.HEIGHT :, pictures.WIDTH : 2 * pictures.WIDTH].min() == 200
-    assert image.sum() == 200 * pictures.HEIGHT * pictures.WIDTH
-    assert np.asarray(Image.open(io.BytesIO(pictures.encode(image))).convert("L"))[-5, pictures.WIDTH + 9] > 190
+    many = np.zeros((thumbnails.COLUMNS + 2, thumbnails.HEIGHT, thumbnails.WIDTH), np.uint8)
+    many[thumbnails.COLUMNS + 1] = 200
+    image = thumbnails.sheet(many)
+    assert image.shape == (2 * thumbnails.HEIGHT, thumbnails.COLUMNS * thumbnails.WIDTH)
+    assert image[thumbnails.HEIGHT :, thumbnails.WIDTH : 2 * thumbnails.WIDTH].min() == 200
+    assert image.sum() == 200 * thumbnails.HEIGHT * thumbnails.WIDTH
+    assert np.asarray(Image.open(io.BytesIO(thumbnails.encode(image))).convert("L"))[-5, thumbnails.WIDTH + 9] > 190
 
 
 def test_the_budget_of_pictures_takes_quality_first_and_is_never_passed() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (400, 400)).astype(np.uint8)
-    fine, coarse = len(pictures.encode(noise)), len(pictures.encode(noise, 60_000))
+    fine, coarse = len(thumbnails.encode(noise)), len(thumbnails.encode(noise, 60_000))
     assert coarse <= 60_000 < fine
-    worst = np.random.default_rng(0).integers(0, 256, (5000, pictures.HEIGHT, pictures.WIDTH)).astype(np.uint8)
+    worst = np.random.default_rng(0).integers(0, 256, (5000, thumbnails.HEIGHT, thumbnails.WIDTH)).astype(np.uint8)
     stream = io.BytesIO()
-    Image.fromarray(pictures.sheet(worst)).save(stream, "WEBP", quality=pictures.QUALITIES[-1], method=4)
-    assert stream.tell() <= pictures.MOST_BYTES
+    Image.fromarray(thumbnails.sheet(worst)).save(stream, "WEBP", quality=thumbnails.QUALITIES[-1], method=4)
+    assert stream.tell() <= thumbnails.MOST_BYTES
     with pytest.raises(InputError, match="must fit into 10 bytes"):
-        pictures.encode(noise, 10)
+        thumbnails.encode(noise, 10)
 
 
 # --- sound ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from checkouts import Checkout
 from lambdascape.datasets import demo
-from lambdascape.store import open_features
+from lambdascape.features.store import open_features
 from servers import serving
 
 SETTINGS = {

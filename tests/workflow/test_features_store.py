@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from checkouts import Checkout
-from lambdascape.files import file_digest
+from lambdascape.core.files import file_digest
 
 EXTRACTION = {"extract_shard", "consolidate_features"}
 
@@ -119,7 +119,7 @@ def test_another_study_of_the_first_user_shares_again_without_a_job(
 
 
 def test_the_link_is_part_of_what_verify_checks(shared: tuple[Checkout, Checkout, Path]) -> None:
-    from lambdascape.verify import verify
+    from lambdascape.operations.verify import verify
 
     _, second, store = shared
     assert verify(second.folder / "results")[0] == []

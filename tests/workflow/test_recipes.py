@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from checkouts import Checkout
-from lambdascape.configuration import laid_over
-from lambdascape.files import file_digest
-from lambdascape.verify import verify
+from lambdascape.core.files import file_digest
+from lambdascape.operations.verify import verify
+from lambdascape.study.validation import laid_over
 
 Plan = dict[str, int]
 PROBES = ("fit_by_epoch", "fit_converged", "fit_knn", "fit_few_shot")

@@ -121,7 +121,7 @@ def test_nothing_heavy_is_imported_when_the_workflow_is_read(checkout: Checkout)
     """Snakemake's own plugins may import pandas; what this workflow adds must not."""
     common = (checkout.folder / "workflow/rules/common.smk").read_text()
     imports = "\n".join(re.findall(r"^(?:from|import) .*", common, re.MULTILINE))
-    assert "from lambdascape.study import Study" in imports
+    assert "from lambdascape.study.paths import Study" in imports
     own = "\n".join(line for line in imports.splitlines() if "snakemake" not in line)
     run = subprocess.run(
         [sys.executable, "-c", IMPORTS.format(imports=own)],

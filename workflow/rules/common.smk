@@ -12,18 +12,19 @@ library = os.path.join(workflow.basedir, "workflow", "lib")
 sys.path.insert(0, library)
 os.environ.update(PYTHONPATH=library)
 
-from lambdascape import launches
+from lambdascape.operations import launch_lock
 
 # Before anything that takes time: a second launch is to hear at once that there is a first.
-refused = launches.begin(sys.argv, workflow.is_main_process and not workflow.output_settings.dryrun)
+refused = launch_lock.begin(sys.argv, workflow.is_main_process and not workflow.output_settings.dryrun)
 if refused:
     raise WorkflowError(refused)
 
 from lambdascape.claims.check import find
 from lambdascape.claims.check import problems as problems_of_claims
-from lambdascape.configuration import LOADER, arrange, problems
-from lambdascape.provenance import contents, fingerprint
-from lambdascape.study import Study
+from lambdascape.study.validation import LOADER, arrange, problems
+from lambdascape.jobs.fingerprint import fingerprint
+from lambdascape.jobs.provenance import contents
+from lambdascape.study.paths import Study
 
 schema = workflow.source_path("../schemas/config.schema.yaml")
 with open(schema, encoding="utf-8") as stream:

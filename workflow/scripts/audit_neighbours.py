@@ -1,9 +1,9 @@
 """List the clips that most of the spaces find in an odd place."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.audit import audit_neighbours
+    from lambdascape.geometry.label_audit import audit_neighbours
 
     audit_neighbours(
         snakemake.input.runs,

@@ -1,9 +1,9 @@
 """Choose an arm on the validation sessions."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.comparisons import choose_arm
+    from lambdascape.tables.comparisons import choose_arm
 
     choose_arm(
         snakemake.params.runs,

@@ -1,9 +1,9 @@
 """Collect the geometry of all spaces."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.tables import collect_geometry
+    from lambdascape.tables.collect import collect_geometry
 
     collect_geometry(
         snakemake.params.spaces,

@@ -1,9 +1,9 @@
 """Collect the probes of all spaces, with intervals over sessions."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.tables import collect_probes
+    from lambdascape.tables.collect import collect_probes
 
     collect_probes(
         *(snakemake.params.spaces, snakemake.params.probes),

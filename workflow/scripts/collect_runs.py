@@ -1,9 +1,9 @@
 """Gather what there is to know of each run in one row."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.report.runs import collect_runs
+    from lambdascape.tables.every_run import collect_runs
 
     collect_runs(
         snakemake.input.runs,

@@ -1,9 +1,9 @@
 """Collect the histories of all runs and what became of their layers."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.tables import collect_training
+    from lambdascape.tables.collect import collect_training
 
     collect_training(
         snakemake.params.runs,

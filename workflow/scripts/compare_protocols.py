@@ -1,9 +1,9 @@
 """Rank the values of two studies beside each other."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.protocols import compare_protocols
+    from lambdascape.tables.rankings import compare_protocols
 
     compare_protocols(
         snakemake.params.names,

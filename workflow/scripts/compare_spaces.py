@@ -1,6 +1,6 @@
 """Compare every space with every other."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.similarity.pairs import compare_spaces

@@ -1,10 +1,10 @@
 """Join the shards into one store."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, [snakemake.input.clips], snakemake.params):
-    from lambdascape.features import consolidate
-    from lambdascape.files import write_digest
+    from lambdascape.core.files import write_digest
+    from lambdascape.features.extraction import consolidate
 
     consolidate(snakemake.input.clips, snakemake.input.shards, snakemake.output.features)
     write_digest(snakemake.output.features, snakemake.output.digest)

@@ -1,9 +1,9 @@
 """Count how often a distant tile shares its anchor's class, session, moment or node."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.distant import count_distant
+    from lambdascape.tables.distant_tiles import count_distant
 
     count_distant(
         snakemake.input.features,

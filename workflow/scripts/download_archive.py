@@ -1,6 +1,6 @@
 """Download one archive of a data set, unless it is there already, and check it."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.datasets.downloads import download_archive

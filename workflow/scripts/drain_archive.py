@@ -1,9 +1,9 @@
 """Turn one archive of a data set into features and delete it."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.draining import drain_archive
+    from lambdascape.datasets.streaming import drain_archive
 
     drain_archive(
         snakemake.wildcards.archive,

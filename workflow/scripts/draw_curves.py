@@ -1,9 +1,9 @@
 """Draw one measure by epoch."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.figures.curves import draw_curves
+    from lambdascape.figures.training_curves import draw_curves
 
     draw_curves(
         snakemake.input.runs,

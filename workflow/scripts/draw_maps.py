@@ -1,6 +1,6 @@
 """Draw the figure `maps`."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.figures.maps import draw_maps

@@ -1,9 +1,9 @@
 """Draw the figure `mechanism`."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.figures.mechanism import draw_mechanism
+    from lambdascape.figures.mechanism_stages import draw_mechanism
 
     draw_mechanism(
         snakemake.input.runs,

@@ -1,9 +1,9 @@
 """Draw the figure `moves`."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.figures.moves import draw_moves
+    from lambdascape.figures.seed_distances import draw_moves
 
     draw_moves(
         snakemake.input.runs,

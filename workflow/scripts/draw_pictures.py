@@ -1,9 +1,9 @@
 """Draw the log-mel picture of every point."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.viewer.pictures import draw_pictures
+    from lambdascape.viewer.thumbnails import draw_pictures
 
     draw_pictures(
         snakemake.input.points,

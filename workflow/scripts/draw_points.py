@@ -1,6 +1,6 @@
 """Draw the tiles that the viewer shows."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.viewer.points import draw_points

@@ -1,8 +1,8 @@
 """Draw the figure `protocols`."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.figures.protocols import draw_protocols
+    from lambdascape.figures.protocol_ranks import draw_protocols
 
     draw_protocols(snakemake.input.table, snakemake.output.svg, snakemake.output.png, snakemake.params.synthetic)

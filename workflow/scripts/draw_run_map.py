@@ -1,6 +1,6 @@
 """Draw the figure `run_map`."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.figures.run_map import draw_run_map

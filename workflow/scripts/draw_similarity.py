@@ -1,9 +1,9 @@
 """Draw the figure `similarity`."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.figures.similarity import draw_similarity
+    from lambdascape.figures.similarity_matrices import draw_similarity
 
     draw_similarity(
         snakemake.input.runs,

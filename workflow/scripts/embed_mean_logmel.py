@@ -1,10 +1,10 @@
 """Take the mean log-mel frame of every tile as its embedding."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.embeddings import embed_mean_logmel
-    from lambdascape.files import write_digest
+    from lambdascape.core.files import write_digest
+    from lambdascape.embeddings.trained import embed_mean_logmel
 
     embed_mean_logmel(
         snakemake.input.features,

@@ -1,10 +1,10 @@
 """Lay embeddings that the user brings on the tiles of the study."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.files import write_digest
-    from lambdascape.own_spaces import embed_own
+    from lambdascape.core.files import write_digest
+    from lambdascape.embeddings.brought import embed_own
 
     embed_own(
         snakemake.input.source,

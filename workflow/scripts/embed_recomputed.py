@@ -1,10 +1,10 @@
 """Embed every tile by the network of one run, with the statistics of its weights in batch normalisation."""
 
-from lambdascape.devices import network_job
+from lambdascape.jobs.devices import network_job
 
 with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.files import write_digest
-    from lambdascape.recomputed_spaces import embed_recomputed
+    from lambdascape.core.files import write_digest
+    from lambdascape.embeddings.recomputed import embed_recomputed
 
     embed_recomputed(
         snakemake.input.features,

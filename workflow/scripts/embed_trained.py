@@ -1,10 +1,10 @@
 """Embed every tile by the network of one run."""
 
-from lambdascape.devices import network_job
+from lambdascape.jobs.devices import network_job
 
 with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.embeddings import embed_trained
-    from lambdascape.files import write_digest
+    from lambdascape.core.files import write_digest
+    from lambdascape.embeddings.trained import embed_trained
 
     embed_trained(
         snakemake.input.features,

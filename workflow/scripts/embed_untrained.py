@@ -1,10 +1,10 @@
 """Embed every tile by the network with its initial weights."""
 
-from lambdascape.devices import network_job
+from lambdascape.jobs.devices import network_job
 
 with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.files import write_digest
-    from lambdascape.recomputed_spaces import embed_untrained
+    from lambdascape.core.files import write_digest
+    from lambdascape.embeddings.recomputed import embed_untrained
 
     embed_untrained(
         snakemake.input.features,

@@ -1,6 +1,6 @@
 """Encode the sound of the points where the data set may be passed on."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.viewer.sound import encode_sound

@@ -1,10 +1,10 @@
 """Write the network of one run as a file that Keras alone can load."""
 
-from lambdascape.devices import network_job
+from lambdascape.jobs.devices import network_job
 
 with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.exports.model import export_model
-    from lambdascape.files import write_digest
+    from lambdascape.core.files import write_digest
+    from lambdascape.exports.saved_model import export_model
 
     export_model(
         snakemake.input.weights,

@@ -1,6 +1,6 @@
 """Write the spaces for TensorBoard's projector."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.exports.projector import export_projector

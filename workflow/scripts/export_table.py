@@ -1,9 +1,9 @@
 """Write the embeddings of all spaces as one table."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.exports.table import export_table
+    from lambdascape.exports.embedding_table import export_table
 
     export_table(
         snakemake.params.spaces,

@@ -1,9 +1,9 @@
 """Compute the log-mel frames of one share of the clips."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from lambdascape.features import extract_shard
+    from lambdascape.features.extraction import extract_shard
 
     extract_shard(
         snakemake.input.clips,

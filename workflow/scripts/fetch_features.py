@@ -1,9 +1,9 @@
 """Link to the features in the store that users share."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.sharing import fetch
+    from lambdascape.features.sharing import fetch
 
     fetch(
         snakemake.params.shared,

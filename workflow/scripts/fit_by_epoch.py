@@ -1,6 +1,6 @@
 """Fit the published probe to one space and watch it epoch by epoch."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.probes.by_epoch import fit_by_epoch

@@ -1,6 +1,6 @@
 """Fit a logistic regression to one space, to convergence."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.probes.converged import fit_converged

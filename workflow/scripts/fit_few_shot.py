@@ -1,6 +1,6 @@
 """Fit a probe to few sessions of each class in one space."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.probes.few_shot import fit_few_shot

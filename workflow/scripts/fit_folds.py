@@ -1,6 +1,6 @@
 """Fit the converged probe to one space, with every fold held out in turn."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.probes.folds import fit_folds

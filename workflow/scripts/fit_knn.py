@@ -1,6 +1,6 @@
 """Let the nearest neighbours in one space vote."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.probes.knn import fit_knn

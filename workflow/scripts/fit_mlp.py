@@ -1,6 +1,6 @@
 """Fit a multilayer perceptron to one space."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.probes.mlp import fit_mlp

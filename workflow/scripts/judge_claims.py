@@ -1,6 +1,6 @@
 """Judge the claims of the study by its numbers."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.claims.ledger import judge_claims

@@ -1,9 +1,9 @@
 """Say for each run how λ acted in it."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.mechanism.card import judge_mechanisms
+    from lambdascape.mechanism.verdicts import judge_mechanisms
 
     judge_mechanisms(
         snakemake.input.runs,

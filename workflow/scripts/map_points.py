@@ -1,9 +1,9 @@
 """Lay the points out on a map of each space and find their neighbours."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.viewer.maps import map_points
+    from lambdascape.viewer.projections import map_points
 
     map_points(
         snakemake.input.runs,

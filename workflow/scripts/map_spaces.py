@@ -1,6 +1,6 @@
 """Lay out all spaces on a map."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.similarity.layout import map_spaces

@@ -1,9 +1,9 @@
 """Measure the shape of one space."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.geometry import measure_geometry
+    from lambdascape.geometry.shape import measure_geometry
 
     measure_geometry(
         snakemake.input.embeddings,

@@ -1,6 +1,6 @@
 """Ask the converged probe of each space for the held-out points."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.viewer.predictions import predict_points

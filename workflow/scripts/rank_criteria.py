@@ -1,9 +1,9 @@
 """Say which measure would have picked without labels what the labels pick."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.selection import rank_criteria
+    from lambdascape.tables.label_free import rank_criteria
 
     rank_criteria(
         snakemake.params.runs,

@@ -1,9 +1,9 @@
 """Put the features into the store that users share."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.sharing import share
+    from lambdascape.features.sharing import share
 
     share(
         snakemake.input.features,

@@ -1,10 +1,10 @@
 """Keep of one space what comparing it with others needs."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.files import write_digest
-    from lambdascape.similarity.summary import summarise_space
+    from lambdascape.core.files import write_digest
+    from lambdascape.similarity.space_summary import summarise_space
 
     summarise_space(
         snakemake.input.embeddings,

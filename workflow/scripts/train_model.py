@@ -1,10 +1,10 @@
 """Train the embedder of one run."""
 
-from lambdascape.devices import network_job
+from lambdascape.jobs.devices import network_job
 
 with network_job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.files import write_digest
-    from lambdascape.training import train
+    from lambdascape.core.files import write_digest
+    from lambdascape.models.training import train
 
     train(
         snakemake.input.features,

@@ -1,6 +1,6 @@
 """Unpack one archive of a data set into the folder that all of them share."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
     from lambdascape.datasets.unpacking import unpack_archive

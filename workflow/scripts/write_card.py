@@ -1,9 +1,9 @@
 """Write the card of one exported network."""
 
-from lambdascape.jobs import job
+from lambdascape.jobs.job import job
 
 with job(snakemake.log[0], snakemake.threads, snakemake.output, snakemake.input, snakemake.params):
-    from lambdascape.exports.card import write_card
+    from lambdascape.exports.model_card import write_card
 
     write_card(
         snakemake.output.card,

@@ -11,10 +11,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from lambdascape.claims.form import GROUPS, ON_CURVES, ON_THE_ORDER, PLACES, load, places_in
-from lambdascape.claims.known import BY_EPOCH, unknown
-from lambdascape.configuration import explain, hint, not_finite, shown
-from lambdascape.errors import InputError
-from lambdascape.sweep import SWEPT_BLOCKS
+from lambdascape.claims.vocabulary import BY_EPOCH, unknown
+from lambdascape.core.errors import InputError
+from lambdascape.study.sweep import SWEPT_BLOCKS
+from lambdascape.study.validation import explain, hint, not_finite, shown
 
 
 def find(name: str | None, places: Iterable[str | Path]) -> list[str]:

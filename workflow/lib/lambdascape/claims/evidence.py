@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lambdascape.claims.contrasts import Contrast, over_seeds
 from lambdascape.claims.curves import SHORTEST_CURVE, convergence_epoch
-from lambdascape.claims.form import PLACES, Measure
-from lambdascape.errors import InputError
-from lambdascape.hyperparameters import setting, symbol
-from lambdascape.scores import accuracy, f1_per_class, macro_f1
-from lambdascape.statistics import PairedScores, difference, paired_session_bootstrap
+from lambdascape.claims.form import PLACES, MeasuredQuantity
+from lambdascape.core.errors import InputError
+from lambdascape.statistics.bootstrap import PairedScores, difference, paired_session_bootstrap
+from lambdascape.statistics.contrasts import Contrast, over_seeds
+from lambdascape.statistics.metrics import accuracy, f1_per_class, macro_f1
+from lambdascape.study.hyperparameters import setting, symbol
 
 Floats = npt.NDArray[np.float64]
 Curves = dict[Any, list[Floats]]  # for each value one curve over the epochs per seed
@@ -160,7 +160,7 @@ class Evidence:
         named = [groups[place] if place in groups else [self.value_at(place)] for place in places]
         return [value for value in self.grid if any(value in one for one in named)]
 
-    def rows(self, measure: Measure) -> pd.DataFrame:
+    def rows(self, measure: MeasuredQuantity) -> pd.DataFrame:
         """The rows of a measure: run, value, and epoch where its table goes by epoch; of trained runs only.
 
         Raises:
@@ -186,7 +186,7 @@ class Evidence:
             )
         return chosen[[*keys, "value"]]
 
-    def curves(self, measure: Measure) -> Curves:
+    def curves(self, measure: MeasuredQuantity) -> Curves:
         """The curves of the seeds that have every value.
 
         Raises:
@@ -200,7 +200,7 @@ class Evidence:
             raise UntestableError(f"there are {shortest} epochs; the end of a curve needs {SHORTEST_CURVE}.")
         return curves
 
-    def arms(self, measure: Measure) -> Arms:
+    def arms(self, measure: MeasuredQuantity) -> Arms:
         """A number for each value and seed.
 
         Raises:
@@ -220,7 +220,7 @@ class Evidence:
         share = measure.measure in SHARES
         return Arms(self.about, self.grid, np.array(table, dtype=float), self._scores(measure), share=share)
 
-    def points(self, measure: Measure) -> pd.DataFrame:
+    def points(self, measure: MeasuredQuantity) -> pd.DataFrame:
         """A number for every run, whatever its seed, or for every epoch of it that is kept: run, epoch, value.
 
         What is known of a run alone stands with its last epoch of training.
@@ -246,7 +246,7 @@ class Evidence:
             raise UntestableError(f"run {run} has no such value.")
         return by_run[run]
 
-    def _scores(self, measure: Measure) -> PairedScores | None:
+    def _scores(self, measure: MeasuredQuantity) -> PairedScores | None:
         """The scores on resampled sessions, where counts by session were kept, and a last arm of zeros."""
         statistic = _statistic(measure, self.counts)
         if measure.table != "scores" or statistic is None:
@@ -284,7 +284,7 @@ _TAKE: dict[str, Callable[[Floats, int], float]] = {
 }
 
 
-def _statistic(measure: Measure, counts: pd.DataFrame) -> Callable[[npt.NDArray], Floats] | None:
+def _statistic(measure: MeasuredQuantity, counts: pd.DataFrame) -> Callable[[npt.NDArray], Floats] | None:
     """What makes the score of a confusion matrix; None for a score that counts do not give."""
     if measure.measure == "f1":
         classes = sorted(set(counts["label"]) | set(counts["predicted"]))

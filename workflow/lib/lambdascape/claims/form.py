@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
 
 # Places on the grid of a hyperparameter that is a number, in words for a grid that is not known.
 PLACES = {
@@ -21,7 +21,7 @@ ON_THE_ORDER = ("ordered", "best_inside")  # tests that need values with an orde
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasuredQuantity:
     """A number of each run, or a curve.
 
     Attributes:
@@ -59,7 +59,7 @@ class Claim:
 
     number: int
     sentence: str
-    measured: tuple[Measure, ...]
+    measured: tuple[MeasuredQuantity, ...]
     kind: str
     given: Any
     refuted_when: str
@@ -117,9 +117,9 @@ def read_claims(path: str | Path) -> Claims:
     return Claims(content["about"], content.get("source", ""), tuple(claims), tuple(content.get("ends", ())))
 
 
-def _measure(entry: dict[str, Any]) -> Measure:
+def _measure(entry: dict[str, Any]) -> MeasuredQuantity:
     optional = {key: entry.get(key, "") for key in ("at", "also", "published")}
-    return Measure(entry["name"], entry["table"], entry["measure"], entry.get("where", {}), **optional)
+    return MeasuredQuantity(entry["name"], entry["table"], entry["measure"], entry.get("where", {}), **optional)
 
 
 def places_in(kind: str, given: Any) -> list[Any]:

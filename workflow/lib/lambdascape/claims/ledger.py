@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.claims.evidence import Evidence, UntestableError
-from lambdascape.claims.findings import Finding, Question, capital
 from lambdascape.claims.form import PLACES, Claim, places_in, read_claims
-from lambdascape.claims.judges import JUDGES
-from lambdascape.claims.known import IN_WORDS
 from lambdascape.claims.published import on_published_curves, published_evidence
-from lambdascape.errors import InputError
-from lambdascape.files import read_table, write_table
-from lambdascape.hyperparameters import setting
+from lambdascape.claims.results import ClaimResult, Question, capital
+from lambdascape.claims.tests import JUDGES
+from lambdascape.claims.vocabulary import IN_WORDS
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.study.hyperparameters import setting
 
 COLUMNS = [
     "claim",
@@ -82,7 +82,7 @@ def judge_claims(
     """Judge the claims of a study on its numbers.
 
     Arms are compared seed by seed, over the seeds that were run with every value of the hyperparameter. The tests are
-    those of `judges.JUDGES`.
+    those of `tests.JUDGES`.
 
     Args:
         claims_paths: the claims file, or none.
@@ -151,12 +151,12 @@ def _row(claim: Claim, evidence: Evidence, confidence: float) -> dict[str, Any]:
     except UntestableError as lack:
         unknown = float("nan")
         said = f"not tested: {lack}"
-        finding = Finding("undecided", "", unknown, unknown, unknown, "", brief=said, evidence=said)
+        finding = ClaimResult("undecided", "", unknown, unknown, unknown, "", brief=said, evidence=said)
     words = vars(finding) | {"claim": claim.number, "sentence": claim.sentence.format_map(_names(evidence))}
     return words | {"test": _test(claim, evidence, confidence), "refuted_when": claim.refuted_when}
 
 
-def _judged(claim: Claim, place: int, evidence: Evidence, confidence: float) -> Finding:
+def _judged(claim: Claim, place: int, evidence: Evidence, confidence: float) -> ClaimResult:
     """The finding on one measure of a claim; on both of its readings where it names a second one."""
     readings = _readings(claim) if claim.kind == "correlates" or claim.measured[place].also else {"": claim}
     found = {
@@ -181,7 +181,7 @@ def _readings(claim: Claim) -> dict[str, Claim]:
     return found
 
 
-def _agreed(found: dict[str, Finding]) -> Finding:
+def _agreed(found: dict[str, ClaimResult]) -> ClaimResult:
     """Join the findings by two readings of one measure: a verdict needs both, and one that differs leaves it open."""
     first, second = found.values()
     parts = "; ".join(f"by {words}: {one.verdict}, {_numbers(one)}" for words, one in found.items())
@@ -196,7 +196,7 @@ def _agreed(found: dict[str, Finding]) -> Finding:
     return replace(shown, verdict="undecided", power=power)
 
 
-def _numbers(finding: Finding) -> str:
+def _numbers(finding: ClaimResult) -> str:
     """An estimate with its interval, in brief."""
     if np.isnan(finding.estimate):
         return f"{finding.estimated}, no value"
@@ -204,7 +204,7 @@ def _numbers(finding: Finding) -> str:
     return f"{finding.estimated}: {finding.estimate:.2g}{ends}"
 
 
-def _joined(claim: Claim, found: list[Finding]) -> Finding:
+def _joined(claim: Claim, found: list[ClaimResult]) -> ClaimResult:
     """Join the findings on several measures: all have to confirm, one refutes; the decisive one gives the numbers."""
     if len(found) == 1:
         return found[0]

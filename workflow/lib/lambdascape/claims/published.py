@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.claims.evidence import Evidence, UntestableError
-from lambdascape.claims.findings import Question
-from lambdascape.claims.form import Claim, Measure
-from lambdascape.claims.judges import JUDGES
-from lambdascape.claims.known import PUBLISHED
+from lambdascape.claims.form import Claim, MeasuredQuantity
+from lambdascape.claims.results import Question
+from lambdascape.claims.tests import JUDGES
+from lambdascape.claims.vocabulary import PUBLISHED
 
 ABOUT = "l2"  # the hyperparameter of the published curves
 
@@ -72,6 +72,6 @@ def on_published_curves(claim: Claim, evidence: Evidence, confidence: float) -> 
     return " ".join(parts)
 
 
-def _of_the_figure(measure: Measure) -> Measure:
+def _of_the_figure(measure: MeasuredQuantity) -> MeasuredQuantity:
     name = PUBLISHED[measure.published]
     return replace(measure, name=name, table="training", measure=measure.published, where={}, at=measure.at or "last")

@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import t
 
-from lambdascape.claims.contrasts import POWER, over_seeds
-from lambdascape.claims.correlation import detectable_correlation, rank_correlation
 from lambdascape.claims.evidence import Evidence, UntestableError
-from lambdascape.claims.findings import ODDS, Finding, Question, Verdict, capital
-from lambdascape.claims.form import Measure
+from lambdascape.claims.form import MeasuredQuantity
+from lambdascape.claims.results import ODDS, ClaimResult, Question, Verdict, capital
+from lambdascape.statistics.contrasts import POWER, over_seeds
+from lambdascape.statistics.correlation import detectable_correlation, rank_correlation
 
 # Hyperparameters across whose values a loss cannot be compared: the margin is its unit; which triplets the minimised
 # mean counts is the reduction, while that over all triplets, or over the active ones, counts the same under each.
@@ -52,7 +52,7 @@ class Relation(NamedTuple):
         return f"{self.words}, {self.rho:.2f}{ends}, p = {self.p:.2g}"
 
 
-def correlates(question: Question) -> Finding:
+def correlates(question: Question) -> ClaimResult:
     """Whether two measures rise together, or one falls as the other rises: within values and across them.
 
     Relations of different kinds are told apart: that among the seeds of one value, by ranks within each value; that of
@@ -82,7 +82,7 @@ def correlates(question: Question) -> Finding:
     kept = f"{len(last)} runs" if len(pairs) == len(last) else f"{len(last)} runs and {len(pairs)} epochs of them"
     full = f"Rank correlation of {first.name} and {second.name}, over {kept}: "
     brief = "; ".join(f"{one.words}: {one.rho:.2f}, p = {one.p:.2g}" for one in found)
-    return Finding(
+    return ClaimResult(
         verdict=verdict,
         estimated=f"rank correlation {shown.words}",
         estimate=shown.rho,
@@ -95,7 +95,7 @@ def correlates(question: Question) -> Finding:
     )
 
 
-def _pairs(evidence: Evidence, first: Measure, second: Measure) -> pd.DataFrame:
+def _pairs(evidence: Evidence, first: MeasuredQuantity, second: MeasuredQuantity) -> pd.DataFrame:
     """Both measures where both are known: run, epoch, value (of the hyperparameter), first, second."""
     both = evidence.points(first).merge(evidence.points(second), on=["run", "epoch"], suffixes=("_first", "_second"))
     both = both.rename(columns={"value_first": "first", "value_second": "second"}).dropna()
@@ -128,7 +128,7 @@ def _over_epochs(pairs: pd.DataFrame, confidence: float) -> list[Relation]:
     return [Relation(words, found.estimate, p, *found.interval(confidence), power)]
 
 
-def _check_comparable(evidence: Evidence, measures: Sequence[Measure]) -> None:
+def _check_comparable(evidence: Evidence, measures: Sequence[MeasuredQuantity]) -> None:
     """Stop where losses of different runs are in different units, or mean something else."""
     hinders = {name for measure in measures for name in NOT_ACROSS.get(measure.measure, ())}
     varied = sorted(name for name in hinders if name in evidence.runs and evidence.runs[name].nunique() > 1)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lambdascape.disk import require_space
+from lambdascape.core.disk import require_space
 
 TABLE = Path(__file__).with_name("archives.tsv")
 # 10 s of 4 channels at 16 kHz and 16 bit unpack to twice their size; other audio to less.

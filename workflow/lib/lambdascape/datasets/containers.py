@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from lambdascape.datasets.listing import UnusableError
+from lambdascape.datasets.candidates import UnusableError
 
 ORDERS = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">"}  # byte order by the first four bytes
 IN_DS64 = 0xFFFFFFFF  # the 32 bits of a size that stands in the chunk `ds64`

@@ -17,9 +17,9 @@ import soundfile
 from scipy import fft
 from tqdm import tqdm
 
-from lambdascape.datasets.sounds import RATE, RECIPES, Sound, decibel, drift, noise
-from lambdascape.errors import InputError
-from lambdascape.files import atomic_path
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import atomic_path
+from lambdascape.datasets.synthesis import RATE, RECIPES, Sound, decibel, drift, noise
 
 SPEED_OF_SOUND = 343.0  # m/s
 ROOM_M = (6.0, 5.0)
@@ -63,7 +63,7 @@ def synthesise(root: str | Path, settings: dict[str, Any]) -> None:
 
     Args:
         root: the folder to make; one that is there is replaced when the new one is complete.
-        settings: `seed`; `classes`: names out of `sounds.RECIPES`; `sessions_per_class`, at least `folds`;
+        settings: `seed`; `classes`: names out of `synthesis.RECIPES`; `sessions_per_class`, at least `folds`;
             `nodes`; `channels` of each node; `clip_s`: length of a clip in seconds; `shortest_session`,
             `longest_session` in clips; `folds`, at least 2.
 
@@ -139,7 +139,7 @@ def session_sound(session: Session, samples: int, settings: dict[str, Any]) -> n
     """What the nodes record of a session, shape (node, sample, channel), int16."""
     rng = np.random.default_rng([settings["seed"], session.number])
     sources = RECIPES[session.label](rng, samples)
-    room = Room.draw(rng, len(sources))
+    room = AcousticRoom.draw(rng, len(sources))
     size = fft.next_fast_len(samples + RESPONSE, real=True)
     result = np.empty((session.nodes, samples, settings["channels"]), np.int16)
     for node in range(session.nodes):
@@ -159,7 +159,7 @@ def session_sound(session: Session, samples: int, settings: dict[str, Any]) -> n
 
 
 @dataclass(frozen=True)
-class Room:
+class AcousticRoom:
     """What a session does to its sources: a response, shape (frequency,), places in metres, and levels."""
 
     colour: Sound
@@ -169,7 +169,7 @@ class Room:
     floor: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, sources: int) -> "Room":
+    def draw(cls, rng: np.random.Generator, sources: int) -> "AcousticRoom":
         """A room at random, with places for so many sources."""
         return cls(
             colour=np.float32(decibel(rng.normal(0, 4))) * _colour(rng, 3.5),

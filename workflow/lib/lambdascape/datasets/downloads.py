@@ -13,10 +13,10 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
+from lambdascape.core.disk import require_space, shown_bytes
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import write_text
 from lambdascape.datasets.archives import require_space_for_all
-from lambdascape.disk import require_space, shown_bytes
-from lambdascape.errors import InputError
-from lambdascape.files import write_text
 
 HEADERS = {"User-Agent": "lambdascape, a Snakemake workflow", "Accept-Encoding": "identity"}
 BUSY = frozenset({408, 429, 500, 502, 503, 504})  # the server may well answer later

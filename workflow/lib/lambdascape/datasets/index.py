@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lambdascape.datasets.listing import audio_files, natural
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
+from lambdascape.datasets.candidates import audio_files, natural
 
 TABLE = "clips.csv"  # of a folder
 META, MAP = "meta.txt", "evaluation_setup/map.txt"  # of DCASE 2018 Task 5, development and evaluation set

@@ -13,10 +13,11 @@ import pandas as pd
 import soundfile
 from tqdm import tqdm
 
-from lambdascape.audio import LOUDEST, TRUNCATED, within_reason
+from lambdascape.core.files import content_digest, file_digest
+from lambdascape.core.tsv import read_text_table, write_table
+from lambdascape.datasets.candidates import UNSAFE, Reject, UnusableError, shown
 from lambdascape.datasets.containers import check_ogg, frames_of_wav
-from lambdascape.datasets.listing import UNSAFE, Reject, UnusableError, shown
-from lambdascape.files import content_digest, file_digest, read_text_table, write_table
+from lambdascape.features.decode import LOUDEST, TRUNCATED, within_reason
 
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")  # libsndfile's names of what the workflow reads
 LOWEST_RATE, HIGHEST_RATE = 1_000, 400_000  # Hz; a header outside is damaged
@@ -38,7 +39,7 @@ class Header(NamedTuple):
     content: str
 
 
-class Look(NamedTuple):
+class Inspected(NamedTuple):
     """What was seen of a good file: its header, and whether every value in it is zero."""
 
     header: Header
@@ -62,7 +63,7 @@ def inspect(root: Path, candidates: pd.DataFrame, threads: int) -> tuple[pd.Data
     found = list(tqdm(_looks(root, rows, threads), total=len(rows), desc="clips", unit="clip", disable=None))
     columns = [*candidates.columns, *Header._fields, "silent"]
     pairs = zip(rows, found, strict=True)
-    good = [row | look.header._asdict() | {"silent": look.silent} for row, look in pairs if isinstance(look, Look)]
+    good = [row | look.header._asdict() | {"silent": look.silent} for row, look in pairs if isinstance(look, Inspected)]
     return pd.DataFrame(good, columns=columns), [look for look in found if isinstance(look, Reject)]
 
 
@@ -101,7 +102,7 @@ def write_looks(root: Path, clips: pd.DataFrame, rejects: Sequence[Reject], outp
     write_table(pd.concat([good, bad], ignore_index=True).reindex(columns=LOOKS), output)
 
 
-def _looks(root: Path, rows: list[dict[str, str]], threads: int) -> Iterator[Look | Reject]:
+def _looks(root: Path, rows: list[dict[str, str]], threads: int) -> Iterator[Inspected | Reject]:
     """What is seen of each file, in order."""
     if threads == 1 or len(rows) < 2 * AT_ONCE:
         yield from map(partial(_look, root), rows)
@@ -111,7 +112,7 @@ def _looks(root: Path, rows: list[dict[str, str]], threads: int) -> Iterator[Loo
         yield from pool.map(partial(_look, root), rows, chunksize=AT_ONCE)
 
 
-def _look(root: Path, row: dict[str, str]) -> Look | Reject:
+def _look(root: Path, row: dict[str, str]) -> Inspected | Reject:
     """A good file, or the first rule that a bad one breaks."""
     path = row["path"]
     try:
@@ -141,7 +142,7 @@ def _check_file(file: Path) -> None:
         raise UnusableError("the file must not be empty", "0 bytes", "audio")
 
 
-def _listen(file: Path) -> Look:
+def _listen(file: Path) -> Inspected:
     """The header, checked, and as much of the sound as is needed to know that it is whole."""
     content, frames = content_digest(file), frames_of_wav(file)
     check_ogg(file)
@@ -152,7 +153,7 @@ def _listen(file: Path) -> Look:
             if header.frames * header.channels * 4 > MOST_RATIO * max(file.stat().st_size, ANY_RATIO):
                 found = f"{header.frames} frames in {file.stat().st_size} bytes"
                 raise UnusableError("it must not be compressed beyond all sound", found, f"at most {MOST_RATIO} to 1")
-            return Look(header, silent=not _sounds(sound))
+            return Inspected(header, silent=not _sounds(sound))
     except (soundfile.SoundFileError, TypeError, ValueError) as error:
         raise UnusableError("it must be audio that libsndfile reads", str(error), "wav, flac, ogg or mp3") from None
 

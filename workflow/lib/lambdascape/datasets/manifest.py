@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from lambdascape.datasets import dcase2018_task5, esc50, folder, tau, urbansound8k
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import file_digest
+from lambdascape.core.tsv import write_table
+from lambdascape.datasets.adapters import dcase2018_task5, esc50, folder, tau, urbansound8k
+from lambdascape.datasets.candidates import CANDIDATE, Reject, natural, shown
+from lambdascape.datasets.data_warnings import Warned, silent, unlike_the_others
 from lambdascape.datasets.index import data_folder
 from lambdascape.datasets.inspection import Header, inspect, inspected
-from lambdascape.datasets.listing import CANDIDATE, Reject, natural, shown
-from lambdascape.datasets.oddities import Warned, silent, unlike_the_others
-from lambdascape.errors import InputError
-from lambdascape.files import file_digest, write_table
 
 ADAPTERS = {
     "demo": dcase2018_task5,

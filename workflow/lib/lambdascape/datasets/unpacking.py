@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
-from lambdascape.datasets.listing import inner_paths, shown
-from lambdascape.disk import require_space, shown_bytes
-from lambdascape.errors import InputError
-from lambdascape.files import write_rows
+from lambdascape.core.disk import require_space, shown_bytes
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import write_rows
+from lambdascape.datasets.candidates import inner_paths, shown
 
 # The largest archives known here: 15,000 clips, 6 GB. Audio shrinks to a half, lists of clips to a thirtieth.
 MAX_ENTRIES = 50_000

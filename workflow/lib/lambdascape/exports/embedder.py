@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from lambdascape.audio import read_mono
-from lambdascape.errors import InputError
-from lambdascape.exports.model import ABOUT, FORMAT, standard
-from lambdascape.logmel import LogMel
-from lambdascape.store import check_own_data
-from lambdascape.triplets import seconds_to_frames, tile_frames
+from lambdascape.core.errors import InputError
+from lambdascape.core.hdf5 import check_own_data
+from lambdascape.exports.saved_model import ABOUT, FORMAT, standard
+from lambdascape.features.decode import read_mono
+from lambdascape.features.logmel import LogMel
+from lambdascape.features.tile_grid import seconds_to_frames, tile_frames
 
 BATCH = 128
 FILE, WEIGHTS = "embedder.keras", "model.weights.h5"
@@ -82,7 +82,7 @@ class Embedder:
             Starts of the tiles in seconds, shape (tile,); embeddings, shape (tile, dim), float32, rows of length 1.
 
         Raises:
-            InputError: the file is no audio (see `audio.read_mono`) or shorter than a tile; `hop_s` is none.
+            InputError: the file is no audio (see `decode.read_mono`) or shorter than a tile; `hop_s` is none.
         """
         recipe = self.about["recipe"]
         step = _step(self.tile_s if hop_s is None else hop_s, recipe)
@@ -128,7 +128,7 @@ def load(path: str | Path) -> Embedder:
     Raises:
         InputError: there is no such file, or it is no whole export of this workflow.
     """
-    from lambdascape.network import build_embedder
+    from lambdascape.models.network import build_embedder
 
     file = _file(Path(path))
     with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +186,7 @@ def _unpack(file: Path, weights: Path) -> dict[str, Any]:
 
 def _checked(file: Path, about: dict[str, Any], weights: Path) -> tuple[int, int, dict[str, Any]]:
     """Frames, mel bands and settings of the network, where they are reasonable and the weights' shapes agree."""
-    from lambdascape.network import DEPTHS
+    from lambdascape.models.network import DEPTHS
 
     rule = f"{file}: {ABOUT} must tell a recipe and a network"
     try:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lambdascape.files import atomic_path, write_text
-from lambdascape.measured import read_held_out
+from lambdascape.core.files import atomic_path, write_text
+from lambdascape.embeddings.held_out import read_held_out
 
 SHOWN = ("label", "session", "node", "clip", "start_s", "fold")
 SIGNS = str.maketrans("\t\n\r", "   ")  # that part cells and rows
@@ -28,9 +28,9 @@ def export_projector(
 
     Args:
         names: of the spaces, in the order in which the projector lists them.
-        embeddings: for each its file of `store.write_embeddings`.
+        embeddings: for each its file of `space_file.write_embeddings`.
         test_fold: the fold held out, whose tiles are shown.
-        settings: `max_tiles` and `draw_seed`, see `measured.read_held_out`.
+        settings: `max_tiles` and `draw_seed`, see `held_out.read_held_out`.
         output: `projector_config.pbtxt`, the name that TensorBoard looks for.
 
     Raises:

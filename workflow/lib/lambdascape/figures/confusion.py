@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.figures.sweep import Sweep, read_sweep
-from lambdascape.files import read_table
+from lambdascape.study.run_table import Sweep, read_sweep
 
 MOST_NUMBERED = 15  # with more classes the numbers in the cells cannot be read
 

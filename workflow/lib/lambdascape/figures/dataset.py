@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lambdascape.core.tsv import read_text_table
 from lambdascape.figures import style
-from lambdascape.files import read_text_table
 
 MOST_CLASSES = 60
 MOST_RULES = 8

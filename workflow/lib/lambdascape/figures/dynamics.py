@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.figures.sweep import GROUPS, Sweep, read_sweep, text
-from lambdascape.files import read_table
+from lambdascape.study.run_table import GROUPS, Sweep, read_sweep, text
 
 WIDTH, HEIGHT = 1.32, 0.98  # of a panel, inches
 MARGINS = style.Margins(left=2.35, right=0.25, top=0.95, bottom=0.72, column=0.12, row=0.16)
@@ -29,7 +29,7 @@ KEYS_IN_A_ROW = 6
 
 
 @dataclass(frozen=True)
-class Kind:
+class LayerMeasure:
     """A row of panels: its symbol, what it tells, and the value at which its meaning changes; from 0 or in decades."""
 
     symbol: str
@@ -39,16 +39,16 @@ class Kind:
 
 
 KINDS = {
-    "weight_norm": Kind("‖w‖", "length of the weights"),
-    "relative_update": Kind("‖Δw‖ / ‖w‖", "what a step changes"),
-    "angular_update": Kind("∠(w, w + Δw)", "how far a step turns, rad"),
-    "effective_learning_rate": Kind("learning rate / ‖w‖", "effective learning rate"),
-    "gradient_ratio": Kind("‖∇penalty‖ / ‖∇triplet‖", "above 1 the penalty leads", 1.0),
-    "variance_over_epsilon": Kind("variance / ε", "below 1 the stage fades", 1.0),
-    "moving_over_true_variance": Kind("moving / true variance", "above 1 the averages trail", 1.0),
-    "gamma": Kind("mean |γ|", "scale behind normalisation", decades=False),
-    "dead_kernels": Kind("dead kernels", "share that hands on nothing", decades=False),
-    "effective_rank": Kind("effective rank", "directions in the kernels"),
+    "weight_norm": LayerMeasure("‖w‖", "length of the weights"),
+    "relative_update": LayerMeasure("‖Δw‖ / ‖w‖", "what a step changes"),
+    "angular_update": LayerMeasure("∠(w, w + Δw)", "how far a step turns, rad"),
+    "effective_learning_rate": LayerMeasure("learning rate / ‖w‖", "effective learning rate"),
+    "gradient_ratio": LayerMeasure("‖∇penalty‖ / ‖∇triplet‖", "above 1 the penalty leads", 1.0),
+    "variance_over_epsilon": LayerMeasure("variance / ε", "below 1 the stage fades", 1.0),
+    "moving_over_true_variance": LayerMeasure("moving / true variance", "above 1 the averages trail", 1.0),
+    "gamma": LayerMeasure("mean |γ|", "scale behind normalisation", decades=False),
+    "dead_kernels": LayerMeasure("dead kernels", "share that hands on nothing", decades=False),
+    "effective_rank": LayerMeasure("effective rank", "directions in the kernels"),
 }
 
 
@@ -112,7 +112,7 @@ def _grid(columns: int, top: float) -> tuple[Figure, list[list[Axes]]]:
     return figure, [[panel(row, column) for column in range(columns)] for row in range(rows)]
 
 
-def _scale(values: npt.NDArray[np.float64], kind: Kind) -> tuple[tuple[float, float], Sequence[float]]:
+def _scale(values: npt.NDArray[np.float64], kind: LayerMeasure) -> tuple[tuple[float, float], Sequence[float]]:
     """Limits and ticks of a row: from 0 to 1 or more, or around the values above 0, with at least two powers of ten."""
     known = values[np.isfinite(values)]
     if not kind.decades:
@@ -155,7 +155,7 @@ def _panel(axes: Axes, sweep: Sweep, rows: pd.DataFrame, measure: str, group: st
             )
 
 
-def _name(axes: Axes, kind: Kind) -> None:
+def _name(axes: Axes, kind: LayerMeasure) -> None:
     """Symbol and words of a row, left of its first panel."""
     place: Any = {"xycoords": ("figure fraction", "axes fraction"), "textcoords": "offset points", "va": "center"}
     left = 0.15 / axes.figure.get_figwidth()  # type: ignore[union-attr]

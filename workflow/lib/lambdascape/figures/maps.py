@@ -13,11 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lambdascape.core.vectors import project
+from lambdascape.embeddings.held_out import draw_tiles
+from lambdascape.embeddings.space_file import read_embeddings
+from lambdascape.embeddings.splits import in_test_split
 from lambdascape.figures import style
-from lambdascape.figures.sweep import mapped_runs, read_sweep
-from lambdascape.measured import draw_tiles, project
-from lambdascape.splits import in_test_split
-from lambdascape.store import read_embeddings
+from lambdascape.study.run_table import mapped_runs, read_sweep
 
 MAX_TILES = 1500
 SAMPLE_SEED = 2020

@@ -10,15 +10,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.figures.sweep import Sweep, read_sweep, text
-from lambdascape.files import read_table
-from lambdascape.statistics import largest_deviation
-from lambdascape.sweep import arm_and_seed
+from lambdascape.statistics.bootstrap import largest_deviation
+from lambdascape.study.run_table import Sweep, read_sweep, text
+from lambdascape.study.sweep import arm_and_seed
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """How the marks of a unit look; means and seeds stand beside the tick by these shifts, in steps of the axis."""
 
     marker: str
@@ -30,7 +30,10 @@ class Look:
     seed_shift: float
 
 
-LOOKS = {"tile": Look("D", "--", 3.2, 1.1, 0.45, 0.19, 0.19), "clip": Look("o", "-", 6.5, 1.8, 0.95, -0.05, 0.05)}
+LOOKS = {
+    "tile": Appearance("D", "--", 3.2, 1.1, 0.45, 0.19, 0.19),
+    "clip": Appearance("o", "-", 6.5, 1.8, 0.95, -0.05, 0.05),
+}
 SEED_SIZE = 3.6  # of the points of single runs
 CONFIDENCE = 0.95  # of the noise floor
 NOISE = "#aeb6bf"
@@ -115,7 +118,7 @@ def _unit(
     return style.End(axes.get_xlim()[1], means[-1], f"trained, per {unit}", style.QUIET, unit == "clip")
 
 
-def _mean(axes: Axes, row: pd.DataFrame, x: float, look: Look, shared: dict[str, Any]) -> None:
+def _mean(axes: Axes, row: pd.DataFrame, x: float, look: Appearance, shared: dict[str, Any]) -> None:
     """Mean of an arm over its seeds with its interval over sessions; a ring around the chosen one."""
     for arm, value, low, high, chosen in row[["arm", "test_mean", "test_low", "test_high", "chosen"]].to_numpy():
         axes.vlines(x, low, high, lw=2.0, zorder=2.9, **shared)
@@ -132,7 +135,7 @@ def noise_floor(rows: pd.DataFrame) -> tuple[float, float]:
     The decision lines of an analysis of means (Ott 1967; Nelson 1982) of the table arm by seed. For k arms and r seeds:
     the common mean ± h · s · √((k - 1) / (k r)). s² is the variance of the scores less the mean of their arm and that
     of their seed, (k - 1)(r - 1) degrees of freedom: what a seed does to all arms alike moves none against the others.
-    h is `statistics.largest_deviation`, so that the lines hold for all means together.
+    h is `bootstrap.largest_deviation`, so that the lines hold for all means together.
 
     Args:
         rows: run and value of each trained run.

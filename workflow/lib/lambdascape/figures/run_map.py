@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.figures.sweep import Sweep, read_sweep, text
-from lambdascape.files import read_table
+from lambdascape.study.run_table import Sweep, read_sweep, text
 
 PARTS = {"all": "with the reference spaces", "trained": "the trained spaces alone"}
 SEED_MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p", "h", "d")

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lambdascape.comparisons import MEASURE, UNIT
+from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.figures.sweep import Sweep, read_sweep
-from lambdascape.files import read_table
-from lambdascape.selection import NAMES, held_out_measures
-from lambdascape.sweep import arm_and_seed
+from lambdascape.study.run_table import Sweep, read_sweep
+from lambdascape.study.sweep import arm_and_seed
+from lambdascape.tables.comparisons import MEASURE, UNIT
+from lambdascape.tables.label_free import NAMES, held_out_measures
 
 MARGINS = style.Margins(left=0.75, right=0.35, top=1.05, bottom=1.1, column=0.8, row=1.05)
 NOTHING_TO_CHOOSE = "Nothing to choose between: one arm, or no labels."
@@ -38,7 +38,7 @@ def draw_selection(
         training: training.tsv.
         geometry: geometry.tsv.
         scores: scores.tsv.
-        selection: selection.tsv of `selection.rank_criteria`.
+        selection: selection.tsv of `label_free.rank_criteria`.
         svg: path of the SVG to write.
         png: path of the PNG to write.
         synthetic: mark the figure as showing synthetic data.

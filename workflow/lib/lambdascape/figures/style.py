@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
-from lambdascape.files import atomic_path
+from lambdascape.core.files import atomic_path
 
 INK, QUIET, FAINT = "#1f2328", "#59636e", "#d8dde3"
 REFERENCE_COLOURS = {"untrained": "#8c6d46", "mean_logmel": "#4f6d7a"}

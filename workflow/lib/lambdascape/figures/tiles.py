@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from lambdascape.features.store import Features, open_features, read_manifest
+from lambdascape.features.tile_grid import tile_frames
 from lambdascape.figures import style
-from lambdascape.store import Features, open_features, read_manifest
-from lambdascape.triplets import tile_frames
 
 PER_CLASS = 4
 MOST_CLASSES = 12

@@ -19,7 +19,7 @@ NONE = float("nan")
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RuleEvidence:
     """What is known of a run; NaN and '' where nothing is.
 
     Values are medians over the last quarter of the epochs (at least three) that the run and its reference have in
@@ -105,7 +105,7 @@ class Rule:
     name: str
     verdict: str
     words: str
-    holds: Callable[[Evidence], bool]
+    holds: Callable[[RuleEvidence], bool]
 
 
 # Before a normalisation only the direction of the weights matters, so that L2 acts through how far a step turns them
@@ -205,6 +205,6 @@ RULES = (
 )
 
 
-def decide(evidence: Evidence) -> Rule:
+def decide(evidence: RuleEvidence) -> Rule:
     """The first rule that holds."""
     return next(rule for rule in RULES if rule.holds(evidence))

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import log_softmax, softmax
 
-from lambdascape.files import write_table
-from lambdascape.probes.drawing import Draw, even_draws, triplet_draws
+from lambdascape.core.tsv import write_table
+from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask, read_labelled
+from lambdascape.probes.epoch_tiles import Draw, even_draws, triplet_draws
 from lambdascape.probes.scoring import Posterior, all_classes, units_of
 from lambdascape.probes.standardised import chunks
-from lambdascape.scores import confusion_matrix, macro_f1
-from lambdascape.splits import Integers, LabelledSpace, Mask, read_labelled
+from lambdascape.statistics.metrics import confusion_matrix, macro_f1
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,19 +34,19 @@ def fit_by_epoch(
     on, in nats, of the tiles whose class the training split has.
 
     Args:
-        embeddings_path: a file of `store.write_embeddings`.
+        embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: fold whose tiles are the test split; all others train.
         settings: `epochs`, `batch_size` (tiles), `learning_rate`, and `double_softmax`: True applies a second
             softmax in the loss, as the published code did, False does not; a list fits one probe for each; `tiles`:
             `even` trains on every tile three times an epoch and scores each once, `triplets` trains on and scores the
-            tiles of triplets drawn anew in every epoch, as the published code did, see `drawing.triplet_draws`, for
+            tiles of triplets drawn anew in every epoch, as the published code did, see `epoch_tiles.triplet_draws`, for
             which it also needs the block `triplets`. macro_f1_clip takes every tile once in both cases.
         seed: seed of the weights and, with the epoch, of the tiles and their order.
         output: table softmax (double | single), epoch (1, 2, …), split (train | test), macro_f1, macro_f1_clip,
             cross_entropy; header only without labels.
 
     Raises:
-        InputError: see `splits.read_labelled` and `drawing.triplet_draws`.
+        InputError: see `splits.read_labelled` and `epoch_tiles.triplet_draws`.
     """
     space = read_labelled(embeddings_path, test_fold)
     chosen = settings["double_softmax"]

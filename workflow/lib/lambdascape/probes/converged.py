@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lambdascape.embeddings.splits import LabelledSpace, draw_validation, read_labelled
 from lambdascape.probes.logistic import choose_c, ends_grid, fit
 from lambdascape.probes.scoring import Sheet
-from lambdascape.splits import LabelledSpace, draw_validation, read_labelled
 
 
 def fit_converged(
@@ -25,7 +25,7 @@ def fit_converged(
     the chosen C. The scaler knows the rows of its fit only. Tiles without a label are left out.
 
     Args:
-        embeddings_path: a file of `store.write_embeddings`.
+        embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: fold whose tiles are the test split; all others train.
         settings: `c_grid`, values of C above 0, and `validation_fraction`, above 0 and below 1.
         seeds: of the samples of validation sessions. A run and an untrained network have their own seed alone. A

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
+from lambdascape.embeddings.splits import LabelledSpace, Mask, check_splits, read_labelled, sessions_by_class
 from lambdascape.probes.logistic import fit
 from lambdascape.probes.scoring import Sheet
-from lambdascape.scores import FEW_SHOT
-from lambdascape.splits import LabelledSpace, Mask, check_splits, read_labelled, sessions_by_class
+from lambdascape.statistics.metrics import FEW_SHOT
 
 
 def fit_few_shot(
@@ -30,7 +30,7 @@ def fit_few_shot(
     on. The scaler knows the drawn tiles only.
 
     Args:
-        embeddings_path: a file of `store.write_embeddings`.
+        embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: fold whose tiles are the test split; the others are drawn from.
         settings: `sessions`, the numbers k; `draws` for each; `c`, above 0; `seed` of the draws.
         scores_path: table `scoring.SCORE_COLUMNS`: probe (`few_shot_<k>`), split (test; of the measure sessions, the

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
+from lambdascape.embeddings.splits import draw_validation, read_folds
 from lambdascape.probes.logistic import choose_c, fit
 from lambdascape.probes.scoring import Sheet
-from lambdascape.splits import draw_validation, read_folds
 
 MEAN = "mean"
 # The tables name folds in the column in which other probes name these splits.
@@ -28,7 +28,7 @@ def fit_folds(
     the study's own test fold is unheard.
 
     Args:
-        embeddings_path: a file of `store.write_embeddings`.
+        embeddings_path: a file of `space_file.write_embeddings`.
         settings: see `converged.fit_converged`.
         seeds: of the samples of validation sessions, see `converged.fit_converged`.
         scores_path: table `scoring.SCORE_COLUMNS`: split is the name of a fold, with a draw for each seed, or `mean`

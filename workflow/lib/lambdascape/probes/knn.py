@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.embeddings.splits import LabelledSpace, Mask, draw_validation, read_labelled
 from lambdascape.probes.scoring import Posterior, Sheet, all_classes, validation_score
 from lambdascape.probes.standardised import chunks
-from lambdascape.splits import LabelledSpace, Mask, draw_validation, read_labelled
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def fit_knn(
     find themselves. There is no cross-entropy, for a class that none of the k neighbours has gets the posterior 0.
 
     Args:
-        embeddings_path: a file of `store.write_embeddings`.
+        embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: fold whose tiles are the test split; all others are neighbours.
         settings: `k_grid`, numbers of neighbours; those above the number of tiles are left out, but for one.
             `max_tiles`: training tiles that can be neighbours, at most; more are thinned out at random.

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lambdascape.errors import InputError
+from lambdascape.core.errors import InputError
+from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask
 from lambdascape.probes.scoring import Posterior, validation_score
 from lambdascape.probes.standardised import Fit, fit_scaler, scaled
-from lambdascape.splits import Integers, LabelledSpace, Mask
 
 Floats = npt.NDArray[np.float64]
 

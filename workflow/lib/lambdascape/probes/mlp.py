@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask, draw_validation, read_labelled
 from lambdascape.probes.scoring import Sheet, validation_score
 from lambdascape.probes.standardised import Fit, fit_scaler, scaled
-from lambdascape.splits import Integers, LabelledSpace, Mask, draw_validation, read_labelled
 
 
 def fit_mlp(
@@ -32,7 +32,7 @@ def fit_mlp(
     initialise; here Glorot's uniform only, and all 8).
 
     Args:
-        embeddings_path: a file of `store.write_embeddings`.
+        embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: fold whose tiles are the test split; all others train.
         settings: `layers`, numbers of hidden layers; `width` of each; `learning_rates`; `batch_size` in tiles;
             `max_epochs`; `patience`, epochs without a better validation score that end a fit; `validation_fraction`,

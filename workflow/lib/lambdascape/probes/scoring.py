@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lambdascape.files import write_table
-from lambdascape.scores import (
+from lambdascape.core.tsv import write_table
+from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask
+from lambdascape.statistics.metrics import (
     accuracy,
     calibration_bin,
     calibration_table,
@@ -20,7 +21,6 @@ from lambdascape.scores import (
     log_losses,
     macro_f1,
 )
-from lambdascape.splits import Integers, LabelledSpace, Mask
 
 Posterior = npt.NDArray[np.floating]
 Unit = tuple[str, Posterior, Integers, Integers]  # name, posteriors, labels, sessions

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.embeddings.splits import LabelledSpace, Mask
 from lambdascape.probes.scoring import Posterior, all_classes
-from lambdascape.splits import LabelledSpace, Mask
 
 CHUNK = 1 << 16  # tiles
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from lambdascape.products import RECOMPUTED
-from lambdascape.receipts import read_receipt
+from lambdascape.jobs.receipts import read_receipt
+from lambdascape.study.catalogue import RECOMPUTED
 
 Status = Literal["verified", "violated", "not verified", "not applicable"]
 # Settings of the features that look at one clip alone; a setting that is not listed may be fitted to many.

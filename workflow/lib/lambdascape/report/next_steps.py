@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.claims.curves import LITTLE, SHORTEST_CURVE, share_still_falling
-from lambdascape.figures.sweep import Sweep, text
 from lambdascape.mechanism.rules import COLLAPSE
-from lambdascape.report.comparisons import chosen_arm, in_words, listed, main_pairs, records, reference_pairs
-from lambdascape.report.flagged import flagged
-from lambdascape.report.needed import Precision, precision_of
-from lambdascape.report.tables import ends_of_grid, number
-from lambdascape.report.verdict import FEW_SEEDS, told_from
-from lambdascape.sweep import arm_and_seed
+from lambdascape.report.answer import FEW_SEEDS, told_from
+from lambdascape.report.formatting import ends_of_grid, number
+from lambdascape.report.scores_section import chosen_arm, in_words, listed, main_pairs, records, reference_pairs
+from lambdascape.statistics.power import Precision, precision_of
+from lambdascape.study.run_table import Sweep, text
+from lambdascape.study.sweep import arm_and_seed
+from lambdascape.tables.flagged import flagged
 
 FLAT = 0.05  # of macro-F1: differences that surely lie below it are called flat, and studies are planned to see it
 LOSS = "triplet_loss_all"  # over all triplets: which are active changes while the network learns
@@ -42,7 +42,7 @@ RULES = {
 
 
 @dataclass(frozen=True)
-class Step:
+class NextStep:
     """One piece of advice: the rule it follows from, what to do, and the numbers that say so."""
 
     rule: str
@@ -61,7 +61,7 @@ class Advice:
         overlay: the lines of a config that run them; empty where there is nothing to run.
     """
 
-    steps: list[Step]
+    steps: list[NextStep]
     values: list[Any]
     seeds: int
     overlay: str
@@ -144,7 +144,7 @@ def next_steps(
     steps = list(_collapsed(found))
     if found.choice.empty:
         what = "Label the clips of a few sessions of each class"
-        steps.append(Step("Labels", what, "Without labels nothing is scored, and no value can be called better."))
+        steps.append(NextStep("Labels", what, "Without labels nothing is scored, and no value can be called better."))
         return Advice(steps, [], 0, "")
     steps += _reference(found)
     values: list[Any] = []
@@ -152,29 +152,31 @@ def next_steps(
     if int(found.choice["seeds"].iloc[0]) < 2:
         seeds = FEW_SEEDS
         why = "With one seed a difference between two values may be chance."
-        steps.append(Step("Seeds", f"Run every {sweep.symbol} with {FEW_SEEDS} seeds", why))
+        steps.append(NextStep("Seeds", f"Run every {sweep.symbol} with {FEW_SEEDS} seeds", why))
     elif not sweep.others and len(sweep.values) > 1:
         more, values, seeds = _response(found)
         steps += more
     if sweep.key and len(sweep.values) == 1:
         what = f"Run more than one {sweep.symbol}"
-        steps.append(Step("Edge", what, "One value has nothing to be compared with."))
+        steps.append(NextStep("Edge", what, "One value has nothing to be compared with."))
     steps += _choice(found)
     steps += _penalty(found)
     steps += _training(found)
     return Advice(steps, values, seeds, _overlay(sweep, values, seeds, config))
 
 
-def _collapsed(found: Findings) -> Iterator[Step]:
+def _collapsed(found: Findings) -> Iterator[NextStep]:
     """Values of which half of the runs or more have collapsed."""
     gone = found.collapsed()
     if gone:
         names = listed([found.sweep.label(value) if found.sweep.key else "this setting" for value in gone])
         counts = listed([f"{some} of {of} {'run' if of == 1 else 'runs'}" for some, of in gone.values()])
-        yield Step("Collapse", f"Leave out {names}", f"{counts} collapsed: their scores tell of that, not of sounds.")
+        yield NextStep(
+            "Collapse", f"Leave out {names}", f"{counts} collapsed: their scores tell of that, not of sounds."
+        )
 
 
-def _reference(found: Findings) -> Iterator[Step]:
+def _reference(found: Findings) -> Iterator[NextStep]:
     """Whether the chosen value lies above the networks that nobody trained, on the same sessions."""
     pairs = reference_pairs(found.comparisons)
     pairs = pairs[(pairs["first"] == chosen_arm(found.choice)) & (pairs["second"] == "untrained")]
@@ -184,10 +186,10 @@ def _reference(found: Findings) -> Iterator[Step]:
             continue
         name = found.sweep.label(found.chosen) if found.sweep.key else "The trained network"
         why = f"{name} less the untrained network, on the same sessions: {in_words(pair)}."
-        yield Step("Reference", "Make training pay first: more epochs, more audio or more held-out sessions", why)
+        yield NextStep("Reference", "Make training pay first: more epochs, more audio or more held-out sessions", why)
 
 
-def _response(found: Findings) -> tuple[list[Step], list[Any], int]:
+def _response(found: Findings) -> tuple[list[NextStep], list[Any], int]:
     """Where the response is flat, has its peak, or leaves the grid; the values and the number of seeds to run."""
     sweep, alike = found.sweep, found.alike()
     steps, seeds, reached = [], 0, [found.chosen]
@@ -196,19 +198,19 @@ def _response(found: Findings) -> tuple[list[Step], list[Any], int]:
         if _is_flat(found, alike):
             reached = alike
             why = f"No two of these values differ by {FLAT:g} macro-F1 or more, at {found.confidence * 100:g} %."
-            steps.append(Step("Flat", f"The response is flat {between}: choose there by other grounds", why))
+            steps.append(NextStep("Flat", f"The response is flat {between}: choose there by other grounds", why))
         else:
             what, why, seeds = _power(found, between)
-            steps.append(Step("Power", what, why))
+            steps.append(NextStep("Power", what, why))
     values = _beyond(sweep, [value for value in reached if value not in found.collapsed()])
     if values:
         ends = [sweep.label(end) for end in dict.fromkeys((sweep.values[0], sweep.values[-1])) if end in reached]
         reason = "the response is flat up to there" if len(reached) > 1 else "validation chooses it"
         why = f"{listed(ends)} {'ends' if len(ends) == 1 else 'end'} the grid, and {reason}: the best may lie beyond."
-        steps.append(Step("Edge", f"Extend the grid: run {_named(sweep, values)}", why))
+        steps.append(NextStep("Edge", f"Extend the grid: run {_named(sweep, values)}", why))
     elif alike == [found.chosen] and (values := _between(sweep, found.chosen)):
         why = f"{sweep.label(found.chosen)} scores above both its neighbours: the peak lies between them."
-        steps.append(Step("Peak", f"Refine the grid: run {_named(sweep, values)}", why))
+        steps.append(NextStep("Peak", f"Refine the grid: run {_named(sweep, values)}", why))
     return steps, values, seeds
 
 
@@ -298,25 +300,25 @@ def _named(sweep: Sweep, values: list[Any]) -> str:
     return listed([sweep.label(first), *map(text, rest)])
 
 
-def _choice(found: Findings) -> Iterator[Step]:
+def _choice(found: Findings) -> Iterator[NextStep]:
     """Whether held-out sessions contradict the choice."""
     arms = {row["arm"]: found.sweep.label(found.value_of(row["arm"])) for row in records(found.choice)}
     _, above, _ = told_from(arms, found.comparisons, chosen_arm(found.choice), 1 - found.confidence)
     if above:
         sessions = int(found.choice["validation_sessions"].iloc[0])
         why = f"{listed(above)} scores above it on held-out sessions; it was chosen on {sessions} sessions."
-        yield Step("Choice", "Give the choice more sessions", why)
+        yield NextStep("Choice", "Give the choice more sessions", why)
 
 
-def _penalty(found: Findings) -> Iterator[Step]:
+def _penalty(found: Findings) -> Iterator[NextStep]:
     """Whether the grid of the probe's C ends where validation chooses."""
     ends, of = ends_of_grid(found.scores)
     if ends and 2 * ends >= of:
         why = f"Validation chooses the smallest or the largest C of the grid in {ends} of {of} spaces."
-        yield Step("Penalty", "Extend probes.converged.c_grid at both ends", why)
+        yield NextStep("Penalty", "Extend probes.converged.c_grid at both ends", why)
 
 
-def _training(found: Findings) -> Iterator[Step]:
+def _training(found: Findings) -> Iterator[NextStep]:
     """Whether the training loss of the chosen value still falls at the end."""
     runs = found.sweep.trained.loc[found.sweep.trained["setting"] == found.chosen, "run"]
     rows = found.training[found.training["run"].isin(list(runs)) & (found.training["measure"] == LOSS)]
@@ -326,7 +328,7 @@ def _training(found: Findings) -> Iterator[Step]:
     share = share_still_falling(curve)
     if share > LITTLE:
         why = f"The last quarter of its epochs still brings {100 * share:.0f} % of the whole fall of the training loss."
-        yield Step("Training", f"Train {found.sweep.label(found.chosen)} for more than {len(curve)} epochs", why)
+        yield NextStep("Training", f"Train {found.sweep.label(found.chosen)} for more than {len(curve)} epochs", why)
 
 
 def _overlay(sweep: Sweep, values: list[Any], seeds: int, config: Mapping[str, Any] | None) -> str:

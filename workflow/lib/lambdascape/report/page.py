@@ -8,33 +8,34 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lambdascape.disk import shown_bytes
-from lambdascape.distant import TEXT as DISTANT_TEXT
-from lambdascape.errors import InputError
-from lambdascape.figures.sweep import Sweep, read_sweep
-from lambdascape.files import read_table, read_text_table, write_text
-from lambdascape.hyperparameters import PROTOCOLS
-from lambdascape.mechanism.card import TEXT as MECHANISM_TEXT
-from lambdascape.protocols import TEXT as PROTOCOL_TEXT
-from lambdascape.report import comparisons as report_comparisons
-from lambdascape.report import probe_tables
-from lambdascape.report import protocols as report_protocols
-from lambdascape.report import similarity as report_similarity
-from lambdascape.report import sources as report_sources
-from lambdascape.report import tables as report_tables
-from lambdascape.report.distant import distant_tables
-from lambdascape.report.exports import list_exports
-from lambdascape.report.flagged import MARK, warnings_of
-from lambdascape.report.hyperparameters import differences, table_1
+from lambdascape.core.disk import shown_bytes
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import write_text
+from lambdascape.core.tsv import read_table, read_text_table
+from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
+from lambdascape.report import formatting as report_tables
+from lambdascape.report import probes_section
+from lambdascape.report import provenance_section as report_sources
+from lambdascape.report import rankings_section as report_protocols
+from lambdascape.report import scores_section as report_comparisons
+from lambdascape.report import similarity_section as report_similarity
+from lambdascape.report.answer import answer
+from lambdascape.report.claims_section import TEXT, ledger
+from lambdascape.report.exports_section import list_exports
+from lambdascape.report.figures_section import TITLES, Picture, lighter, pictures
 from lambdascape.report.leakage import Facts, checklist
-from lambdascape.report.ledger import TEXT, ledger
-from lambdascape.report.mechanism import ALL_RULES, CARD_NOTE, mechanism_sentence
+from lambdascape.report.mechanism_section import ALL_RULES, CARD_NOTE, mechanism_sentence
 from lambdascape.report.next_steps import RULES, next_steps
-from lambdascape.report.pictures import TITLES, Picture, lighter, pictures
-from lambdascape.report.run_table import run_table
-from lambdascape.report.runs import read_every_run
-from lambdascape.report.verdict import answer
-from lambdascape.viewer.page import script_sources
+from lambdascape.report.runs_section import run_table
+from lambdascape.report.settings_section import differences, table_1
+from lambdascape.report.triplets_section import distant_tables
+from lambdascape.study.hyperparameters import PROTOCOLS
+from lambdascape.study.run_table import Sweep, read_sweep
+from lambdascape.tables.distant_tiles import TEXT as DISTANT_TEXT
+from lambdascape.tables.every_run import read_every_run
+from lambdascape.tables.flagged import MARK, warnings_of
+from lambdascape.tables.rankings import TEXT as PROTOCOL_TEXT
+from lambdascape.viewer.viewer_page import script_sources
 
 LARGEST_PAGE = 15_000_000  # bytes; a larger one opens slowly, and mail refuses it
 MOST_PARTS = 5  # of a page that is too large, named
@@ -83,9 +84,10 @@ def write_report(
         tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, every_run,
             claims, distant, clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none;
             more may be.
-        figures: name to path of the SVG, its PNG beside it; names not in `pictures.TITLES` come behind the spaces.
+        figures: name to path of the SVG, its PNG beside it; names not in `figures_section.TITLES` come behind the
+            spaces.
         captions: name to path of the caption in reStructuredText, for every figure.
-        viewer: the maps to look at and to listen to, see `viewer.page.write_viewer`; None leaves them out.
+        viewer: the maps to look at and to listen to, see `viewer.viewer_page.write_viewer`; None leaves them out.
         exported: files for other tools, which the report links.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
         benchmarks: stage to the folder of its benchmark files, in the order of the stages.
@@ -248,9 +250,9 @@ def _tables(
     return {
         "score_summary": report_tables.score_summary(sweep, scores, chosen),
         "class_scores": report_tables.class_scores(sweep, scores, clips, test_fold),
-        "probe_summary": probe_tables.probe_summary(sweep, scores),
-        "calibration_summary": probe_tables.calibration_summary(sweep, scores),
-        "folds_summary": probe_tables.folds_summary(sweep, scores, test_fold),
+        "probe_summary": probes_section.probe_summary(sweep, scores),
+        "calibration_summary": probes_section.calibration_summary(sweep, scores),
+        "folds_summary": probes_section.folds_summary(sweep, scores, test_fold),
         "training_summary": report_tables.training_summary(sweep, read["training"]),
         "mechanism_sentence": mechanism_sentence(sweep, read["mechanism"]),
         "mechanism_rules": ALL_RULES,

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lambdascape.files import read_table, write_table
-from lambdascape.products import RECOMPUTED
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.study.catalogue import RECOMPUTED
 
 Floats = npt.NDArray[np.float64]
 PAIRS_TEXT = ("first", "second", "measure")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from lambdascape.measured import is_one_point
+from lambdascape.core.vectors import is_one_point
 
 Floats = npt.NDArray[np.float64]
 Lists = npt.NDArray[np.integer]
@@ -22,7 +22,7 @@ CELLS = 1 << 24  # products of two tiles held at once
 
 
 @dataclass(frozen=True)
-class Space:
+class ComparedSpace:
     """One space, ready to be compared. Its centre is the mean of the sessions' means.
 
     Attributes:
@@ -88,12 +88,12 @@ class Cross:
     within: float
 
 
-def prepare(embedding: npt.NDArray[np.floating], first_half: npt.NDArray[np.bool_], session: Lists) -> Space:
+def prepare(embedding: npt.NDArray[np.floating], first_half: npt.NDArray[np.bool_], session: Lists) -> ComparedSpace:
     """Make a space ready to be compared.
 
     Args:
         embedding: shape (tile, dim).
-        first_half: shape (tile,), see `summary.halves`; the same for every space.
+        first_half: shape (tile,), see `space_summary.halves`; the same for every space.
         session: number of the session of each tile, from 0 without gaps, shape (tile,); the same for every space.
     """
     x = embedding.astype(np.float64)
@@ -101,7 +101,7 @@ def prepare(embedding: npt.NDArray[np.floating], first_half: npt.NDArray[np.bool
     centre = means.mean(axis=0)
     x, flat = x - centre, is_one_point(x)
     halves = (x[first_half], x[~first_half])
-    return Space(halves, (session[first_half], session[~first_half]), means - centre, flat)
+    return ComparedSpace(halves, (session[first_half], session[~first_half]), means - centre, flat)
 
 
 def session_means(embedding: Floats, session: Lists) -> Floats:
@@ -111,7 +111,7 @@ def session_means(embedding: Floats, session: Lists) -> Floats:
     return np.add.reduceat(embedding[order], np.cumsum(count) - count) / count[:, None]
 
 
-def crosses(first: Space, second: Space) -> Cross:
+def crosses(first: ComparedSpace, second: ComparedSpace) -> Cross:
     """What two spaces of the same tiles share; `pairs` finds the same for many pairs at once."""
     x, y = first.halves, second.halves
     session, rows = np.concatenate(first.sessions), [np.concatenate(x), np.concatenate(y)]
@@ -150,7 +150,7 @@ def session_overlaps(embeddings: Sequence[npt.NDArray[np.floating]], session: Li
     return total
 
 
-def hsic(first: Space, second: Space, cross: Cross) -> float:
+def hsic(first: ComparedSpace, second: ComparedSpace, cross: Cross) -> float:
     """Hilbert-Schmidt independence criterion with linear kernels, estimated from tiles of different sessions only.
 
     The unbiased estimate of Song et al. 2012 (JMLR 13, eq. 5) is the mean of K(i,j) [L(i,j) + L(q,r) - 2 L(i,q)] over
@@ -213,7 +213,7 @@ def cka(hsics: Floats) -> Floats:
     return hsics / np.outer(root, root)
 
 
-def procrustes(first: Space, second: Space, cross: Cross) -> float:
+def procrustes(first: ComparedSpace, second: ComparedSpace, cross: Cross) -> float:
     """Procrustes distance, the rotation fitted on one half of the tiles and scored on the other.
 
     With both halves centred by themselves, Q = UVᵀ from the singular vectors of X₁ᵀY₁ turns X₁ onto Y₁ (Schönemann

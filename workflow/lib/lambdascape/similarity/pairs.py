@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lambdascape.files import write_table
-from lambdascape.measured import is_one_point
+from lambdascape.core.hdf5 import open_checked
+from lambdascape.core.tsv import write_table
+from lambdascape.core.vectors import is_one_point
 from lambdascape.similarity.measures import (
+    ComparedSpace,
     Cross,
     Floats,
     Lists,
-    Space,
     cka,
     hsic,
     jaccard_sums,
@@ -24,9 +25,8 @@ from lambdascape.similarity.measures import (
     session_overlaps,
     standard_ranks,
 )
-from lambdascape.similarity.null import null_of_cka, why_none
-from lambdascape.similarity.summary import SCHEMA, Summary, read_summary
-from lambdascape.store import open_checked
+from lambdascape.similarity.null_distribution import null_of_cka, why_none
+from lambdascape.similarity.space_summary import SCHEMA, Summary, read_summary
 
 KS = (10, 100)
 MEASURES = ("procrustes", "cka", "jaccard_10", "jaccard_100", "rsa")
@@ -45,11 +45,11 @@ def compare_spaces(names: Sequence[str], summaries: Sequence[str | Path], output
 
     Args:
         names: of the spaces.
-        summaries: for each its file of `summary.summarise_space`.
+        summaries: for each its file of `space_summary.summarise_space`.
         output: table first, second, measure (procrustes | cka | jaccard_10 | jaccard_100 | rsa), value, null_mean and
-            null_95 (of CKA only: mean and 95th percentile of `null.null_of_cka`), note (why the value or the null is
-            missing, or what the value rests on; empty where there is nothing to say). Each pair once, in the order of
-            `names`.
+            null_95 (of CKA only: mean and 95th percentile of `null_distribution.null_of_cka`), note (why the value or
+            the null is missing, or what the value rests on; empty where there is nothing to say). Each pair once, in
+            the order of `names`.
     """
     with ExitStack() as stack:
         files = [stack.enter_context(open_checked(path, SCHEMA)) for path in summaries]
@@ -166,7 +166,7 @@ def _blocks(dims: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _block_crosses(
-    left: dict[int, Space], right: dict[int, Space], within: Floats
+    left: dict[int, ComparedSpace], right: dict[int, ComparedSpace], within: Floats
 ) -> Iterator[tuple[tuple[int, int], Cross]]:
     """What `measures.crosses` gives for each pair of the blocks, a space with itself too, by a few large products."""
     weights = next(iter(left.values())).weights
@@ -181,7 +181,7 @@ def _block_crosses(
                 yield (i, j), Cross(halves, sessions[rows, columns], float(within[i, j]))
 
 
-def _places(block: dict[int, Space]) -> Iterator[tuple[int, slice]]:
+def _places(block: dict[int, ComparedSpace]) -> Iterator[tuple[int, slice]]:
     """Where the dimensions of each space of a block stand side by side."""
     start = 0
     for number, space in block.items():

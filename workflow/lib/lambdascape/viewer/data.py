@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lambdascape.errors import InputError
-from lambdascape.viewer import pictures
+from lambdascape.core.errors import InputError
+from lambdascape.viewer import thumbnails
 
 STEPS = 32767  # a coordinate from -1 to 1 becomes a whole number from -STEPS to STEPS
 MOST_POINTS = 65535  # that 16 bits can number
@@ -29,8 +29,8 @@ def page_data(
 
     Args:
         points: see `points.COLUMNS`.
-        coordinates: see `maps.COORDINATE_COLUMNS`.
-        neighbours: see `maps.NEIGHBOUR_COLUMNS`.
+        coordinates: see `projections.COORDINATE_COLUMNS`.
+        neighbours: see `projections.NEIGHBOUR_COLUMNS`.
         predictions: see `predictions.COLUMNS`.
         sheet: the sheet of pictures.
         sound: see `sound.COLUMNS`, as text.
@@ -57,7 +57,7 @@ def page_data(
         "spaces": spaces,
         "classes": classes,
         "sheet": f"data:image/webp;base64,{base64.b64encode(sheet.read_bytes()).decode()}",
-        "picture": [pictures.WIDTH, pictures.HEIGHT, pictures.COLUMNS],
+        "picture": [thumbnails.WIDTH, thumbnails.HEIGHT, thumbnails.COLUMNS],
         "sound": dict(zip(sound["point"], sound["mp3"], strict=True)),
     }
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lambdascape.audit import TEXT as AUDIT_TEXT
-from lambdascape.files import read_table, read_text_table, write_table
-from lambdascape.measured import draw_tiles
-from lambdascape.viewer.spaces import common_tiles, place_of, shown_spaces
+from lambdascape.core.tsv import read_table, read_text_table, write_table
+from lambdascape.embeddings.held_out import draw_tiles
+from lambdascape.embeddings.shown import common_tiles, place_of, shown_spaces
+from lambdascape.geometry.label_audit import TEXT as AUDIT_TEXT
 
 COLUMNS = ["point", "clip", "path", "channel", "label", "session", "node", "moment", "split", "start_s", "of"]
 TEXT = ("clip", "path", "channel", "label", "session", "node", "moment", "split")

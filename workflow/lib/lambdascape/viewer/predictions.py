@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lambdascape.files import read_table, write_table
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.embeddings.shown import rows_of, shown_spaces
+from lambdascape.embeddings.splits import read_labelled
 from lambdascape.probes.logistic import fit
-from lambdascape.splits import read_labelled
 from lambdascape.viewer.points import TEXT
-from lambdascape.viewer.spaces import rows_of, shown_spaces
 
 COLUMNS = ["run", "point", "predicted"]
 

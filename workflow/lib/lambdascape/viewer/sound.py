@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lambdascape.errors import InputError
-from lambdascape.files import read_table, write_table, write_text
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import write_text
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.embeddings.shown import place_of
 from lambdascape.viewer.points import TEXT
-from lambdascape.viewer.spaces import place_of
 
 COLUMNS = ["point", "mp3"]
 RATE = 16000  # Hz; with it, 24 kbit/s sound as they should

@@ -1,0 +1,227 @@
+"""The command line: `python -m lambdascape verify`, `doctor`, `recover`, `plan` and `embed`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lambdascape.core.errors import InputError
+
+if TYPE_CHECKING:  # the doctor must come where packages are missing
+    from lambdascape.operations.verify import Fault
+
+VERIFY = """\
+Check every product of the workflow: there, unchanged since it was made (SHA-256), well formed, and made from what is
+there now, by the code that is there now. Nothing is written. Exit code 0: all is well; 1: something is wrong, in a
+table of path, what is wrong, what to do; 2: the command itself cannot be used."""
+DOCTOR = """\
+Say what this machine has, what the workflow would use of it, and why not more: Python and packages, cores, memory,
+cards, what each backend sees, disk, clock, locks, left-over files. Nothing is changed. Exit code 0: nothing on this
+machine stops a run (the study itself is checked by `make dryrun`); 1: something does, with the remedy; 2: the command
+itself cannot be used."""
+RECOVER = """\
+After a crash, a kill, or a reboot: end the jobs that a killed launch left running (processes of this machine; jobs of
+SLURM, by squeue and scancel), remove its locks and Snakemake's, remove half-written files, mend dates in the future.
+Results and checkpoints stay. A launch that runs is never touched. Exit code 0: the next launch can begin; 1: it cannot,
+with the reason; 2: the command itself cannot be used."""
+
+EMBED = """\
+Embed audio by a trained network that `make run TARGET=exports` has exported: log-mel by the recipe that travels with
+it, cut into tiles as in its study, one row per tile. Other rates are resampled; of several channels those are heard
+that the study heard. Exit code 0: every file was embedded; 1: some could not be, each is named with the reason, and the
+others were; 2: the command itself cannot be used."""
+EXAMPLES = """\
+examples:
+  lambdascape embed results/demo/exports/models/l2~0.01_seed~1 kitchen.wav
+  lambdascape embed embedder.keras *.wav --output tiles.parquet
+  lambdascape embed embedder.keras street.flac --hop 0.5 --output street.npy"""
+
+PLAN = """\
+Say what a study asks of a cluster before a job is started: how many jobs of each rule, where they run, cores, memory
+and time limit; GPU-hours and CPU-hours at most; disk. The jobs are those of Snakemake's dry run, so that what is made
+already is left out (`--all` counts it, too) and a profile counts (`--profile`). Where jobs like these were measured in
+the folder of results, of this study or of a smaller one with the same network, tiles and features, it estimates the
+time, and says from how many jobs and how it is scaled. Nothing is made or submitted. Exit code 0: a plan; 1: there is
+none, with the reason; 2: the command itself cannot be used."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command of lambdascape.
+
+    Args:
+        words: the command line without the program's name; None takes that of the process.
+
+    Returns:
+        The exit code.
+    """
+    options = _parser().parse_args(words)
+    try:
+        return int(options.run(options))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="lambdascape", description="Tools beside the workflow.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    command = commands.add_parser("verify", help="check that the results are whole", description=VERIFY)
+    command.set_defaults(run=_verify)
+    command.add_argument(
+        "results", nargs="?", default="results", type=Path, help="the folder of results (default: %(default)s)"
+    )
+    command.add_argument(
+        "--study",
+        metavar="FILE",
+        type=Path,
+        help="check only the study of this config file and what it rests on (default: everything)",
+    )
+    command.add_argument(
+        "--audio",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compare the audio files that are there with their manifests, too, by size, beginning, middle and end",
+    )
+    command = commands.add_parser("doctor", help="say what the machine has and what is in the way", description=DOCTOR)
+    command.set_defaults(run=_doctor)
+    command.add_argument(
+        "--study",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="config files, each laid over the one before: what they ask for is missed where it is not there",
+    )
+    command = commands.add_parser("recover", help="make the next launch safe after a crash", description=RECOVER)
+    command.set_defaults(run=_recover)
+    ways = command.add_mutually_exclusive_group()
+    ways.add_argument("--cancel", action="store_true", help="end jobs that go on (the default)")
+    ways.add_argument("--wait", action="store_true", help="wait until jobs that go on have finished")
+    command.add_argument(
+        "--ended",
+        metavar="HOST",
+        nargs="+",
+        default=[],
+        help="machines on which surely no launch runs any more, where the one that was killed there cannot be seen",
+    )
+    command = commands.add_parser("plan", help="say what a study asks of a cluster", description=PLAN)
+    command.set_defaults(run=_plan)
+    command.add_argument(
+        "--study",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="config files, each laid over the one before; the first is the default one of the checkout",
+    )
+    command.add_argument(
+        "--profile",
+        metavar="FOLDER",
+        type=Path,
+        help="Snakemake's profile of the cluster (default: profiles/slurm, where it is there)",
+    )
+    command.add_argument("--all", action="store_true", help="as if nothing were made already")
+    command.add_argument(
+        "--jobs",
+        metavar="FILE",
+        help="what `snakemake --dry-run` printed, - for standard input (default: it is run here)",
+    )
+    command.add_argument(
+        "--results", default="results", type=Path, help="the folder with what was measured (default: %(default)s)"
+    )
+    command = commands.add_parser(
+        "embed",
+        help="embed audio files by an exported network",
+        description=EMBED,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=_embed)
+    command.add_argument("model", metavar="MODEL", type=Path, help="an exported embedder.keras, or its folder")
+    command.add_argument("files", metavar="FILE", type=Path, nargs="+", help="audio that libsndfile reads")
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        type=Path,
+        help="a table (.tsv, .csv or .parquet: file, channel, start_s, e0, e1, …) or the embeddings alone (.npy, shape "
+        "tile × dim); default: tab-separated text on the screen",
+    )
+    command.add_argument(
+        "--hop",
+        metavar="SECONDS",
+        type=float,
+        help="from one tile's start to the next; default: a tile's length, so that tiles do not overlap",
+    )
+    command.add_argument(
+        "--channel", metavar="N", type=int, help="the channel that is heard, from 1; default: as in the study"
+    )
+    command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
+    return parser
+
+
+def _embed(options: argparse.Namespace) -> int:
+    from lambdascape.cli.embed import embed_files
+
+    given = (options.output, options.hop, options.channel, options.device)
+    return int(embed_files(options.model, options.files, *given) > 0)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from lambdascape.operations.verify import verify
+
+    study = _name_of(options.study) if options.study else None
+    faults, checked = verify(options.results, study, options.audio)
+    print(_table(faults) if faults else f"{checked:,} products checked: all are whole and fit together.")
+    return int(bool(faults))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from lambdascape.operations import doctor
+
+    training: dict[str, Any] = {"backend": "tensorflow", "device": "auto"}
+    for file in options.study:
+        training |= _config(file).get("training") or {}
+    return doctor.report(doctor.examine(Path.cwd(), training))
+
+
+def _recover(options: argparse.Namespace) -> int:
+    from lambdascape.operations.recovery import recover
+
+    return int(not recover(Path.cwd(), options.wait, options.ended))
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from lambdascape.operations.plan.command import plan
+    from lambdascape.study.validation import laid_over
+
+    first, *overlays = options.study
+    config = _config(first)
+    for file in overlays:
+        config = laid_over(config, _config(file))
+    print(plan(config, overlays, options.profile, options.all, options.jobs, options.results))
+    return 0
+
+
+def _name_of(config: Path) -> str:
+    """The name of the study that a config file describes."""
+    read = _config(config)
+    if "study" not in read:
+        raise InputError(f"--study: must name a config file with the key `study`; {config} has none")
+    return str(read["study"])
+
+
+def _config(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        read = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise InputError(f"--study: must be a readable YAML file; {error}") from None
+    return read if isinstance(read, dict) else {}
+
+
+def _table(faults: "list[Fault]") -> str:
+    rows = [("path", "what is wrong", "what to do"), *((fault.path, fault.what, fault.remedy) for fault in faults)]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "\n".join(f"{path:<{widths[0]}}  {what:<{widths[1]}}  {remedy}" for path, what, remedy in rows)

@@ -1,0 +1,1 @@
+"""What knows nothing of studies: errors, files, HDF5, tables, locks, vectors."""

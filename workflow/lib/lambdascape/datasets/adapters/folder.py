@@ -1,0 +1,32 @@
+"""A folder of audio with a `clips.csv` (path; label, session, fold, node, moment), or without."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from lambdascape.datasets.candidates import CANDIDATE, Reject, audio_files, inner_paths, read_csv, unlisted
+from lambdascape.datasets.index import TABLE
+
+
+def read(root: Path) -> tuple[pd.DataFrame, list[Reject]]:
+    """The clips that the folder offers.
+
+    Args:
+        root: the data set's folder.
+
+    Returns:
+        A table with the columns `CANDIDATE`, and rejected rows of audio files that `clips.csv` does not list.
+        Without `clips.csv` every audio file is a clip without a label, in a session of its own.
+
+    Raises:
+        InputError: `clips.csv` is unreadable or empty, has no column `path`, or a path in it is doubled or
+            leads outside.
+    """
+    if not (root / TABLE).is_file():
+        paths = audio_files(root)
+        return pd.DataFrame({"path": paths}, dtype=str).reindex(columns=list(CANDIDATE), fill_value=""), []
+    table = pd.DataFrame(read_csv(root / TABLE, ["path"]), dtype=str).reindex(columns=list(CANDIDATE), fill_value="")
+    table["path"] = inner_paths(table["path"], str(root / TABLE))
+    others = [column for column in CANDIDATE if column != "path"]
+    table[others] = table[others].apply(lambda column: column.str.strip())
+    return table, unlisted(root, table["path"], TABLE)

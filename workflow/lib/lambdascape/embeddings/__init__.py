@@ -1,0 +1,1 @@
+"""Spaces: of trained runs, of references, and brought by the user."""

@@ -1,0 +1,1 @@
+"""From audio to log-mel features in HDF5."""

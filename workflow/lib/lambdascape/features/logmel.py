@@ -1,0 +1,172 @@
+"""Log-mel spectra by the published study's recipe, at the speed of the machine.
+
+Frames are not centred, so a tile cut from a waveform and a slice of its clip's frames are the same numbers:
+frame t covers the samples `[t · hop_length, t · hop_length + win_length)`.
+"""
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import librosa
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+import scipy.signal
+
+from lambdascape.core.errors import InputError
+from lambdascape.features import kernels
+
+BLOCK = 128  # frames transformed at once: what lies between the steps stays in the processor's cache
+BANDS_AT_ONCE = 16  # bands multiplied at once: neighbours share a narrow range of frequencies, the rest is zero
+Settings = dict[str, Any]
+
+
+class LogMel:
+    """A recipe made ready: filters, window and buffers, for one waveform after the other.
+
+    Natural log of the mel magnitude plus `log_offset`: periodic Hann window at the start of each frame, zeros up to
+    `n_fft`, magnitude and not power, no centring.
+
+    Args:
+        settings: the recipe: `sr`, `n_fft`, `win_length`, `hop_length`, `n_mels`, `fmin`, `fmax`, `htk`,
+            `log_offset`.
+
+    Raises:
+        InputError: see `mel_matrix`; or the window is longer than the FFT.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        win_length, n_fft = settings["win_length"], settings["n_fft"]
+        if win_length > n_fft:
+            raise InputError(f"features: win_length must not exceed n_fft; got {win_length} > {n_fft}")
+        self.settings = settings
+        self.window = scipy.signal.get_window("hann", win_length, fftbins=True).astype(np.float32)
+        self.filters = _narrow(mel_matrix(settings))
+        self.padded = np.zeros((BLOCK, n_fft), np.float32)
+        self.spectrum = np.empty((BLOCK, n_fft // 2 + 1), np.complex64)
+        self.magnitude = np.empty(self.spectrum.shape, np.float32)
+        self.mel = np.empty((BLOCK, settings["n_mels"]), np.float32)
+        self.fft = FFTS[fft_library()]
+
+    def __call__(self, waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Transform a waveform: shape (sample,), float32, at the rate `sr`, to shape (frame, mel), float32."""
+        result = np.empty((frames_of(len(waveform), self.settings), self.settings["n_mels"]), np.float32)
+        for start, frames in self._blocks(waveform, len(result)):
+            result[start : start + len(frames)] = frames
+        return result
+
+    def stream(self, blocks: Iterable[npt.NDArray[np.float32]]) -> Iterator[npt.NDArray[np.float16]]:
+        """Transform a waveform that comes in blocks, (sample,) each, to blocks of frames as the store has them.
+
+        Yields:
+            Shape (frame, mel), float16.
+        """
+        hop_length, rest, skip = self.settings["hop_length"], np.empty(0, np.float32), 0
+        for block in blocks:
+            waveform = np.concatenate([rest, block])[skip:] if len(rest) else block[skip:]
+            result = np.empty((frames_of(len(waveform), self.settings), self.settings["n_mels"]), np.float16)
+            for start, frames in self._blocks(waveform, len(result)):
+                to_float16(frames, result[start : start + len(frames)])
+            yield result
+            done = len(result) * hop_length
+            rest, skip = waveform[done:], max(0, done - len(waveform))
+
+    def _blocks(self, waveform: npt.NDArray[np.float32], count: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """The first frame and the frames, (frame, mel), of each block, in memory that the next block takes."""
+        waveform = np.ascontiguousarray(waveform, np.float32)
+        hop_length, offset = self.settings["hop_length"], np.float32(self.settings["log_offset"])
+        for start in range(0, count, BLOCK):
+            size = min(BLOCK, count - start)
+            padded, magnitude, mel = self.padded[:size], self.magnitude[:size], self.mel[:size]
+            kernels.lay_out(waveform[start * hop_length :], hop_length, self.window, padded)
+            kernels.magnitudes(self.fft(padded, self.spectrum[:size]), magnitude)
+            for frequencies, bands, weights in self.filters:
+                np.matmul(magnitude[:, frequencies], weights, out=mel[:, bands])
+            mel += offset
+            yield start, np.log(mel, out=mel)
+
+
+def to_float16(values: npt.NDArray[np.float32], result: npt.NDArray[np.float16]) -> None:
+    """Write what `values.astype(np.float16)` gives, more quickly; neither array has gaps between its values."""
+    kernels.to_half(values.reshape(-1).view(np.uint32), result.reshape(-1).view(np.uint16))
+
+
+def log_mel(waveform: npt.NDArray[np.float32], settings: Settings) -> npt.NDArray[np.float32]:
+    """One waveform by a recipe, see `LogMel`: shape (sample,) to shape (frame, mel), float32."""
+    return LogMel(settings)(waveform)
+
+
+def frames_of(samples: int, settings: Settings) -> int:
+    """Number of frames of a waveform; 0 when it is shorter than one window.
+
+    Args:
+        samples: length of the waveform at the rate `sr`.
+        settings: `win_length`, `hop_length` in samples.
+    """
+    return max(0, 1 + (samples - settings["win_length"]) // settings["hop_length"])
+
+
+def mel_matrix(settings: Settings) -> npt.NDArray[np.float32]:
+    """Triangular mel filters of height 1, as `tf.signal.linear_to_mel_weight_matrix` makes them.
+
+    Their slopes are straight over mel; those of `librosa.filters.mel` are straight over Hz.
+
+    Args:
+        settings: `sr`, `fmin`, `fmax` in Hz; `n_fft` in samples; `n_mels` bands; `htk`: HTK's mel scale, else
+            Slaney's.
+
+    Returns:
+        Shape (frequency, mel), float32, with n_fft // 2 + 1 frequencies.
+
+    Raises:
+        InputError: the range of frequencies is not within 0 and sr / 2, or a band is so narrow that it holds
+            no frequency.
+    """
+    sr, fmin, fmax, htk = settings["sr"], settings["fmin"], settings["fmax"], settings["htk"]
+    if not 0 <= fmin < fmax <= sr / 2:
+        raise InputError(f"features: needs 0 <= fmin < fmax <= sr / 2; got fmin {fmin}, fmax {fmax}, sr {sr}")
+    frequencies = librosa.fft_frequencies(sr=sr, n_fft=settings["n_fft"])
+    bins = librosa.hz_to_mel(frequencies, htk=htk)[:, np.newaxis]  # (frequency, 1)
+    low, high = (librosa.hz_to_mel(float(edge), htk=htk) for edge in (fmin, fmax))
+    edges = np.linspace(low, high, settings["n_mels"] + 2)
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]  # (mel,)
+    weights = np.maximum(0, np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre)))
+    empty = np.flatnonzero(weights.max(axis=0) <= 0)
+    if len(empty):
+        raise InputError(
+            f"features: every mel band must hold a frequency of the FFT; {len(empty)} of "
+            f"{settings['n_mels']} hold none, "
+            f"the first is band {empty[0]}. Lower n_mels, or raise n_fft or fmin."
+        )
+    return weights.astype(np.float32)
+
+
+def _narrow(weights: npt.NDArray[np.float32]) -> list[tuple[slice, slice, npt.NDArray[np.float32]]]:
+    """The filters in groups of bands: their range of frequencies, their bands, shape (frequency, mel) within."""
+    groups = []
+    for first in range(0, weights.shape[1], BANDS_AT_ONCE):
+        bands = slice(first, min(first + BANDS_AT_ONCE, weights.shape[1]))
+        used = np.flatnonzero(weights[:, bands].any(axis=1))
+        frequencies = slice(used[0], used[-1] + 1)
+        groups.append((frequencies, bands, np.ascontiguousarray(weights[frequencies, bands])))
+    return groups
+
+
+def fft_library() -> str:
+    """The FFT that transforms: `mkl_fft` where it is installed, for it is faster, else `scipy`."""
+    return "mkl_fft" if find_spec("mkl_fft") else "scipy"
+
+
+def _by_scipy(frames: npt.NDArray[np.float32], _: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
+    spectrum: npt.NDArray[np.complex64] = scipy.fft.rfft(frames, axis=1)
+    return spectrum
+
+
+def _by_mkl(frames: npt.NDArray[np.float32], out: npt.NDArray[np.complex64]) -> npt.NDArray[np.complex64]:
+    spectrum: npt.NDArray[np.complex64] = import_module("mkl_fft").rfft(frames, axis=1, out=out)
+    return spectrum
+
+
+FFTS = {"scipy": _by_scipy, "mkl_fft": _by_mkl}

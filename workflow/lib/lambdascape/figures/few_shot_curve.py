@@ -1,0 +1,84 @@
+"""Scores against the number of labelled sessions, one curve per value of the axis, the reference spaces dashed."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from lambdascape.core.tsv import read_table
+from lambdascape.figures import style
+from lambdascape.study.run_table import Sweep, read_sweep, text
+
+NOTHING = "No scores of few sessions: the data have no labels, or the study leaves that probe out."
+
+
+def draw_few_shot(runs: str | Path, shots: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+    """Draw held-out macro-F1 per clip against the number of sessions of each class that were fitted.
+
+    Args:
+        runs: runs.tsv.
+        shots: few_shot.tsv: run, shots, sessions, draw, unit, value.
+        svg: path of the SVG to write.
+        png: path of the PNG to write.
+        synthetic: mark the figure as showing synthetic data.
+    """
+    sweep = read_sweep(runs)
+    table = read_table(shots, text=("run", "unit"))
+    style.write(lambda: few_shot_figure(sweep, table), svg, png, synthetic)
+
+
+@style.styled
+def few_shot_figure(sweep: Sweep, shots: pd.DataFrame) -> Figure:
+    """The figure that `draw_few_shot` writes; lines carry the setting or the kind of reference as their label."""
+    clips = shots[shots["unit"] == "clip"]
+    trained = clips.merge(sweep.trained, on="run")
+    if trained.empty:
+        return style.sentence(NOTHING)
+    figure = style.figure(8.6, 4.9)
+    axes = figure.add_axes((0.085, 0.12, 0.725, 0.735))
+    colours = style.colours(sweep.values)
+    ends = [
+        _curve(
+            axes, trained[trained["setting"] == setting], text(setting), sweep.label(setting), colours[setting], True
+        )
+        for setting in sweep.values
+    ]
+    references = clips.merge(sweep.references, on="run")
+    reference_colours = style.reference_colours(sweep.kinds)
+    ends += [
+        _curve(axes, references[references["kind"] == kind], kind, words, reference_colours[kind], False)
+        for kind, words in sweep.kinds.items()
+        if (references["kind"] == kind).any()
+    ]
+    _frame(axes, clips)
+    over = f"{sweep.seeds()} seeds and the draws" if sweep.seeds() > 1 else "the draws of one seed"
+    over += f", and over {sweep.others_in_words}" if sweep.others else ""
+    style.title(axes, "What a probe scores when few sessions are labelled", f"mean over {over}; bands: all draws")
+    style.label_ends(axes, ends)
+    return figure
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, label: str, words: str, colour: str, main: bool) -> style.End:
+    """Draw the mean over runs and draws with the range of the draws; returns the end of the line to label."""
+    found = rows.groupby("shots").agg(
+        sessions=("sessions", "mean"), mean=("value", "mean"), low=("value", "min"), high=("value", "max")
+    )
+    look: Any = {"color": colour, "lw": 2.2 if main else 1.5, "zorder": 2.5 if main else 1.8, "marker": "o", "ms": 5}
+    axes.plot(found["sessions"], found["mean"], ls="-" if main else (0, (6, 2)), label=label, mec="white", **look)
+    axes.fill_between(found["sessions"], found["low"], found["high"], color=colour, lw=0, alpha=0.10, zorder=1.2)
+    return style.End(float(found["sessions"].iloc[-1]), float(found["mean"].iloc[-1]), words, colour, main)
+
+
+def _frame(axes: Axes, clips: pd.DataFrame) -> None:
+    """A logarithmic axis with a tick at each number of sessions that was fitted."""
+    place = clips.groupby("shots")["sessions"].mean()
+    axes.set_xscale("log")
+    axes.set_xlim(place.min() / 1.08, place.max() if len(place) > 1 else 1.5 * place.max())
+    axes.set_xticks(place, [f"{sessions:.3g}" for sessions in place])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("labelled sessions of each class, mean (logarithmic scale)")
+    axes.set_ylabel("macro-F1 per clip on held-out sessions")

@@ -1,0 +1,79 @@
+"""How the ranking of the swept value changes from one study to another: a line for each value that both have."""
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lambdascape.core.tsv import read_table
+from lambdascape.figures import style
+from lambdascape.study.hyperparameters import setting, symbol
+from lambdascape.tables.rankings import MEASURES, TEXT, RankedMeasure, swaps
+
+MARGINS = style.Margins(left=0.75, right=1.75, top=1.15, bottom=0.75, column=2.2, row=1.0)
+WIDTH, ALONE = 2.3, 7.0  # of a panel in inches; one alone must carry the title
+SHIFT = 0.03  # between the marks of neighbouring values, so that their bars do not hide each other
+
+
+def draw_protocols(table: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+    """Draw what each of two studies says of every value that both have.
+
+    Args:
+        table: protocols.tsv, see `rankings.compare_protocols`.
+        svg: path of the SVG to write.
+        png: path of the PNG to write.
+        synthetic: mark the figure as showing synthetic data.
+    """
+    rows = read_table(table, text=TEXT)
+    style.write(lambda: protocols_figure(rows), svg, png, synthetic)
+
+
+@style.styled
+def protocols_figure(table: pd.DataFrame) -> Figure:
+    """The figure that `draw_protocols` writes; the line of a value has the label `<measure>:<value>`."""
+    measures = [measure for measure in MEASURES if (table["measure"] == measure.name).any()]
+    width = WIDTH if len(measures) > 1 else ALONE
+    figure, panels = style.panels(len(measures), width, 3.3, MARGINS)
+    for axes, measure in zip(panels, measures, strict=True):
+        _panel(axes, table[table["measure"] == measure.name], measure)
+    key = str(table["key"].iloc[0])
+    detail = (
+        "mean over seeds, bar: interval over seeds, hollow: one seed; in brackets: rank left → rank right, 1 is best"
+    )
+    first, second = table["study"].unique()
+    style.title(panels[0], f"The ranking of {symbol(key)} in {first} and in {second}", detail, above=24)
+    return figure
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, measure: RankedMeasure) -> None:
+    studies = list(rows["study"].unique())
+    settings = list(dict.fromkeys(rows["setting"].tolist()))
+    colours = style.colours(settings)
+    ends = []
+    for number, value in enumerate(settings):
+        sides = [rows[(rows["study"] == study) & (rows["setting"] == value)].iloc[0] for study in studies]
+        shift = (number - (len(settings) - 1) / 2) * SHIFT
+        x, y = [shift, 1 + shift], [float(side["mean"]) for side in sides]
+        colour: Any = colours[value]
+        axes.plot(x, y, color=colour, lw=1.6, alpha=0.8, zorder=2.5, label=f"{measure.name}:{value}")
+        for place, side in zip(x, sides, strict=True):
+            axes.vlines(place, side["low"], side["high"], color=colour, lw=2.0, alpha=0.6, zorder=2.8)
+            face = colour if side["seeds"] > 1 else "white"
+            axes.plot([place], [side["mean"]], "o", ms=6.5, mfc=face, mec=colour, mew=1.4, zorder=3, label="_mean")
+        ranks = [int(side["rank"]) for side in sides]
+        words = f"{setting(str(rows['key'].iloc[0]), value)} ({ranks[0]} → {ranks[1]})"
+        ends.append(style.End(1.3, y[1], words, colour))
+    axes.set_xlim(-0.3, 1.3)
+    axes.set_xticks([0, 1], [textwrap.fill(study, 16) for study in studies])
+    axes.set_title(f"{measure.words}\n{_order(rows, measure)}", loc="left", fontsize=9.5, color=style.QUIET)
+    style.label_ends(axes, ends)
+
+
+def _order(rows: pd.DataFrame, measure: RankedMeasure) -> str:
+    """Which end is the better one, and what becomes of the order."""
+    swapped, pairs = swaps(rows, measure.name)
+    change = f"{swapped} of {pairs} pairs swap" if swapped else "the order stays"
+    return f"({'lower' if measure.lower else 'higher'} is better; {change})"

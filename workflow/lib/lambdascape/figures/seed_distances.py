@@ -1,0 +1,98 @@
+"""What moves a space: pairs that differ in the seed alone, in the value, or in training at all."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lambdascape.core.tsv import read_table
+from lambdascape.figures import style
+from lambdascape.similarity.layout import PAIRS_TEXT
+from lambdascape.similarity.seed_test import DISTANCES, RELATIONS, relate
+from lambdascape.study.run_table import REFERENCES, Sweep, read_sweep
+
+MEASURES = {
+    "procrustes": "1 − Procrustes\ndistance",
+    "cka": "linear CKA,\nacross sessions",
+    "jaccard_10": "Jaccard index,\n10 neighbours",
+    "jaccard_100": "Jaccard index,\n100 neighbours",
+    "rsa": "RSA of class ×\nsession means",
+}
+COLOURS = {"seed": "#1f2328", "axis": "#7e03a8", "both": "#e16462"} | style.REFERENCE_COLOURS
+STEP = 0.15  # from one kind of pair to the next; a measure has 1
+MOST_POINTS = 400  # drawn of one kind of pair
+
+
+def draw_moves(runs: str | Path, pairs: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+    """Draw how much alike two spaces are, by what differs between them.
+
+    Args:
+        runs: runs.tsv.
+        pairs: pairs.tsv: first, second, measure, value.
+        svg: path of the SVG to write.
+        png: path of the PNG to write.
+        synthetic: mark the figure as showing synthetic data.
+    """
+    sweep = read_sweep(runs)
+    table = read_table(pairs, PAIRS_TEXT)
+    style.write(lambda: moves_figure(sweep, table), svg, png, synthetic)
+
+
+def relations_in_words(sweep: Sweep) -> dict[str, str]:
+    """What differs between the two spaces of a pair, in words."""
+    return {
+        "seed": "the seed alone differs: the noise floor",
+        "axis": f"{sweep.symbol} alone differs",
+        "both": f"{sweep.symbol} and seed differ",
+    } | {kind: f"trained and {words}: a reference" for kind, words in REFERENCES.items()}
+
+
+@style.styled
+def moves_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
+    """The figure that `draw_moves` writes; points carry `<measure>:<relation>` as labels."""
+    related = relate(pairs, sweep)
+    related = related[related["relation"].isin(RELATIONS) & related["value"].notna()]
+    if related.empty:
+        return style.sentence("No two spaces can be compared.")
+    measures = [measure for measure in MEASURES if (related["measure"] == measure).any()]
+    figure = style.figure(8.6, 2.2 + 0.95 * len(measures))
+    top = 0.75 / figure.get_figheight()
+    low = 1.45 / figure.get_figheight()
+    axes = figure.add_axes((0.15, low, 0.82, 1 - top - low))
+    drawn = [relation for relation in RELATIONS if (related["relation"] == relation).any()]
+    for place, measure in enumerate(measures):
+        here = related[related["measure"] == measure]
+        for row, relation in enumerate(drawn):
+            values = here.loc[here["relation"] == relation, "value"].to_numpy(np.float64)
+            y = place + (row - (len(drawn) - 1) / 2) * STEP
+            _pairs(axes, 1 - values if measure in DISTANCES else values, y, place, relation, f"{measure}:{relation}")
+    axes.set_ylim(len(measures) - 0.5, -0.5)
+    axes.set_yticks(range(len(measures)), [MEASURES[measure] for measure in measures])
+    axes.set_xlabel("similarity of two spaces (1: alike)", labelpad=6)
+    axes.grid(True, axis="x")
+    axes.grid(False, axis="y")
+    words = relations_in_words(sweep)
+    handles = [Line2D([], [], ls="", marker="o", ms=6, color=COLOURS[r], label=words[r]) for r in drawn]
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.14, 0.01), ncols=2, columnspacing=2.5)
+    detail = "a point is a pair of spaces, a bar their mean; grey: as far as the seed alone moves a space"
+    asked = f"{sweep.symbol}, or the seed?" if sweep.key else "how far the seed does"
+    style.title(axes, f"What moves a space: {asked}", detail)
+    return figure
+
+
+def _pairs(axes: Axes, values: "np.ndarray[Any, Any]", y: float, place: int, relation: str, label: str) -> None:
+    """The pairs of one kind, their mean, and for the noise floor its range behind all kinds of the measure."""
+    if not len(values):
+        return
+    if relation == "seed":
+        axes.fill_between([values.min(), values.max()], place - 0.46, place + 0.46, color="#e3e6ea", lw=0, zorder=0.5)
+    rng = np.random.default_rng([len(values)])
+    shown = rng.permutation(values)[:MOST_POINTS]
+    shifts = rng.uniform(-0.3, 0.3, len(shown)) * STEP
+    look: Any = {"color": COLOURS[relation], "clip_on": False}
+    axes.plot(shown, y + shifts, ls="", marker="o", ms=3.6, mec="white", mew=0.3, alpha=0.7, label=label, **look)
+    axes.plot([values.mean()] * 2, [y - 0.45 * STEP, y + 0.45 * STEP], lw=2.2, label="_mean", **look)

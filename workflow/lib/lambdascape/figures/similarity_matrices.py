@@ -1,0 +1,103 @@
+"""Every space beside every other: heat maps with the noise floor and the reference spaces marked."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lambdascape.core.tsv import read_table
+from lambdascape.figures import style
+from lambdascape.similarity.layout import PAIRS_TEXT, matrix
+from lambdascape.similarity.seed_test import DISTANCES
+from lambdascape.study.run_table import Sweep, read_sweep
+
+PANELS = {
+    "procrustes": "1 − Procrustes distance",
+    "cka": "linear CKA across sessions",
+    "jaccard_10": "Jaccard index of 10 neighbours",
+}
+MOST_NUMBERED = 10  # with more spaces the numbers in the cells cannot be read
+
+
+def draw_similarity(runs: str | Path, pairs: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+    """Draw how much alike every two spaces are.
+
+    Args:
+        runs: runs.tsv.
+        pairs: pairs.tsv: first, second, measure, value.
+        svg: path of the SVG to write.
+        png: path of the PNG to write.
+        synthetic: mark the figure as showing synthetic data.
+    """
+    sweep = read_sweep(runs)
+    table = read_table(pairs, PAIRS_TEXT)
+    style.write(lambda: similarity_figure(sweep, table), svg, png, synthetic)
+
+
+def ordered(sweep: Sweep) -> list[tuple[str, str]]:
+    """Run and words of its group, the groups one after the other: the arms in order of the axis, then references."""
+    trained = [
+        (str(row["run"]), sweep.label(value) + (f", {row['arm']}" if row["arm"] else ""))
+        for value in sweep.values
+        for _, row in sweep.trained[sweep.trained["setting"] == value].sort_values(["arm", "seed"]).iterrows()
+    ]
+    references = [
+        (str(row["run"]), words)
+        for kind, words in sweep.kinds.items()
+        for _, row in sweep.references[sweep.references["kind"] == kind].sort_values("seed").iterrows()
+    ]
+    return trained + references
+
+
+@style.styled
+def similarity_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
+    """The figure that `draw_similarity` writes, one panel per measure."""
+    spaces = ordered(sweep)
+    side = float(np.clip(0.3 * len(spaces), 2.5, 3.4))
+    names = 0.3 + 0.075 * min(max(len(words) for _, words in spaces), 22)
+    margins = style.Margins(left=names, right=0.75, top=1.15, bottom=names, column=0.25, row=0.5)
+    figure, panels = style.panels(len(PANELS), side, side, margins)
+    box = panels[-1].get_position()
+    bar = figure.add_axes((box.x1 + 0.12 / figure.get_figwidth(), box.y0, 0.12 / figure.get_figwidth(), box.height))
+    for axes, (measure, words) in zip(panels, PANELS.items(), strict=True):
+        values = matrix(pairs, measure, [run for run, _ in spaces])
+        values = 1 - values if measure in DISTANCES else values
+        _panel(axes, values, bar, len(spaces) <= MOST_NUMBERED)
+        _groups(axes, [words for _, words in spaces], len(sweep.trained), axes is panels[0])
+        axes.set_title(words, loc="left", fontsize=10.5, fontweight="bold", pad=6)
+    detail = "1: alike; outlined: the seed alone differs (noise floor); beyond the line: reference spaces"
+    style.title(panels[0], "How much alike the spaces are", detail, above=22)
+    return figure
+
+
+def _panel(axes: Axes, values: npt.NDArray[np.float64], bar: Axes, numbered: bool) -> None:
+    """One matrix; the diagonal, and pairs that cannot be compared, stay empty."""
+    texts = np.char.mod("%.2f", np.nan_to_num(values)) if numbered else None
+    style.heat_map(axes, values, 1.0, bar, texts, 6.5).set_rasterized(not numbered)
+    axes.set_facecolor("#f0f1f3")
+    axes.set_aspect("equal")
+
+
+def _groups(axes: Axes, words: Sequence[str], trained: int, named: bool) -> None:
+    """Names of the groups, an outline around the runs of one arm, a line before the references."""
+    starts, labels, start = [], [], 0
+    for name, rows in groupby(words):
+        size = len(list(rows))
+        if start < trained and size > 1:
+            axes.add_patch(Rectangle((start, start), size, size, fill=False, ec="#c2410c", lw=1.6, zorder=4))
+        starts.append(start + size / 2)
+        labels.append(style.shorten(name))
+        start += size
+    line: Any = {"color": style.INK, "lw": 1.2, "zorder": 3}
+    axes.plot([0, start], [trained, trained], **line)
+    axes.plot([trained, trained], [0, start], **line)
+    axes.set_xticks(starts, labels, rotation=90, fontsize=9)
+    axes.set_yticks(starts, labels if named else [], rotation=0, fontsize=9)
+    axes.tick_params(length=0)

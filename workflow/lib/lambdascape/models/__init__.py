@@ -1,0 +1,1 @@
+"""The network, its triplets and its training."""

@@ -1,0 +1,189 @@
+"""Residual networks as functions of tensors, and the embedder: tiles of log-mel in, points on the unit sphere out.
+
+He et al. 2016 (arXiv 1512.03385) in the form of the published study: convolutions with biases where asked, batch
+normalisation with the defaults of Keras, 1×1 projections where the shape changes. The bottlenecks of ResNet50 stride in
+their 3×3 convolution, as all implementations of today do.
+"""
+
+import json
+import os
+import random
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# A file in the user's home may name another backend; the jobs say which one they mean.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import h5py
+import keras
+from keras import layers, ops
+
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import atomic_path
+from lambdascape.core.hdf5 import check_own_data
+from lambdascape.features.mfcc import mfcc_matrix
+from lambdascape.models.normalisation import PartwiseNormalization, UnitLength
+
+Tensor = Any
+# Blocks in each stage.
+DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+BOTTLENECKS = ("resnet50",)
+EXPANSION = 4  # a bottleneck gives so many times the filters of its 3×3 convolution
+
+
+def build_embedder(
+    frames: int, mels: int, settings: dict[str, Any], seed: int, parts: int = 1, precision: str = "float32"
+) -> keras.Model:
+    """Build the embedder with fresh weights.
+
+    Args:
+        frames: frames of a tile.
+        mels: mel bands.
+        settings: `input` (`logmel`, or `mfcc`: the first `n_mfcc` cepstral coefficients of a frame), `architecture`
+            (see `DEPTHS`), `width` (filters of the stem; 64 is the published width), `conv_biases`, `dropout` (0 to 1),
+            `embedding_dim`, `l2` (λ: the penalty is λ·Σw² over kernels and biases), `l2_scope` (of every convolution:
+            `convs`, of the embedding layer: `head`, or of both: `all`; never of batch normalisation) and
+            `embedding_norm_penalty` (η: adds η · mean of ‖z‖² over the embeddings before they are brought to length 1).
+        seed: of the initial weights and of dropout; the weights do not depend on `l2`.
+        parts: equal parts of a training batch that are normalised each for itself, see `PartwiseNormalization`.
+        precision: of the layers' arithmetic, `float32` or `bfloat16`; weights, embeddings and penalties are float32.
+
+    Returns:
+        Model from shape (tile, frame, mel, 1) to shape (tile, dim), rows of length 1.
+    """
+    # Keras' initialisers take their seeds from here; `keras.utils.set_random_seed` would import TensorFlow beside JAX.
+    random.seed(seed)
+    with _computing_in(precision):
+        tiles = keras.Input((frames, mels, 1), name="tiles")
+        pooled = layers.GlobalAveragePooling2D(name="pool")(_backbone(_seen(tiles, settings), settings, parts))
+        dropped = layers.Dropout(settings["dropout"], seed=seed, name="dropout")(pooled)
+        embedding = layers.Dense(
+            settings["embedding_dim"],
+            **_penalties(settings, "head"),
+            activity_regularizer=_l2(settings["embedding_norm_penalty"]),  # Keras divides by the size of the batch
+            dtype="float32",
+            name="embedding",
+        )(dropped)
+        unit = UnitLength(dtype="float32", name="unit_length")(embedding)
+        return keras.Model(tiles, unit, name="embedder")
+
+
+@contextmanager
+def _computing_in(precision: str) -> Iterator[None]:
+    """Give the layers that are made in the block their arithmetic; mixed: variables stay float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _penalties(settings: dict[str, Any], part: str) -> dict[str, Any]:
+    """The regularisers of a layer in `convs` or `head`, as its arguments."""
+    penalty = _l2(settings["l2"]) if settings["l2_scope"] in (part, "all") else None
+    return {"kernel_regularizer": penalty, "bias_regularizer": penalty}
+
+
+def _l2(factor: float) -> keras.regularizers.L2 | None:
+    return keras.regularizers.L2(factor) if factor else None
+
+
+def _seen(tiles: Tensor, settings: dict[str, Any]) -> Tensor:
+    """What the convolutions see, shape (tile, frame, mel or coefficient, 1)."""
+    if settings["input"] == "logmel":
+        return tiles
+    matrix = mfcc_matrix(tiles.shape[2], settings["n_mfcc"])
+    return ops.expand_dims(ops.matmul(ops.squeeze(tiles, -1), matrix), -1)
+
+
+def _backbone(tiles: Tensor, settings: dict[str, Any], parts: int) -> Tensor:
+    block = _bottleneck if settings["architecture"] in BOTTLENECKS else _basic_block
+    x = _normalised_convolution(tiles, settings["width"], 7, 2, settings, parts, "stem")
+    x = layers.ReLU(name="stem_relu")(x)
+    x = layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
+    for stage, depth in enumerate(DEPTHS[settings["architecture"]]):
+        for number in range(depth):
+            stride = 2 if stage > 0 and number == 0 else 1
+            name = f"stage{stage + 1}_block{number + 1}"
+            x = block(x, settings["width"] * 2**stage, stride, settings, parts, name)
+    return x
+
+
+def _basic_block(x: Tensor, filters: int, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
+    y = _normalised_convolution(x, filters, 3, stride, settings, parts, f"{name}_first")
+    y = layers.ReLU(name=f"{name}_first_relu")(y)
+    y = _normalised_convolution(y, filters, 3, 1, settings, parts, f"{name}_second")
+    return _joined(x, y, stride, settings, parts, name)
+
+
+def _bottleneck(x: Tensor, filters: int, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
+    y = _normalised_convolution(x, filters, 1, 1, settings, parts, f"{name}_first")
+    y = layers.ReLU(name=f"{name}_first_relu")(y)
+    y = _normalised_convolution(y, filters, 3, stride, settings, parts, f"{name}_second")
+    y = layers.ReLU(name=f"{name}_second_relu")(y)
+    y = _normalised_convolution(y, EXPANSION * filters, 1, 1, settings, parts, f"{name}_third")
+    return _joined(x, y, stride, settings, parts, name)
+
+
+def _joined(x: Tensor, y: Tensor, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
+    """The block's input beside what it has made, projected where the shapes differ."""
+    if stride != 1 or x.shape[-1] != y.shape[-1]:
+        x = _normalised_convolution(x, y.shape[-1], 1, stride, settings, parts, f"{name}_shortcut")
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, x]))
+
+
+def _normalised_convolution(
+    x: Tensor, filters: int, size: int, stride: int, settings: dict[str, Any], parts: int, name: str
+) -> Tensor:
+    x = layers.Conv2D(
+        filters,
+        size,
+        stride,
+        padding="same",
+        use_bias=settings["conv_biases"],
+        **_penalties(settings, "convs"),
+        name=f"{name}_conv",
+    )(x)
+    return PartwiseNormalization(parts, name=f"{name}_norm")(x)
+
+
+def save_embedder(embedder: keras.Model, about: dict[str, Any], path: str | Path) -> None:
+    """Save the weights atomically, with what they are stored beside them.
+
+    Args:
+        embedder: see `build_embedder`.
+        about: plain values: the run's settings and seed, compared when the weights are loaded.
+        path: must end in `.weights.h5`, which Keras asks for.
+    """
+    with atomic_path(path) as temporary:
+        embedder.save_weights(temporary)
+        with h5py.File(temporary, "r+") as file:
+            file.attrs["about"] = json.dumps(about, sort_keys=True)
+
+
+def load_embedder(embedder: keras.Model, about: dict[str, Any], path: str | Path) -> None:
+    """Load weights into an embedder of the same settings.
+
+    Raises:
+        InputError: the file is no weights file, its weights are another run's or network's, or it points out of itself.
+    """
+    try:
+        with h5py.File(path, "r", locking="best-effort") as file:
+            check_own_data(file)
+            found = json.loads(str(file.attrs.get("about", "{}")))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: must be a weights file of this study; {error}") from None
+    if found != about:
+        raise InputError(f"{path}: must hold the weights of {about}; it holds those of {found}. Delete it and rerun.")
+    try:
+        with warnings.catch_warnings(
+            action="error", category=UserWarning
+        ):  # Keras only warns where a layer's weights are missing
+            embedder.load_weights(path)
+    except (KeyError, ValueError, UserWarning) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise InputError(f"{path}: must hold the weights of this network; {first}. Delete it and rerun.") from None

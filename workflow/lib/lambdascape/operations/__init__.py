@@ -1,0 +1,1 @@
+"""Commands that a user calls; the workflow never does."""

@@ -1,0 +1,192 @@
+"""The figures of the report: each inlined, with its caption, what to read it by, and where its numbers lie."""
+
+import base64
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from docutils.core import publish_parts
+from markupsafe import Markup
+
+from lambdascape.core.errors import InputError
+
+LARGEST_SVG = 1_500_000  # bytes; a larger drawing is shown as its PNG
+TITLES = {  # of the figures that have a place in the template
+    "response": "What a probe scores on held-out sessions",
+    "selection": "Measures that need no label against the score",
+    "triplet_loss": "Triplet loss by epoch",
+    "dynamics": "What one training step does to each stage of the network, by epoch",
+    "mechanism": "How λ acted in each run: turn of a step and variance of each stage, and a verdict",
+    "probe_f1": "Macro-F1 of the published study's probe by epoch",
+    "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
+    "few_shot": "What a probe scores when few sessions are labelled",
+    "maps": "Maps of the spaces",
+    "confusion": "Confusion matrices",
+    "spectra": "Share of the variance along each principal direction",
+    "similarity": "How much alike every two spaces are",
+    "moves": "What moves a space: what varies, or the seed",
+    "run_map": "A map of all runs",
+    "protocols": "The ranking in this study and in the one that it is compared with",
+    "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
+    "tiles": "Log-mel frames of a few tiles of each class",
+}
+WIDE = ("protocols", "selection", "dynamics", "mechanism", "maps", "confusion", "similarity", "dataset", "tiles")
+LITERAL = re.compile(r'<(?:span|code|tt) class="docutils literal">(.*?)</(?:span|code|tt)>', re.DOTALL)
+ORIGIN = re.compile(r"\s*From\s((?:(?!From\s).)*)</p>\s*$", re.DOTALL)  # the last sentence of a caption
+FIRST_SENTENCE = re.compile(r"(<p><strong>.*?</strong>.*?[.?!](?:\s|$))(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report.
+
+    Attributes:
+        name: of the figure.
+        title: what it shows, in words.
+        source: address of the image.
+        alt: text in its place.
+        lead: the first sentence of its caption.
+        rest: the rest, which says how to read it; empty where there is none.
+        origin: which files its numbers come from; empty where the caption does not end with it.
+        files: kind and address of its files beside the report.
+        wide: whether it needs the whole width.
+    """
+
+    name: str
+    title: str
+    source: str
+    alt: str
+    lead: Markup
+    rest: Markup
+    origin: Markup
+    files: list[tuple[str, str]]
+    wide: bool
+
+
+def pictures(
+    figures: Mapping[str, str | Path],
+    captions: Mapping[str, str | Path],
+    output: str | Path,
+    places: Mapping[str, str | Path],
+    numbers: str,
+) -> dict[str, Picture]:
+    """The figures by name.
+
+    Args:
+        figures: name to path of the SVG, its PNG beside it.
+        captions: name to path of the caption in reStructuredText, for every figure.
+        output: path of the report, from which links lead to files.
+        places: name to path of files that captions name and that lie beyond the study's folder, such as `clips.tsv`.
+        numbers: the scores in words, for who cannot see the main figure.
+
+    Raises:
+        InputError: a caption is missing or cannot be read.
+    """
+    missing = sorted(set(figures) - set(captions))
+    if missing:
+        raise InputError(f"every figure needs a caption; {', '.join(missing)} has none")
+    away = {name: _relative(path, output) for name, path in places.items()}
+    found = {}
+    for name, path in figures.items():
+        title = TITLES.get(name, name)
+        lead, rest, origin = parted(linked(caption_html(captions[name]), lambda words: _address(words, away)))
+        svg = Path(path)
+        files = [(kind, _relative(svg.with_suffix(f".{kind.lower()}"), output)) for kind in ("SVG", "PNG")]
+        alt = f"{title}. {numbers if name == 'response' else ''}".strip()
+        found[name] = Picture(name, title, _inlined(svg), alt, lead, rest, origin, files, name in WIDE)
+    return found
+
+
+def _relative(path: str | Path, output: str | Path) -> str:
+    return Path(os.path.relpath(path, Path(output).parent)).as_posix()
+
+
+def _address(words: str, away: Mapping[str, str]) -> str:
+    """Where a file that a caption names lies, from the report; empty where it is none."""
+    if re.fullmatch(r"(tables|similarity)/\w+\.tsv|embeddings/", words):
+        return f"../{words}"
+    return away.get(words, "")
+
+
+def linked(caption: Markup, address: Callable[[str], str]) -> Markup:
+    """A caption whose literals are links where `address` knows one; without the file the name still tells.
+
+    Args:
+        caption: HTML of `caption_html`.
+        address: literal text to an address, or to nothing.
+    """
+
+    def link(match: re.Match[str]) -> str:
+        words = re.sub("<[^>]+>", "", match[1])
+        to = address(words)
+        return f'<a href="{to}"><code>{words}</code></a>' if to else f"<code>{words}</code>"
+
+    return Markup(LITERAL.sub(link, str(caption)))
+
+
+def parted(caption: Markup) -> tuple[Markup, Markup, Markup]:
+    """The first sentence of a caption, what follows, and the last one where that names the files of the numbers."""
+    words = str(caption).rstrip()
+    last = ORIGIN.search(words)
+    origin = Markup(f"From {last[1].rstrip()} ") if last else Markup("")
+    words = words[: last.start()] + "</p>" if last else words
+    first = FIRST_SENTENCE.match(words)
+    if not first or first[2].strip() in ("", "</p>"):
+        return Markup(words), Markup(""), origin
+    return Markup(f"{first[1].rstrip()}</p>"), Markup(f"<p>{first[2]}"), origin
+
+
+def _inlined(svg: Path) -> str:
+    """A data address that holds the drawing; an image runs no script, whatever its labels say."""
+    if svg.stat().st_size > LARGEST_SVG:
+        return _png(svg)
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.read_bytes()).decode()}"
+
+
+def _png(svg: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(svg.with_suffix('.png').read_bytes()).decode()}"
+
+
+def lighter(shown: Mapping[str, Picture], figures: Mapping[str, str | Path], excess: int) -> dict[str, Picture]:
+    """The pictures, with the PNG in place of the largest drawings until `excess` characters are saved or none can be.
+
+    Args:
+        shown: what `pictures` found.
+        figures: name to path of the SVG, its PNG beside it.
+        excess: characters of the page that are too many.
+    """
+    found = dict(shown)
+    for name in sorted(found, key=lambda one: len(found[one].source), reverse=True):
+        if excess <= 0:
+            break
+        png = _png(Path(figures[name]))
+        if (saved := len(found[name].source) - len(png)) > 0:
+            found[name] = replace(found[name], source=png)
+            excess -= saved
+    return found
+
+
+def caption_html(path: str | Path) -> Markup:
+    """A caption in reStructuredText as a piece of HTML; it can include no file and no raw HTML.
+
+    Raises:
+        InputError: the text breaks the rules of reStructuredText.
+    """
+    settings = {
+        "file_insertion_enabled": False,
+        "raw_enabled": False,
+        "_disable_config": True,
+        "report_level": 2,
+        "halt_level": 2,
+        "warning_stream": False,
+        "traceback": True,
+        "doctitle_xform": False,
+        "smart_quotes": False,
+    }
+    try:
+        parts = publish_parts(Path(path).read_text(encoding="utf-8"), writer="html5", settings_overrides=settings)
+    except Exception as error:
+        raise InputError(f"{path}: must be reStructuredText; {error}") from None
+    return Markup(parts["body"])

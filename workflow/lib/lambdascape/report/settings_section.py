@@ -1,0 +1,120 @@
+"""Table 1 as it was run: every hyperparameter of the config beside that of the published study."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from lambdascape.report.formatting import NOTHING, Table, shown
+from lambdascape.study.departures import reason
+from lambdascape.study.hyperparameters import COLUMNS, PUBLISHED, TABLE_1, TOLD_ELSEWHERE, Hyperparameter
+from lambdascape.study.run_table import Sweep
+from lambdascape.study.sweep import SWEPT_BLOCKS
+
+SAME, DIFFERENT = "same", "different"
+# The blocks of the config that decide numbers.
+BLOCKS = (
+    "dataset",
+    "features",
+    "split",
+    "triplets",
+    "network",
+    "training",
+    "sweep",
+    "probes",
+    "geometry",
+    "statistics",
+)
+Row = dict[str, str]
+
+
+def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[str, list[Row]]:
+    """Rows by group: name, value (with unit), published, and same, different or nothing to compare.
+
+    Args:
+        config: the whole config.
+        runs: runs.tsv; a swept key shows all values of its trained runs.
+        sweep: what varies.
+
+    Returns:
+        Group to rows with the keys name, value, published, compared, and why: a reason where it is not the published
+        value. Keys of the config that Table 1 does not know stand in a last group, so that none is left out.
+    """
+    values = dict(_leaves({block: config[block] for block in BLOCKS if block in config}))
+    swept = {_place(key, config): _values(runs, key) for key in (sweep.key, *sweep.others) if key}
+    groups: dict[str, list[Row]] = {}
+    for group, hyperparameters in TABLE_1.items():
+        groups[group] = []
+        for one in hyperparameters:
+            value = swept.get(one.key, values.pop(one.key, None))
+            values.pop(one.key, None)
+            groups[group].append(_row(one, value))
+    hidden = TOLD_ELSEWHERE if config["dataset"]["adapter"] == "demo" else (*TOLD_ELSEWHERE, "dataset.demo")
+    rest = {key: value for key, value in values.items() if not key.startswith(hidden)}
+    if rest:
+        groups["Further settings"] = [_row(Hyperparameter(key, key), value) for key, value in rest.items()]
+    return groups
+
+
+def differences(groups: Mapping[str, Sequence[Row]]) -> Table | None:
+    """What is not as in the published study, and why; None where nothing is.
+
+    Args:
+        groups: what `table_1` returns.
+    """
+    rows = [
+        [row["name"], row["value"], row["published"], row["why"]]
+        for group in groups.values()
+        for row in group
+        if row["why"]
+    ]
+    if not rows:
+        return None
+    header = ["Hyperparameter", "This study", PUBLISHED, "Why, or what it does"]
+    return Table("What differs from the published study, and why", header, rows, words=len(header))
+
+
+def _place(column: str, config: dict[str, Any]) -> str:
+    """Where in the config a column of runs.tsv has its value: `training.epochs` for `epochs`, not the probe's."""
+    blocks = [block for block in SWEPT_BLOCKS if column in config.get(block, {})]
+    return f"{blocks[0]}.{column}" if blocks else COLUMNS.get(column, column)
+
+
+def _leaves(block: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in block.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _values(runs: pd.DataFrame, key: str) -> list[Any]:
+    """Values of a swept key in the order in which they were run."""
+    column: Any = runs.loc[runs["kind"] == "trained", key]
+    return [None if pd.isna(value) else value for value in dict.fromkeys(column.tolist())]
+
+
+def _row(one: Hyperparameter, value: Any) -> Row:
+    unit = f" {one.unit}" if one.unit else ""
+    published = NOTHING if one.published is None else shown(one.published) + unit
+    if value is None and one.note:
+        compared = SAME if _equal(one.note, one.published) else ""
+        why = "" if compared or one.published is None else reason(one.key, value, one.published)
+        return {"name": one.name, "value": one.note, "published": published, "compared": compared, "why": why}
+    compared = "" if one.published is None else SAME if _equal(value, one.published) else DIFFERENT
+    return {
+        "name": one.name,
+        "value": NOTHING if value is None else shown(value) + unit,
+        "published": published,
+        "compared": compared,
+        "why": reason(one.key, value, one.published) if compared == DIFFERENT else "",
+    }
+
+
+def _equal(value: Any, published: Any) -> bool:
+    """Whether both are the same set of values; a text may go on where the published one ends."""
+    if isinstance(value, str) and isinstance(published, str):
+        return value.startswith(published)
+    return set(value if isinstance(value, list) else [value]) == set(
+        published if isinstance(published, list) else [published]
+    )

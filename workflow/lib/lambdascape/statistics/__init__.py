@@ -1,0 +1,1 @@
+"""Statistics over sessions, seeds and runs."""

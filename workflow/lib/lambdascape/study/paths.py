@@ -1,0 +1,321 @@
+"""The names that follow from a config: paths, runs and the settings of each job.
+
+Light, for it is read at every start.
+"""
+
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lambdascape.study import sweep
+from lambdascape.study.catalogue import FIGURES, PAGE_PARTS, RECOMPUTED, STAGES, TABLES, WITH_RECOMPUTED
+from lambdascape.study.data_paths import DataNames
+
+UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
+
+# Keys of `training` that shape an untrained network's space.
+OF_UNTRAINED = ("backend", "device", "deterministic", "batch_size", "passes")
+
+
+@dataclass(frozen=True)
+class Study(DataNames):
+    """One study, from a config that `validation.problems` found nothing wrong with.
+
+    Attributes:
+        checkout: the folder of the Snakefile, relative to the working directory so that both can move together.
+        overlays: the config files laid over the default one, relative to the checkout.
+    """
+
+    checkout: str
+    overlays: list[str]
+
+    @property
+    def name(self) -> str:
+        """Name of the study and of its folder under results/."""
+        return str(self.config["study"])
+
+    @cached_property
+    def runs(self) -> dict[str, dict[str, Any]]:
+        """Slug to settings and seed of each trained run."""
+        return sweep.expand(self.config["sweep"], self.config)
+
+    @property
+    def recomputed(self) -> dict[str, str]:
+        """Name to run of the second space of runs that keep moving averages: with the statistics of the weights."""
+        moving = [run for run, blocks in self.runs.items() if blocks["training"]["batch_statistics"] == "moving"]
+        return {f"{run}{WITH_RECOMPUTED}": run for run in moving}
+
+    @property
+    def untrained(self) -> dict[str, int]:
+        """Name to seed of each reference space of the network with its initial weights."""
+        return {f"untrained_seed~{seed}": seed for seed in self.config["sweep"]["seeds"]}
+
+    @property
+    def own(self) -> dict[str, str]:
+        """Name to file of each space that the user brings."""
+        return dict(self.config["spaces"])
+
+    @property
+    def spaces(self) -> list[str]:
+        """Names of all spaces that are judged: those of the runs, the references, and what the user brings."""
+        return [*self.runs, *self.recomputed, *self.references]
+
+    @property
+    def compared(self) -> list[str]:
+        """Names of the spaces whose scores are compared: of every run one."""
+        return [*self.runs, *self.references]
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Name of each space that no training of the study made to its arm: the untrained networks share one."""
+        own = {name: f"{OWN}:{name}" for name in self.own}
+        return dict.fromkeys(self.untrained, UNTRAINED) | {MEAN_LOGMEL: MEAN_LOGMEL} | own
+
+    @property
+    def probes(self) -> list[str]:
+        """Names of the probes that the config asks for, beside the published one, which is followed by epoch."""
+        asked = [name for name in ("converged", "knn", "mlp", "few_shot") if self.config["probes"][name]]
+        return [*asked, *(["folds"] if self.config["split"]["probe_folds"] == "all" else [])]
+
+    @property
+    def run_pattern(self) -> str:
+        """Regular expression of the names of trained runs."""
+        return "|".join(map(re.escape, self.runs))
+
+    @property
+    def space_pattern(self) -> str:
+        """Regular expression of the names of all spaces."""
+        return "|".join(map(re.escape, self.spaces))
+
+    @property
+    def own_pattern(self) -> str:
+        """Regular expression of the names of the spaces that the user brings."""
+        return "|".join(map(re.escape, self.own)) or "(?!)"  # an empty pattern would match every name
+
+    def own_source_of(self, wildcards: Any) -> str:
+        """The file of one space that the user brings."""
+        return self.own[wildcards.own]
+
+    @property
+    def reference_settings(self) -> dict[str, Any]:
+        """The blocks of the config that shape the untrained networks: no λ, and of the training how it normalises."""
+        penalties = {"l2": 0.0, "l2_scope": "convs", "embedding_norm_penalty": 0.0}
+        return {
+            "triplets": self.config["triplets"],
+            "network": self.config["network"] | penalties,
+            "training": {key: self.config["training"][key] for key in OF_UNTRAINED},
+        }
+
+    @property
+    def tile_settings(self) -> dict[str, Any]:
+        """The part of the reference settings that needs no network."""
+        return {"triplets": {"tile_s": self.config["triplets"]["tile_s"]}}
+
+    @property
+    def triplet_settings(self) -> list[dict[str, Any]]:
+        """The different settings of triplets among the trained runs, in their order."""
+        settings = [run["triplets"] for run in self.runs.values()]
+        return [block for place, block in enumerate(settings) if block not in settings[:place]]
+
+    def settings_of(self, wildcards: Any) -> dict[str, Any]:
+        """The blocks of one run's own settings."""
+        return {block: self.runs[wildcards.run][block] for block in sweep.SWEPT_BLOCKS}
+
+    def seed_of(self, wildcards: Any) -> int:
+        """Seed of one run."""
+        return int(self.runs[wildcards.run]["seed"])
+
+    def space_seed_of(self, wildcards: Any) -> int:
+        """Seed for judging a space: its run's, or the first of the study for the space that has none."""
+        seeds = self.untrained | {name: run["seed"] for name, run in self.runs.items()}
+        seeds |= {name: seeds[run] for name, run in self.recomputed.items()}
+        return int(seeds.get(wildcards.space, self.config["sweep"]["seeds"][0]))
+
+    def validation_seeds_of(self, wildcards: Any) -> list[int]:
+        """Seeds of the validation sessions of a space's probes: its own, or all of the study for one that has none.
+
+        So the mean over a space that has no seed rests on as many samples of validation sessions as that of an arm.
+        """
+        seeded = wildcards.space in (*self.runs, *self.recomputed, *self.untrained)
+        return [self.space_seed_of(wildcards)] if seeded else [int(seed) for seed in self.config["sweep"]["seeds"]]
+
+    def by_epoch_settings_of(self, wildcards: Any) -> dict[str, Any]:
+        """Settings of the published probe of a space: its arm's epochs, and its rule for triplets where they count."""
+        settings = dict(self.config["probes"]["by_epoch"])
+        run = self.runs.get(self.recomputed.get(wildcards.space, wildcards.space), self.config)
+        settings["epochs"] = run.get(sweep.PROBE_EPOCHS, settings["epochs"])
+        return settings | ({"triplets": run["triplets"]} if settings["tiles"] == "triplets" else {})
+
+    @property
+    def run_rows(self) -> list[dict[str, Any]]:
+        """Rows of runs.tsv: every space with its kind, its seed and every hyperparameter that it has."""
+        usual = {sweep.PROBE_EPOCHS: self.config["probes"]["by_epoch"]["epochs"]}
+        judged = usual if any(sweep.PROBE_EPOCHS in run for run in self.runs.values()) else {}
+        trained = [
+            {"run": name, "kind": "trained", "seed": run["seed"]}
+            | _flat(run)
+            | {key: run.get(key, value) for key, value in judged.items()}
+            for name, run in self.runs.items()
+        ]
+        second = {"kind": RECOMPUTED, "batch_statistics": RECOMPUTED}
+        recomputed = [
+            row | {"run": name} | second
+            for name, run in self.recomputed.items()
+            for row in trained
+            if row["run"] == run
+        ]
+        penalties = ("l2", "l2_scope", "embedding_norm_penalty")
+        shaped = {key: value for key, value in _flat(self.reference_settings).items() if key not in penalties}
+        untrained = [
+            {"run": name, "kind": "untrained", "seed": seed} | shaped | judged for name, seed in self.untrained.items()
+        ]
+        mean_logmel = {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]} | judged
+        own = [{"run": name, "kind": OWN, "tile_s": shaped["tile_s"]} | judged for name in self.own]
+        return [*trained, *recomputed, *untrained, mean_logmel, *own]
+
+    @property
+    def published_curves(self) -> str:
+        """The published curves."""
+        return os.path.normpath(f"{self.checkout}/workflow/report/published_curves.csv")
+
+    @property
+    def curves_behind(self) -> list[str]:
+        """The published curves where the data set is the published one, to stand behind the study's own."""
+        return [self.published_curves] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables of the study."""
+        return [*TABLES, *(["protocols"] if self.config["compare_with"] else [])]
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures of the study."""
+        return [*FIGURES, *(["protocols"] if self.config["compare_with"] else [])]
+
+    @property
+    def page_parts(self) -> tuple[str, ...]:
+        """Names of the files of which the report's page is made, beside its template."""
+        return PAGE_PARTS
+
+    @property
+    def protocols(self) -> list[str]:
+        """The table of both protocols where the study is compared with another one."""
+        return [f"results/{self.name}/tables/protocols.tsv"] if "protocols" in self.tables else []
+
+    @property
+    def other_tables(self) -> dict[str, str]:
+        """The tables of the study that this one is compared with, by name; empty where there is none."""
+        other = self.config["compare_with"]
+        tables = {"runs": "runs", "training": "tables/training", "scores": "tables/scores"}
+        return {name: f"results/{other}/{table}.tsv" for name, table in tables.items()} if other else {}
+
+    @property
+    def exports(self) -> dict[str, list[str]]:
+        """What can be handed to other tools: the files of each kind of export."""
+        folder, settings = f"results/{self.name}/exports", self.config["exports"]
+        of_model = ("embedder.keras", "README.md", *(["embedder.onnx"] if settings["onnx"] else []))
+        return {
+            "table": [f"{folder}/embeddings.{settings['table']}"],
+            "projector": [f"{folder}/projector/projector_config.pbtxt"],
+            "models": [f"{folder}/models/{run}/{name}" for run in self.runs for name in of_model],
+        }
+
+    @property
+    def exported(self) -> list[str]:
+        """The exports that every run of the study makes."""
+        return [file for kind in self.config["exports"]["always"] for file in self.exports[kind]]
+
+    def export_facts_of(self, wildcards: Any) -> dict[str, Any]:
+        """What an exported model tells of its run beside settings and seed."""
+        dataset = {key: self.config["dataset"][key] for key in ("name", "title", "licence", "citation", "channels")}
+        facts = {"study": self.name, "run": wildcards.run, "dataset": dataset}
+        return facts | {"test_fold": self.config["split"]["test_fold"]}
+
+    def problems(self) -> list[str]:
+        """What is not there that the config names, one line each; empty when all is there."""
+        return [*self.features_store.problems(), *self._problems_of_spaces(), *self._problems_of_comparison()]
+
+    def _problems_of_spaces(self) -> list[str]:
+        found = []
+        for name, path in self.own.items():
+            if not path.endswith((".h5", ".hdf5", ".parquet")):
+                found.append(f"spaces.{name}: must name a file .h5, .hdf5 or .parquet; got {path}")
+            elif not Path(path).is_file():
+                found.append(f"spaces.{name}: must name a file of embeddings; there is none at {path}")
+        return found
+
+    def _problems_of_comparison(self) -> list[str]:
+        missing = [path for path in self.other_tables.values() if not Path(path).is_file()]
+        if not missing:
+            return []
+        rule = f"must name a study that has been run here; of {self.config['compare_with']} there is no {missing[0]}"
+        return [f"compare_with: {rule}. Run it first: make run STUDY=<its file>"]
+
+    @property
+    def viewer_settings(self) -> dict[str, Any]:
+        """How the points of the viewer are laid out."""
+        return {key: value for key, value in self.config["viewer"].items() if key != "points"}
+
+    @property
+    def viewer_about(self) -> dict[str, Any]:
+        """What the viewer says beside its points."""
+        dataset = self.config["dataset"]
+        return {
+            "study": self.name,
+            "synthetic": self.is_synthetic,
+            "title": dataset["title"],
+            "licence": dataset["licence"],
+            "redistributable": self.heard() is not None,
+            "tile_s": self.config["triplets"]["tile_s"],
+            "fmin": self.config["features"]["fmin"],
+            "fmax": self.config["features"]["fmax"],
+            "points": self.config["viewer"]["points"],
+            "neighbours": self.config["viewer"]["neighbours"],
+        }
+
+    @property
+    def page(self) -> str:
+        """The report."""
+        return f"results/{self.name}/report/index.html"
+
+    def closing_words(self) -> str:
+        """What a run that went well ends with."""
+        made = Path(self.page).exists()
+        return f"The report: {self.page}" if made else f"Done. The report is not made yet: {self.page}"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What the report says of the study beside its tables; the only place to which the whole config goes."""
+        logs = f"results/benchmarks/{self.name}"
+        stages = {name: f"{logs}/{name}" for name in STAGES}
+        return {
+            "study": self.name,
+            "config": self.config,
+            "synthetic": self.is_synthetic,
+            "benchmarks": {
+                "datasets": f"results/benchmarks/datasets/{self.dataset}",
+                "features": f"results/benchmarks/features/{self.dataset}/{self.recipe}",
+            }
+            | stages,
+            "receipts": f"results/receipts/{self.name}",
+            "checkout": self.checkout,
+            "command": self.command(),
+            "export_command": self.command("exports"),
+        }
+
+    def command(self, target: str = "") -> str:
+        """What makes the study, or a target of it, typed in the checkout; make takes at most one config file."""
+        files = [shlex.quote(file) for file in self.overlays]
+        if len(files) > 1:
+            return " ".join(["snakemake --cores all", *([target] if target else []), "--configfile", *files])
+        given = [f"TARGET={target}"] if target else []
+        return " ".join(["make run", *given, *(f"STUDY={file}" for file in files)])
+
+
+def _flat(blocks: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for block in sweep.SWEPT_BLOCKS for key, value in blocks.get(block, {}).items()}

@@ -1,0 +1,87 @@
+"""The runs of a study: one point of the sweep and one seed each, under a readable slug."""
+
+from itertools import product
+from typing import Any
+
+from lambdascape.core.errors import InputError
+
+Blocks = dict[str, dict[str, Any]]
+# A sweep may vary every key of these blocks of the config; a key stands in one of them only.
+SWEPT_BLOCKS = ("triplets", "network", "training")
+# An arm may set this too. It judges a run and is no part of it: not of its name, and not of what its training is told.
+PROBE_EPOCHS = "probe_epochs"
+SEED = "seed~"  # before the seed in a run's name
+
+
+def expand(sweep: dict[str, Any], base: Blocks) -> dict[str, dict[str, Any]]:
+    """List the runs of a study.
+
+    Args:
+        sweep: `axes` (key to list of values, taken as a product; a key without values is left out) or `arms` (a list of
+            explicit settings, which then replaces `axes`), and `seeds`. An arm may also set `probe_epochs`.
+        base: the config's blocks `triplets`, `network` and `training`, which hold for what a point does not set.
+
+    Returns:
+        Slug to run, in the order of the config; a run is its three blocks, its `seed`, and `probe_epochs` where its arm
+        sets them.
+
+    Raises:
+        InputError: a key stands in none of the blocks, an arm sets none of theirs, or two runs would share a slug.
+    """
+    arms = sweep.get("arms") or _points(sweep["axes"])
+    points = [{key: value for key, value in arm.items() if key != PROBE_EPOCHS} for arm in arms]
+    if not all(points):
+        raise InputError(f"sweep.arms: an arm must set a key of triplets, network or training beside {PROBE_EPOCHS}")
+    named = [key for key in _keys(points) if len({repr(point.get(key)) for point in points}) > 1]
+    named = named or _keys(points)[:1]
+    runs: dict[str, dict[str, Any]] = {}
+    for (arm, point), seed in product(zip(arms, points, strict=True), sweep["seeds"]):
+        slug = run_slug({key: point.get(key, _block_of(key, base)[key]) for key in named}, seed)
+        if slug in runs:
+            raise InputError(f"sweep: each run must differ from the others; two are {slug}")
+        judged = {PROBE_EPOCHS: arm[PROBE_EPOCHS]} if PROBE_EPOCHS in arm else {}
+        runs[slug] = _with_point(base, point) | judged | {"seed": seed}
+    return runs
+
+
+def run_slug(point: dict[str, Any], seed: int) -> str:
+    """Readable name of a run, for instance `l2~0.01_seed~1234`; a number is written in one way only."""
+    return "_".join(f"{key}~{_plain(value)}" for key, value in [*point.items(), ("seed", seed)])
+
+
+def has_seed(slug: str) -> bool:
+    """Whether a space's name ends in a seed, as that of a run does, and not that of a space without one."""
+    return SEED in slug
+
+
+def arm_and_seed(slug: str) -> tuple[str, int]:
+    """The point of the sweep in a run's name, without its seed, and the seed: `l2~0.01` and 1234."""
+    arm, _, seed = slug.rpartition(SEED)
+    return arm.removesuffix("_"), int(seed)
+
+
+def _plain(value: Any) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.10g}" if is_number else str(value).lower().replace("_", "-")
+
+
+def _points(axes: dict[str, list[Any] | None]) -> list[dict[str, Any]]:
+    used = {key: values for key, values in axes.items() if values is not None}
+    return [dict(zip(used, values, strict=True)) for values in product(*used.values())]
+
+
+def _keys(points: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for point in points for key in point))
+
+
+def _block_of(key: str, base: Blocks) -> dict[str, Any]:
+    for block in SWEPT_BLOCKS:
+        if key in base[block]:
+            return base[block]
+    raise InputError(f"sweep: each key must be one of triplets, network or training; got {key!r}")
+
+
+def _with_point(base: Blocks, point: dict[str, Any]) -> Blocks:
+    for key in point:
+        _block_of(key, base)
+    return {block: {key: point.get(key, value) for key, value in base[block].items()} for block in SWEPT_BLOCKS}

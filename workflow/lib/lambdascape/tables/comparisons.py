@@ -1,0 +1,232 @@
+"""Arms of a study against each other: every pair on the same sessions and seeds, and the one that validation chooses.
+
+An arm is a point of the sweep; its runs differ in the seed only. The spaces that no training of the study made are arms
+too where they are compared: `untrained`, with a network for each seed, `mean_logmel`, and `own:<name>` for each space
+of the user's own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lambdascape.core.errors import InputError
+from lambdascape.core.tsv import read_table, write_table
+from lambdascape.statistics.bootstrap import (
+    PairedScores,
+    arm_interval,
+    difference,
+    holm,
+    paired_session_bootstrap,
+    probability_best,
+)
+from lambdascape.statistics.metrics import accuracy, macro_f1
+from lambdascape.study.sweep import arm_and_seed, has_seed
+
+Paths = Sequence[str | Path]
+
+TEXT = ("split", "unit", "session", "label", "predicted")  # columns of converged_confusion.tsv
+MEASURES = {"macro_f1": macro_f1, "accuracy": accuracy}
+# What is compared first, and what chooses: fixed before any score was seen.
+UNIT, MEASURE = "clip", "macro_f1"
+ARMS, REFERENCES = "arms", "references"  # families of comparisons
+ENDS = ["low", "high", "seed_sd", "wide_low", "wide_high", "p"]
+PAIR = ["unit", "measure", "family", "first", "second"]
+COMPARISON_COLUMNS = [*PAIR, "difference", *ENDS, "p_holm", "seeds", "sessions"]
+SCORE_COLUMNS = ["mean", "low", "high", "seed_sd", "sessions"]
+CHOICE_COLUMNS = [
+    "arm",
+    "chosen",
+    "probability_best",
+    *(f"{split}_{name}" for split in ("validation", "test") for name in SCORE_COLUMNS),
+    "seeds",
+]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the converged probe predicted in one split, for all arms, seeds and sessions.
+
+    Attributes:
+        arms: names of the arms, in the order of the sweep.
+        seeds: the seeds, each of which was run with every arm.
+        confusions: counts of shape (arm, seed, session, class, class); 0 for a session that is not in the split with
+            that seed: the validation sessions are drawn anew for each seed.
+    """
+
+    arms: list[str]
+    seeds: list[int]
+    confusions: npt.NDArray[np.int64]
+
+
+def read_counts(
+    runs: Sequence[str], confusions: Paths, split: str, unit: str, references: Mapping[str, str] | None = None
+) -> Counts | None:
+    """Gather the confusion matrices of the trained runs, and of reference spaces where they are named.
+
+    A space without a seed, such as the mean log-mel, is judged once for each seed of the study, with the validation
+    sessions of that seed: the column `draw` of its table is the number of the seed. Its draw k is paired with seed k;
+    where there is one draw only, it stands for every seed.
+
+    Args:
+        runs: names of the trained runs, every arm with every seed.
+        confusions: for each run, then for each reference space, its converged_confusion.tsv.
+        split: validation or test.
+        unit: clip or tile.
+        references: name of each reference space to its arm; with a seed the name ends in it, as that of a run.
+
+    Returns:
+        The counts, the arms of the references behind the others; None without labels.
+
+    Raises:
+        InputError: the draws of a space without a seed are neither one nor one for each seed.
+    """
+    to_arm = references or {}
+    arms, seeds = ([*dict.fromkeys(part)] for part in zip(*map(arm_and_seed, runs), strict=True))
+    parts = []
+    for name, path in zip([*runs, *to_arm], confusions, strict=True):
+        table = read_table(path, text=TEXT)
+        table = table[(table["split"] == split) & (table["unit"] == unit)]
+        if has_seed(name):
+            arm, seed = arm_and_seed(name)
+            parts.append(table.assign(arm=to_arm.get(name, arm), seed=seed))
+        else:
+            parts += [part.assign(arm=to_arm[name]) for part in _by_seed(table, seeds, path)]
+    table = pd.concat(parts)
+    if table.empty:
+        return None
+    arms += [arm for arm in dict.fromkeys(to_arm.values()) if (table["arm"] == arm).any()]
+    classes, sessions = sorted(set(table["label"]) | set(table["predicted"])), sorted(set(table["session"]))
+    sides = {"arm": arms, "seed": seeds, "session": sessions, "label": classes, "predicted": classes}
+    counts = np.zeros([len(names) for names in sides.values()], np.int64)
+    places = tuple(pd.Index(names).get_indexer(table[column]) for column, names in sides.items())
+    np.add.at(counts, places, table["count"])
+    return Counts(arms, seeds, counts)
+
+
+def _by_seed(table: pd.DataFrame, seeds: list[int], path: str | Path) -> Iterator[pd.DataFrame]:
+    """The counts of a space without a seed for each seed of the study."""
+    draws = sorted(set(table["draw"]))
+    if draws not in ([], [0], [*range(len(seeds))]):
+        raise InputError(
+            f"{path}: must have one draw, or one for each of the {len(seeds)} seeds of the study, numbered from 0; got "
+            f"{', '.join(map(str, draws))}"
+        )
+    for number, seed in enumerate(seeds):
+        yield (table if draws == [0] else table[table["draw"] == number]).assign(seed=seed)
+
+
+def paired_scores(counts: Counts, measure: str, settings: dict[str, Any], seed: int) -> PairedScores:
+    """Score all arms and seeds, on all sessions and on resamples of them.
+
+    Args:
+        counts: see `read_counts`.
+        measure: macro_f1 or accuracy.
+        settings: `resamples`.
+        seed: seed of the resamples.
+    """
+    return paired_session_bootstrap(counts.confusions, MEASURES[measure], settings["resamples"], seed)
+
+
+def compare_arms(
+    runs: Sequence[str],
+    references: Mapping[str, str],
+    confusions: Paths,
+    settings: dict[str, Any],
+    seed: int,
+    output: str | Path,
+) -> None:
+    """Compare the trained arms with each other and with every reference, paired by test session and by seed.
+
+    See `bootstrap.difference` for the intervals and p. `bootstrap.holm` adjusts p within a family of comparisons, of
+    one unit and measure: all pairs of trained arms are one family; the trained arms against one reference are another,
+    for each reference, so that what is said of one does not depend on which others there are.
+
+    Args:
+        runs: names of the trained runs.
+        references: name of each reference space to its arm, see `read_counts`.
+        confusions: for each run, then for each reference space, its converged_confusion.tsv.
+        settings: `resamples` and `confidence`.
+        seed: seed of the resamples.
+        output: table unit (clip | tile), measure (macro_f1 | accuracy), family (arms | references), first (a trained
+            arm), second (a trained arm, or that of a reference), difference (first less second), low, high (these runs
+            on new sessions), seed_sd, wide_low, wide_high, p (new runs on new sessions), p_holm, seeds, sessions;
+            header only where there is nothing to compare, as without labels.
+
+    Raises:
+        InputError: see `read_counts`.
+    """
+    tables = [pd.DataFrame(columns=COMPARISON_COLUMNS)]
+    trained = len({arm_and_seed(run)[0] for run in runs})
+    for unit in ("clip", "tile"):
+        counts = read_counts(runs, confusions, "test", unit, references)
+        if counts and len(counts.arms) > 1:
+            tables += [_pairs(counts, trained, unit, measure, settings, seed) for measure in MEASURES]
+    write_table(pd.concat(tables[1:] or tables), output)
+
+
+def _pairs(counts: Counts, trained: int, unit: str, measure: str, settings: dict[str, Any], seed: int) -> pd.DataFrame:
+    """All comparisons of one unit and measure; the first `trained` arms are those of the sweep."""
+    scores = paired_scores(counts, measure, settings, seed)
+    pairs = [(ARMS, first, second) for first, second in combinations(range(trained), 2)]
+    pairs += [(REFERENCES, arm, other) for other in range(trained, len(counts.arms)) for arm in range(trained)]
+    rows = []
+    for family, first, second in pairs:
+        found = asdict(difference(scores, first, second, settings["confidence"]))
+        names = {"family": family, "first": counts.arms[first], "second": counts.arms[second]}
+        rows.append(names | {"difference": found.pop("value")} | found)
+    table = pd.DataFrame(rows).assign(unit=unit, measure=measure, seeds=len(counts.seeds), sessions=scores.sessions)
+    families = table["second"].where(table["family"] == REFERENCES, "")  # no arm of a sweep is nameless beside another
+    table["p_holm"] = table.groupby(families)["p"].transform(lambda p: holm(p.to_numpy(float)))
+    return table[COMPARISON_COLUMNS]
+
+
+def choose_arm(runs: Sequence[str], confusions: Paths, settings: dict[str, Any], seed: int, output: str | Path) -> None:
+    """Choose the arm with the highest mean macro-F1 per clip on the validation sessions, the first of equals.
+
+    The choice and the probability that it is right (`bootstrap.probability_best`) are functions of the validation
+    sessions, which lie in the training split. The test scores stand beside them and choose nothing. References are no
+    candidates.
+
+    Args:
+        runs: names of the trained runs.
+        confusions: for each its converged_confusion.tsv.
+        settings: `resamples` and `confidence`.
+        seed: seed of the resamples.
+        output: table arm, chosen (0 | 1), probability_best, then for validation and for test: mean over the seeds, low
+            and high (these runs on new sessions), seed_sd (standard deviation over the seeds), sessions; seeds. Header
+            only without labels.
+    """
+    splits = {split: read_counts(runs, confusions, split, UNIT) for split in ("validation", "test")}
+    counts = splits["validation"]
+    if counts is None:
+        write_table(pd.DataFrame(columns=CHOICE_COLUMNS), output)
+        return
+    validation = paired_scores(counts, MEASURE, settings, seed)
+    table = pd.DataFrame({"arm": counts.arms, "chosen": 0, "seeds": len(counts.seeds)})
+    table.loc[int(validation.value.mean(axis=1).argmax()), "chosen"] = 1
+    table["probability_best"] = probability_best(validation, seed)
+    for split, part in splits.items():
+        if part is not None:
+            table = table.join(_summary(part, settings, seed).add_prefix(f"{split}_"))
+    write_table(table.reindex(columns=CHOICE_COLUMNS), output)
+
+
+def _summary(counts: Counts, settings: dict[str, Any], seed: int) -> pd.DataFrame:
+    """Mean over the seeds of each arm, its interval over sessions, and apart from that the spread over the seeds."""
+    scores = paired_scores(counts, MEASURE, settings, seed)
+    rows = [
+        (
+            value.mean(),
+            *arm_interval(scores, arm, settings["confidence"]),
+            value.std(ddof=1) if len(value) > 1 else np.nan,
+            scores.sessions,
+        )
+        for arm, value in enumerate(scores.value)
+    ]
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS)
