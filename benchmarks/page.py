@@ -22,19 +22,19 @@ import pandas as pd
 import yaml
 
 from lambdascape.core.tsv import write_table
-from lambdascape.figures.confusion import draw_confusion
-from lambdascape.figures.dataset import draw_dataset
-from lambdascape.figures.dynamics import draw_dynamics
-from lambdascape.figures.few_shot_curve import draw_few_shot
-from lambdascape.figures.maps import draw_maps
-from lambdascape.figures.mechanism_stages import draw_mechanism
-from lambdascape.figures.response import draw_response
-from lambdascape.figures.run_map import draw_run_map
-from lambdascape.figures.seed_distances import draw_moves
-from lambdascape.figures.selection import draw_selection
-from lambdascape.figures.similarity_matrices import draw_similarity
-from lambdascape.figures.spectra import draw_spectra
-from lambdascape.figures.training_curves import draw_curves
+from lambdascape.figures.confusion import plot_confusion
+from lambdascape.figures.dataset import plot_dataset
+from lambdascape.figures.dynamics import plot_dynamics
+from lambdascape.figures.few_shot_curve import plot_few_shot
+from lambdascape.figures.maps import plot_maps
+from lambdascape.figures.mechanism_stages import plot_mechanism
+from lambdascape.figures.response import plot_response
+from lambdascape.figures.run_map import plot_run_map
+from lambdascape.figures.seed_distances import plot_moves
+from lambdascape.figures.selection import plot_selection
+from lambdascape.figures.similarity_matrices import plot_similarity
+from lambdascape.figures.spectra import plot_spectra
+from lambdascape.figures.training_curves import plot_curves
 from lambdascape.geometry.label_audit import COLUMNS as AUDIT
 from lambdascape.report.page import write_report
 from lambdascape.study.run_table import mapped_runs, read_sweep
@@ -68,24 +68,24 @@ def drawings(study: FakeStudy, folder: Path) -> dict[str, Callable[[Path, Path],
         return lambda svg, png: draw(runs, *(table[name] for name in tables), svg, png, True)
 
     def curves(name: str, measure: str) -> Callable[[Path, Path], None]:
-        return lambda svg, png: draw_curves(runs, table[name], measure, [], svg, png, True)
+        return lambda svg, png: plot_curves(runs, table[name], measure, [], svg, png, True)
 
     return {
-        "response": of_runs(draw_response, "scores", "choice"),
-        "selection": of_runs(draw_selection, "training", "geometry", "scores", "selection"),
+        "response": of_runs(plot_response, "scores", "choice"),
+        "selection": of_runs(plot_selection, "training", "geometry", "scores", "selection"),
         "triplet_loss": curves("training", "triplet_loss"),
-        "dynamics": of_runs(draw_dynamics, "layers"),
-        "mechanism": of_runs(draw_mechanism, "layers", "mechanism"),
+        "dynamics": of_runs(plot_dynamics, "layers"),
+        "mechanism": of_runs(plot_mechanism, "layers", "mechanism"),
         "probe_f1": curves("probe_epochs", "macro_f1"),
         "probe_cross_entropy": curves("probe_epochs", "cross_entropy"),
-        "few_shot": of_runs(draw_few_shot, "few_shot"),
-        "maps": lambda svg, png: draw_maps(runs, spaces, names, "fold1", svg, png, True),
-        "confusion": of_runs(draw_confusion, "confusion"),
-        "spectra": of_runs(draw_spectra, "spectra"),
-        "similarity": of_runs(draw_similarity, "pairs"),
-        "moves": of_runs(draw_moves, "pairs"),
-        "run_map": of_runs(draw_run_map, "map"),
-        "dataset": lambda svg, png: draw_dataset(table["clips"], table["rejected"], svg, png, True),
+        "few_shot": of_runs(plot_few_shot, "few_shot"),
+        "maps": lambda svg, png: plot_maps(runs, spaces, names, "fold1", svg, png, True),
+        "confusion": of_runs(plot_confusion, "confusion"),
+        "spectra": of_runs(plot_spectra, "spectra"),
+        "similarity": of_runs(plot_similarity, "pairs"),
+        "moves": of_runs(plot_moves, "pairs"),
+        "run_map": of_runs(plot_run_map, "map"),
+        "dataset": lambda svg, png: plot_dataset(table["clips"], table["rejected"], svg, png, True),
     }
 
 

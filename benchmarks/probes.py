@@ -23,6 +23,7 @@ from lambdascape.jobs.job import THREAD_VARIABLES
 from lambdascape.probes.converged import fit_converged
 from lambdascape.probes.few_shot import fit_few_shot
 from lambdascape.probes.knn import fit_knn
+from lambdascape.probes.scoring import ProbeInput
 
 CLASSES, DIM, FOLDS = 9, 64, 4
 TILES_OF_A_CLIP = 2
@@ -73,13 +74,13 @@ def _measured(probe: str, path: Path, out: Path) -> dict[str, float]:
         case "reading":
             read_labelled(path, "fold1")
         case "converged":
-            fit_converged(path, "fold1", CONVERGED, [1], *outputs)
+            fit_converged(ProbeInput(path, "fold1"), CONVERGED, [1]).write(*outputs)
         case "converged with one C":
-            fit_converged(path, "fold1", CONVERGED | {"c_grid": [0.1]}, [1], *outputs)
+            fit_converged(ProbeInput(path, "fold1"), CONVERGED | {"c_grid": [0.1]}, [1]).write(*outputs)
         case "knn":
-            fit_knn(path, "fold1", KNN, [1], *outputs)
+            fit_knn(ProbeInput(path, "fold1"), KNN, [1]).write(*outputs)
         case "few_shot":
-            fit_few_shot(path, "fold1", FEW_SHOT, *outputs)
+            fit_few_shot(ProbeInput(path, "fold1"), FEW_SHOT, [1]).write(*outputs)
     return {
         "seconds": time.perf_counter() - start,
         "cpu_seconds": time.process_time() - cpu,

@@ -41,7 +41,7 @@ JOBS = """\
 import sys
 
 sys.path.insert(0, {library!r})
-from lambdascape.jobs.fingerprint import fingerprint
+from lambdascape.jobs.fingerprint import task
 
 rule all:
     input: expand("results/{{kind}}/{{number}}.txt", kind=config["kind"], number=range(config["jobs"]))
@@ -54,7 +54,7 @@ rule ours:
     output: made="results/ours/{{number}}.txt"
     log: "results/logs/ours/{{number}}.log"
     benchmark: "results/benchmarks/ours/{{number}}.tsv"
-    params: code=fingerprint("write_runs")
+    params: task=task("tables.collect.write_runs")
     script: "ours.py"
 """
 PLAIN = 'with open(snakemake.output.made, "w") as file:\n    file.write("made")\n'

@@ -22,7 +22,7 @@ from lambdascape.core.tsv import read_table, write_table
 from lambdascape.embeddings.space_file import write_embeddings
 from lambdascape.geometry.label_audit import audit_neighbours
 from lambdascape.viewer import thumbnails
-from lambdascape.viewer.points import TEXT, draw_points
+from lambdascape.viewer.points import TEXT, sample_points
 from lambdascape.viewer.projections import map_points
 from lambdascape.viewer.viewer_page import write_viewer
 
@@ -85,7 +85,7 @@ def build(folder: Path, points: int, clips: int, dim: int) -> dict[str, float]:
 
     audit, drawn = folder / "audit.tsv", folder / "points.tsv"
     timed("audit", audit_neighbours, runs, files, names, 5, 1, audit)
-    timed("points", draw_points, runs, files, names, folder / "clips.tsv", audit, "fold1", points, 1, drawn)
+    timed("points", sample_points, runs, files, names, folder / "clips.tsv", audit, "fold1", points, 1, drawn)
     timed(
         "maps", map_points, runs, drawn, files, names, SETTINGS, folder / "coordinates.tsv", folder / "neighbours.tsv"
     )

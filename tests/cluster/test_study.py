@@ -13,10 +13,10 @@ from cluster.heads import Head, Watch, about, make_site_profile, moments, of_run
 from cluster.slurm import Slurm
 
 SPACES = 4  # two runs, the untrained network, the mean log-mel spectrum
-PER_SPACE = ("fit_by_epoch", "fit_converged", "fit_knn", "fit_few_shot", "measure_geometry", "summarise_space")
+PER_SPACE = ("fit_probes", "measure_geometry", "summarise_space")
 ONCE = (
     "list_clips", "consolidate_features", "embed_untrained", "embed_mean_logmel", "compare_spaces", "audit_neighbours",
-    "draw_points", "draw_pictures", "map_points", "predict_points", "encode_sound", "export_table",
+    "sample_points", "draw_thumbnails", "map_points", "predict_points", "encode_sound", "export_table",
 )  # fmt: skip
 TWICE = ("extract_shard", "train_model", "embed_trained")
 SUBMITTED = dict.fromkeys(ONCE, 1) | dict.fromkeys(TWICE, 2) | dict.fromkeys(PER_SPACE, SPACES)

@@ -14,7 +14,8 @@ from lambdascape.core.files import file_digest
 from lambdascape.core.tsv import read_table, read_text_table
 from lambdascape.embeddings.space_file import read_embeddings
 from lambdascape.features.store import open_features
-from lambdascape.study.catalogue import FIGURES, TABLES
+from lambdascape.study.catalogue import TABLES
+from lambdascape.study.declarations import declared
 
 RUNS = ["l2~1_seed~1", "l2~0.01_seed~1"]
 MODEL = ("embedder.weights.h5", "history.tsv", "layers.tsv")
@@ -32,6 +33,8 @@ sweep:
   seeds: [1]
 statistics: {{resamples: 100}}
 """
+
+FIGURES = [name for name, one in declared("figure").items() if not one.options["only_with"]]
 
 
 def noise(path: Path, seed: int, seconds: float = 1.0, rate: int = 16000) -> None:
@@ -116,10 +119,7 @@ def test_tables_regenerate_to_the_bit_from_the_stored_embeddings(finished: Check
     embeddings = {path: path.stat().st_mtime_ns for path in (study / "embeddings").iterdir()}
     before = {path: (file_digest(path), path.stat().st_mtime_ns) for path in paths}
     rules = [
-        "fit_by_epoch",
-        "fit_converged",
-        "fit_knn",
-        "fit_few_shot",
+        "fit_probes",
         "measure_geometry",
         "collect_probes",
         "collect_geometry",
@@ -294,5 +294,5 @@ def test_a_study_as_published_runs_and_is_ranked_against_the_other(finished: Che
         assert finished.planned(config="second.yaml") == {}
         with finished.edited("second.yaml", "probe_epochs: 3", "probe_epochs: 5"):
             planned = finished.planned(config="second.yaml")
-        assert planned["fit_by_epoch"] == 2  # of both spaces of the run
-        assert not {"train_model", "embed_trained", "embed_recomputed", "fit_converged"} & set(planned)
+        assert planned["fit_probes"] == 2  # of both spaces of the run
+        assert not {"train_model", "embed_trained", "embed_recomputed"} & set(planned)

@@ -19,7 +19,7 @@ from lambdascape.core.files import atomic_path, content_digest, write_digest
 from lambdascape.core.tsv import write_table
 from lambdascape.embeddings import space_file
 from lambdascape.features import store
-from lambdascape.jobs.fingerprint import fingerprint
+from lambdascape.jobs.fingerprint import task
 from lambdascape.jobs.receipts import write_receipt
 from lambdascape.operations.verify import verify
 from stores import write_store
@@ -46,23 +46,23 @@ def make_results() -> None:
         Path(f"audio/{clip}.wav").write_bytes(rng.bytes(100))
     contents = [content_digest(f"audio/{clip}.wav") for clip in CLIPS]
     write_table(pd.DataFrame({"clip": CLIPS, "path": [f"{c}.wav" for c in CLIPS], "content": contents}), MANIFEST)
-    listing = {"audio": "audio", "code": fingerprint("list_clips")}
+    listing = {"root": "audio", "task": task("datasets.manifest.list_clips")}
     write_receipt("results/receipts/datasets/small/clips.json", [MANIFEST], params=listing)
     recipe = {"sr": 16000, "hop_length": 160}
     write_store(FEATURES, rng.normal(size=(30, 4)), [0, 10, 20, 30], CLIPS, {"recipe": recipe})
-    code = {"code": fingerprint("consolidate_features")}
+    code = {"task": task("features.extraction.consolidate")}
     write_receipt("results/receipts/features/small/features.json", with_digest(FEATURES), [MANIFEST], code)
     with atomic_path(WEIGHTS) as temporary, h5py.File(temporary, "w") as file:
         file["kernel"] = rng.normal(size=(20, 20)).astype(np.float32)
         file.attrs["about"] = "{}"
-    code = {"code": fingerprint("train_model")}
+    code = {"task": task("models.training.train")}
     write_receipt("results/receipts/tiny/models/one.json", with_digest(WEIGHTS), [MANIFEST, FEATURES], code)
     tiles = pd.DataFrame(dict.fromkeys(space_file.TILE_COLUMNS, "x"), index=range(9)).assign(start_s=0.0)
     space_file.write_embeddings(EMBEDDINGS, rng.normal(size=(9, 5)).astype(np.float32), tiles, {})
-    code = {"code": fingerprint("embed_trained")}
+    code = {"task": task("embeddings.trained.embed_trained")}
     write_receipt("results/receipts/tiny/embeddings/one.json", with_digest(EMBEDDINGS), [FEATURES, WEIGHTS], code)
     write_table(pd.DataFrame({"run": ["one"], "value": [0.5]}), SCORES)
-    code = {"code": fingerprint("collect_probes")}
+    code = {"task": task("tables.collect.collect_probes")}
     write_receipt("results/receipts/tiny/tables/scores.json", [SCORES], [EMBEDDINGS], code)
 
 
@@ -194,7 +194,12 @@ def test_products_of_another_input_are_stale_and_only_the_first_of_a_chain_is_na
 @pytest.mark.fault("P1")
 def test_products_of_other_code_are_stale(results: Path) -> None:
     """Row P1."""
-    write_receipt("results/receipts/tiny/tables/scores.json", [SCORES], [EMBEDDINGS], {"code": "0123456789abcdef"})
+    write_receipt(
+        "results/receipts/tiny/tables/scores.json",
+        [SCORES],
+        [EMBEDDINGS],
+        {"task": {"name": "tables.collect.collect_probes", "code": "0123456789abcdef"}},
+    )
     assert wrong() == {SCORES: "stale: made by other code than this checkout's"}
     assert remedies() == {
         SCORES: "`make run STUDY=<its file>` makes it anew; if it is still named then, delete it first"

@@ -9,6 +9,7 @@ import pytest
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.probes.converged import fit_converged
+from lambdascape.probes.scoring import ProbeInput
 from lambdascape.statistics.bootstrap import difference, holm, paired_session_bootstrap
 from lambdascape.statistics.metrics import accuracy, macro_f1
 from lambdascape.tables.comparisons import PAIR, choose_arm, compare_arms, read_counts
@@ -227,7 +228,9 @@ def test_the_choice_from_embeddings_stays_whatever_the_test_tiles_and_labels_are
             place = folder / name
             place.mkdir(parents=True)
             space = write_space(place / "space.h5", embedding, tiles)
-            fit_converged(space, "fold1", settings, [number], place / "converged.tsv", place / "confusion.tsv")
+            fit_converged(ProbeInput(space, "fold1"), settings, [number]).write(
+                place / "converged.tsv", place / "confusion.tsv"
+            )
             paths.append(place / "confusion.tsv")
         return choice(folder, paths)
 

@@ -15,19 +15,19 @@ from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.core.vectors import project
 from lambdascape.figures import style
-from lambdascape.figures.confusion import confusion_figure, counts, draw_confusion
+from lambdascape.figures.confusion import confusion_figure, counts, plot_confusion
 from lambdascape.figures.dynamics import KINDS as SIZES
-from lambdascape.figures.dynamics import draw_dynamics, dynamics_figure
-from lambdascape.figures.few_shot_curve import draw_few_shot, few_shot_figure
-from lambdascape.figures.maps import draw_maps, groups, mapped_runs, maps_figure, sample
-from lambdascape.figures.mechanism_stages import draw_mechanism, mechanism_figure
-from lambdascape.figures.response import draw_response, noise_floor, response_figure
-from lambdascape.figures.run_map import draw_run_map, run_map_figure
-from lambdascape.figures.seed_distances import draw_moves, moves_figure
-from lambdascape.figures.selection import draw_selection, selection_figure
-from lambdascape.figures.similarity_matrices import draw_similarity, ordered, similarity_figure
-from lambdascape.figures.spectra import draw_spectra, spectra_figure
-from lambdascape.figures.training_curves import KINDS, curves_figure, draw_curves
+from lambdascape.figures.dynamics import dynamics_figure, plot_dynamics
+from lambdascape.figures.few_shot_curve import few_shot_figure, plot_few_shot
+from lambdascape.figures.maps import groups, mapped_runs, maps_figure, plot_maps, sample
+from lambdascape.figures.mechanism_stages import mechanism_figure, plot_mechanism
+from lambdascape.figures.response import noise_floor, plot_response, response_figure
+from lambdascape.figures.run_map import plot_run_map, run_map_figure
+from lambdascape.figures.seed_distances import moves_figure, plot_moves
+from lambdascape.figures.selection import plot_selection, selection_figure
+from lambdascape.figures.similarity_matrices import ordered, plot_similarity, similarity_figure
+from lambdascape.figures.spectra import plot_spectra, spectra_figure
+from lambdascape.figures.training_curves import KINDS, curves_figure, plot_curves
 from lambdascape.mechanism.verdicts import TEXT
 from lambdascape.study.run_table import read_sweep
 from lambdascape.tables.label_free import held_out_measures
@@ -101,20 +101,20 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     def out(figure: str) -> tuple[Path, Path]:
         return folder / f"{figure}.svg", folder / f"{figure}.png"
 
-    draw_curves(runs, table["training"], "triplet_loss", [str(PUBLISHED_CURVES)], *out("loss"), True)
-    draw_curves(runs, table["probe_epochs"], "cross_entropy", [], *out("cross_entropy"), True)
-    draw_response(runs, table["scores"], table["choice"], *out("response"), True)
+    plot_curves(runs, table["training"], "triplet_loss", [str(PUBLISHED_CURVES)], *out("loss"), True)
+    plot_curves(runs, table["probe_epochs"], "cross_entropy", [], *out("cross_entropy"), True)
+    plot_response(runs, table["scores"], table["choice"], *out("response"), True)
     judged = [table[name] for name in ("training", "geometry", "scores", "selection")]
-    draw_selection(runs, *judged, *out("selection"), True)
-    draw_confusion(runs, table["confusion"], *out("confusion"), True)
-    draw_dynamics(runs, table["layers"], *out("dynamics"), True)
-    draw_few_shot(runs, table["few_shot"], *out("few_shot"), True)
-    draw_mechanism(runs, table["layers"], table["mechanism"], *out("mechanism"), True)
-    draw_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
-    draw_spectra(runs, table["spectra"], *out("spectra"), True)
-    draw_similarity(runs, table["pairs"], *out("similarity"), True)
-    draw_moves(runs, table["pairs"], *out("moves"), True)
-    draw_run_map(runs, table["map"], *out("run_map"), True)
+    plot_selection(runs, *judged, *out("selection"), True)
+    plot_confusion(runs, table["confusion"], *out("confusion"), True)
+    plot_dynamics(runs, table["layers"], *out("dynamics"), True)
+    plot_few_shot(runs, table["few_shot"], *out("few_shot"), True)
+    plot_mechanism(runs, table["layers"], table["mechanism"], *out("mechanism"), True)
+    plot_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
+    plot_spectra(runs, table["spectra"], *out("spectra"), True)
+    plot_similarity(runs, table["pairs"], *out("similarity"), True)
+    plot_moves(runs, table["pairs"], *out("moves"), True)
+    plot_run_map(runs, table["map"], *out("run_map"), True)
     layers, spaces = ("dynamics", "mechanism"), ("maps", "spectra", "similarity", "moves", "run_map")
     for name in ("loss", "cross_entropy", "response", "selection", "confusion", "few_shot", *layers, *spaces):
         assert "synthetic data" in (folder / f"{name}.svg").read_text(encoding="utf-8")
@@ -127,7 +127,7 @@ def test_the_same_tables_give_the_same_bytes_and_another_mark_does_not(tmp_path:
     study = FakeStudy(tmp_path)
     for name, synthetic in (("a", False), ("b", False), ("c", True)):
         svg, png = tmp_path / f"{name}.svg", tmp_path / f"{name}.png"
-        draw_response(*(study.tables[name] for name in ("runs", "scores", "choice")), svg, png, synthetic)
+        plot_response(*(study.tables[name] for name in ("runs", "scores", "choice")), svg, png, synthetic)
     a, b, c = ((tmp_path / f"{name}.svg").read_bytes() for name in "abc")
     assert a == b != c
     assert b"<dc:date>" not in a

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdascape.core.vectors import is_one_point, unit_norm
-from lambdascape.embeddings.held_out import draw_tiles
+from lambdascape.embeddings.held_out import sample_tiles
 
 
 @given(
@@ -15,7 +15,7 @@ from lambdascape.embeddings.held_out import draw_tiles
 @settings(deadline=None)
 def test_drawn_tiles_keep_the_shares_of_the_labels(labels, limit, seed):
     label = np.array(labels, object)
-    rows = draw_tiles(label, limit, seed)
+    rows = sample_tiles(label, limit, seed)
     assert len(set(rows)) == len(rows) == min(limit, len(label))
     assert (np.diff(rows) > 0).all()
     for name in set(labels):
@@ -26,15 +26,15 @@ def test_drawn_tiles_keep_the_shares_of_the_labels(labels, limit, seed):
 
 def test_the_draw_on_which_spaces_are_measured_stays_as_it_was():
     few = np.array(list("aaaaaabbbc"), object)
-    assert draw_tiles(few, 5, 1).tolist() == [0, 1, 4, 7, 8]
-    assert draw_tiles(np.tile(few, 3), 9, 7).tolist() == [4, 12, 14, 17, 19, 22, 24, 27, 28]
+    assert sample_tiles(few, 5, 1).tolist() == [0, 1, 4, 7, 8]
+    assert sample_tiles(np.tile(few, 3), 9, 7).tolist() == [4, 12, 14, 17, 19, 22, 24, 27, 28]
 
 
 def test_labels_too_small_for_a_tile_of_their_own_have_their_share_together():
     label = np.array(["large"] * 900 + [f"small{i}" for i in range(100)], object)
-    small = [(draw_tiles(label, 100, seed, fair_to_small=True) >= 900).sum() for seed in range(50)]
+    small = [(sample_tiles(label, 100, seed, fair_to_small=True) >= 900).sum() for seed in range(50)]
     assert np.mean(small) == pytest.approx(10, abs=1.5)
-    assert (draw_tiles(label, 100, 1) < 900).all()
+    assert (sample_tiles(label, 100, 1) < 900).all()
 
 
 def test_unit_norm_leaves_zeros():

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from lambdascape.core.tsv import write_table
 from lambdascape.features import store
-from lambdascape.figures.dataset import by_class, dataset_figure, draw_dataset
-from lambdascape.figures.tiles import MOST_CLASSES, PER_CLASS, choose, draw_tiles, tiles_figure
+from lambdascape.figures.dataset import by_class, dataset_figure, plot_dataset
+from lambdascape.figures.tiles import MOST_CLASSES, PER_CLASS, choose, plot_tiles, tiles_figure
 from stores import write_store
 
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "fmin": 50, "fmax": 500, "log_offset": 1e-6}
@@ -101,8 +101,8 @@ def test_both_pictures_are_written_with_and_without_labels(tmp_path: Path, label
     stored(clips, tmp_path)
     write_table(clips, tmp_path / "clips.tsv")
     write_table(NO_REJECTS, tmp_path / "rejected.tsv")
-    draw_dataset(*(tmp_path / n for n in ("clips.tsv", "rejected.tsv", "dataset.svg", "dataset.png")), True)
-    draw_tiles(*(tmp_path / n for n in ("features.h5", "clips.tsv")), 0.5, tmp_path / "t.svg", tmp_path / "t.png", True)
+    plot_dataset(*(tmp_path / n for n in ("clips.tsv", "rejected.tsv", "dataset.svg", "dataset.png")), True)
+    plot_tiles(*(tmp_path / n for n in ("features.h5", "clips.tsv")), 0.5, tmp_path / "t.svg", tmp_path / "t.png", True)
     assert all((tmp_path / name).stat().st_size > 2000 for name in ("dataset.svg", "dataset.png", "t.svg", "t.png"))
     titles = words_of(
         tiles_figure(

@@ -18,7 +18,7 @@ from lambdascape.probes.few_shot import draws, fit_few_shot
 from lambdascape.probes.folds import fit_folds
 from lambdascape.probes.knn import fit_knn
 from lambdascape.probes.mlp import fit_mlp
-from lambdascape.probes.scoring import COUNT_COLUMNS, COUNT_KEYS, SCORE_COLUMNS, pooled
+from lambdascape.probes.scoring import COUNT_COLUMNS, COUNT_KEYS, SCORE_COLUMNS, ProbeInput, pooled
 from lambdascape.statistics.metrics import accuracy, confusion_matrix, macro_f1
 
 from .spaces import make_space, write_space
@@ -40,15 +40,15 @@ def fit_probe(name, path, settings_, seeds, outputs):
     """Fit any probe; the test fold is fold1."""
     match name:
         case "converged":
-            fit_converged(path, "fold1", settings_, seeds, *outputs)
+            fit_converged(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
         case "knn":
-            fit_knn(path, "fold1", settings_, seeds, *outputs)
+            fit_knn(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
         case "mlp":
-            fit_mlp(path, "fold1", settings_, seeds, *outputs)
+            fit_mlp(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
         case "few_shot":
-            fit_few_shot(path, "fold1", settings_, *outputs)
+            fit_few_shot(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
         case "folds":
-            fit_folds(path, settings_, seeds, *outputs)
+            fit_folds(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def fit(tmp_path):
 def by_epoch(tmp_path):
     def call(embedding, table, seed=3, **changes):
         path = write_space(tmp_path / "space.h5", embedding, table)
-        fit_by_epoch(path, "fold1", BY_EPOCH | changes, seed, tmp_path / "by_epoch.tsv")
+        fit_by_epoch(ProbeInput(path, "fold1"), BY_EPOCH | changes, seed, tmp_path / "by_epoch.tsv")
         return read_table(tmp_path / "by_epoch.tsv", ("split",))
 
     return call
@@ -231,7 +231,7 @@ def test_redrawn_tiles_are_what_is_trained_on_and_scored(long_clips, tmp_path):
     """Every number of the table against a slow plain version that goes through the tiles one by one."""
     _, _, path, space = long_clips
     settings_ = BY_EPOCH | {"batch_size": 15, "epochs": 2, "tiles": "triplets", "triplets": TRIPLETS}
-    fit_by_epoch(path, "fold1", settings_, 3, tmp_path / "redrawn.tsv")
+    fit_by_epoch(ProbeInput(path, "fold1"), settings_, 3, tmp_path / "redrawn.tsv")
     table = read_table(tmp_path / "redrawn.tsv", ("softmax", "split"))
     trained, scored = triplet_draws(path, space, TRIPLETS, 3)
     weights = list(train_by_epoch(space.embedding, space.label, trained, 2, settings_, 3))
@@ -246,7 +246,7 @@ def test_redrawn_tiles_are_what_is_trained_on_and_scored(long_clips, tmp_path):
             (row,) = table[(table["epoch"] == epoch) & (table["split"] == split)].to_dict("records")
             assert row["macro_f1"] == pytest.approx(np.mean(f1))
             assert row["cross_entropy"] == pytest.approx(np.mean(losses))
-    fit_by_epoch(path, "fold1", settings_ | {"tiles": "even"}, 3, tmp_path / "even.tsv")
+    fit_by_epoch(ProbeInput(path, "fold1"), settings_ | {"tiles": "even"}, 3, tmp_path / "even.tsv")
     assert not table.equals(read_table(tmp_path / "even.tsv", ("softmax", "split")))
 
 

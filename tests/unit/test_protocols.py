@@ -10,7 +10,7 @@ from scipy import stats
 
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
-from lambdascape.figures.protocol_ranks import draw_protocols, protocols_figure
+from lambdascape.figures.protocol_ranks import plot_protocols, protocols_figure
 from lambdascape.tables.rankings import MEASURES, TEXT, compare_protocols, swaps
 
 from .studies import EPOCHS, FakeStudy
@@ -119,5 +119,5 @@ def test_the_figure_has_a_line_for_each_shared_value(table: pd.DataFrame, tmp_pa
     words = "\n".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
     assert "λ = 0.01 (2 → 1)" in words
     assert "1 of 3 pairs swap" in words
-    draw_protocols(tmp_path / "protocols.tsv", tmp_path / "x.svg", tmp_path / "x.png", True)
+    plot_protocols(tmp_path / "protocols.tsv", tmp_path / "x.svg", tmp_path / "x.png", True)
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lambdascape.core import sources
 from lambdascape.jobs import fingerprint, provenance
 
 SCRIPT = "from lambdascape.b import f\n\nf(1)\n"
@@ -33,9 +34,9 @@ MODULES = {
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    fingerprint._sources.cache_clear()
+    sources.sources.cache_clear()
     yield
-    fingerprint._sources.cache_clear()
+    sources.sources.cache_clear()
     fingerprint._version.cache_clear()
 
 
@@ -47,29 +48,28 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (library / f"{name}.py").write_text(code)
     (library / "inner/__init__.py").touch()
     (library / "inner/e.py").write_text("g = 1\n")
-    (tmp_path / "job.py").write_text(SCRIPT)
-    monkeypatch.setattr(fingerprint, "LIBRARY", library)
-    monkeypatch.setattr(fingerprint, "SCRIPTS", tmp_path)
+    (library / "job.py").write_text(SCRIPT)
+    monkeypatch.setattr(sources, "LIBRARY", library)
     return tmp_path
 
 
 def taken() -> str:
-    for function in (fingerprint._sources, fingerprint._version):
+    for function in (sources.sources, fingerprint._version):
         function.cache_clear()
     return fingerprint.fingerprint("job")
 
 
 def test_what_was_kept_is_used_for_these_sources_only_and_does_without_a_place(package: Path) -> None:
     before = taken()
-    kept = package / "lambdascape" / fingerprint.KEPT
+    kept = package / "lambdascape" / sources.KEPT
     assert not kept.parent.exists()
     kept.parent.mkdir()
     assert taken() == before
     found = json.loads(kept.read_text())
-    changed = {key: ["another", modules, packages] for key, (_, modules, packages) in found.items()}
+    changed = {key: ["another", *rest] for key, (_, *rest) in found.items()}
     kept.write_text(json.dumps(changed))
     assert taken() != before
-    for name in ("job.py", *(f"lambdascape/{module}.py" for module in MODULES), "lambdascape/inner/e.py"):
+    for name in ("lambdascape/job.py", *(f"lambdascape/{module}.py" for module in MODULES), "lambdascape/inner/e.py"):
         (package / name).write_text((package / name).read_text() + "# longer\n")
     (package / "lambdascape/inner/__init__.py").write_text("# longer\n")
     assert taken() == before
@@ -81,7 +81,7 @@ def test_what_was_kept_is_used_for_these_sources_only_and_does_without_a_place(p
 def test_a_moved_module_changes_nothing(package: Path) -> None:
     before = taken()
     (package / "lambdascape/b.py").rename(package / "lambdascape/inner/renamed.py")
-    (package / "job.py").write_text(SCRIPT.replace("lambdascape.b", "lambdascape.inner.renamed"))
+    (package / "lambdascape/job.py").write_text(SCRIPT.replace("lambdascape.b", "lambdascape.inner.renamed"))
     assert taken() == before
 
 
@@ -94,7 +94,7 @@ def test_another_version_of_a_numeric_package_changes_it(package: Path, monkeypa
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("job.py", "f(1)", "f(2)"),
+        ("lambdascape/job.py", "f(1)", "f(2)"),
         ("lambdascape/b.py", "x + 1", "x + 2"),
         ("lambdascape/inner/e.py", "g = 1", "g = 2"),
         ("lambdascape/d.py", "late", "later"),
@@ -109,7 +109,7 @@ def test_changed_by_the_script_and_every_module_that_it_reaches(package: Path, f
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("job.py", "f(1)", "f(  1  )  # comment"),
+        ("lambdascape/job.py", "f(1)", "f(  1  )  # comment"),
         ("lambdascape/b.py", "Doc.", "Another sentence."),
         ("lambdascape/b.py", "x + 1", "(x\n        + 1)"),
         ("lambdascape/b.py", "must not be negative; got {x}", "must be positive; got {x:g}"),
@@ -131,14 +131,25 @@ def test_unchanged_by_comments_docstrings_formatting_and_other_modules(
 
 def test_the_probe_does_not_depend_on_the_training_nor_one_figure_on_another() -> None:
     reached = {
-        script: fingerprint._reached(fingerprint._sources()[fingerprint.SCRIPTS / f"{script}.py"].modules)
-        for script in ("train_model", "fit_converged", "draw_maps", "write_report", "extract_shard")
+        module: sources.reached([module], fingerprint.WITHOUT_EFFECT)
+        for module in ("models.training", "probes.converged", "figures.maps", "features.extraction")
     }
-    assert "models.training" in reached["train_model"]
+    assert "models.triplet_model" in reached["models.training"]
     assert not {"models.training", "models.network", "models.losses"} & (
-        reached["fit_converged"] | reached["draw_maps"] | reached["extract_shard"]
+        reached["probes.converged"] | reached["figures.maps"] | reached["features.extraction"]
     )
-    assert not {"figures.training_curves", "figures.response"} & reached["draw_maps"]
+    assert not {"figures.training_curves", "figures.response"} & reached["figures.maps"]
+
+
+def test_a_file_outside_the_package_counts_with_what_it_imports(package: Path) -> None:
+    plugin = package / "mine.py"
+    plugin.write_text(SCRIPT)
+    before = fingerprint.task(f"{plugin}:f")
+    plugin.write_text(SCRIPT + "# a comment\n")
+    assert fingerprint.task(f"{plugin}:f") == before
+    (package / "lambdascape/inner/e.py").write_text("g = 2\n")
+    sources.sources.cache_clear()
+    assert fingerprint.task(f"{plugin}:f") != before
 
 
 def test_settings_digest_ignores_the_order_of_keys() -> None:

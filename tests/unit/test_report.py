@@ -22,7 +22,7 @@ from lambdascape.report import formatting as report_tables
 from lambdascape.report import scores_section as report_comparisons
 from lambdascape.report.answer import answer
 from lambdascape.report.claims_section import ledger
-from lambdascape.report.figures_section import TITLES, WIDE, caption_html, linked, parted
+from lambdascape.report.figures_section import caption_html
 from lambdascape.report.page import write_report
 from lambdascape.report.probes_section import calibration_summary, folds_summary, probe_summary
 from lambdascape.report.provenance_section import digests, duration, times
@@ -30,6 +30,7 @@ from lambdascape.report.runs_section import run_table
 from lambdascape.report.settings_section import table_1
 from lambdascape.report.similarity_section import moved
 from lambdascape.study.catalogue import PAGE_PARTS
+from lambdascape.study.declarations import declared
 from lambdascape.study.hyperparameters import in_words
 from lambdascape.study.run_table import read_sweep
 from lambdascape.tables.every_run import every_run, read_every_run
@@ -44,6 +45,9 @@ SPACES = ("maps", "spectra", "similarity", "moves", "run_map")
 FIGURES = ("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy",
     "few_shot", "confusion", "dataset", "tiles", *SPACES)  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
+WORDS = {
+    name: {key: one.options[key] for key in ("title", "caption", "wide")} for name, one in declared("figure").items()
+}
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
 
@@ -64,7 +68,7 @@ def write(study: FakeStudy, synthetic: bool = True, **changes: Any) -> str:
         "synthetic": synthetic,
         "tables": study.tables,
         "figures": figures,
-        "captions": {name: CAPTIONS / f"{name}.rst" for name in FIGURES},
+        "words": WORDS,
         "viewer": None,
         "exported": [],
         "sources": [study.tables["scores"]],
@@ -179,7 +183,7 @@ def test_a_page_that_is_too_large_shows_the_largest_drawings_as_their_png(
         "spectra": (30_000, 1_000),
         "moves": (100_000, 200_000),
     }
-    given = {"figures": heavy(tmp_path, sizes), "captions": {name: CAPTIONS / f"{name}.rst" for name in sizes}}
+    given = {"figures": heavy(tmp_path, sizes), "words": WORDS}
     whole = write(study, **given)
     assert set(shown_kinds(whole).values()) == {"svg"}
     limit = len(whole.encode()) - 150_000  # more than one drawing saves, fewer than two
@@ -199,7 +203,7 @@ def test_a_page_that_stays_too_large_is_refused_with_what_is_large(
 ) -> None:
     study = FakeStudy(tmp_path)
     sizes = {"response": (90_000, 80_000), "maps": (60_000, 70_000)}
-    given = {"figures": heavy(tmp_path, sizes), "captions": {name: CAPTIONS / f"{name}.rst" for name in sizes}}
+    given = {"figures": heavy(tmp_path, sizes), "words": WORDS}
     viewer = tmp_path / "viewer.html"
     viewer.write_text(f"<section>{'x' * 100_000}</section>", encoding="utf-8")
     monkeypatch.setattr("lambdascape.report.page.LARGEST_PAGE", 100_000)
@@ -456,19 +460,12 @@ def test_the_rule_knows_every_part_of_the_page() -> None:
     assert {f"page/{part}" for part in PAGE_PARTS if part.endswith(".j2")} == set(re.findall(r'"(page/[^"]+)"', used))
 
 
-def test_every_figure_with_a_title_has_one_place_and_others_are_shown_too(tmp_path: Path) -> None:
-    template = "".join(path.read_text(encoding="utf-8") for path in (CAPTIONS / "page").glob("*.j2"))
-    assert sorted(re.findall(r'figure\("(\w+)"\)', template)) == sorted(TITLES)
-    assert set(WIDE) <= set(TITLES)
+def test_a_figure_that_no_template_places_is_shown_too(tmp_path: Path) -> None:
     figures = {"mine": tmp_path / "mine.svg"}
     figures["mine"].write_text(SVG.format("mine"), encoding="utf-8")
-    page = Page(write(FakeStudy(tmp_path), figures=figures, captions={"mine": CAPTIONS / "maps.rst"}))
-    assert [attributes["alt"] for tag, attributes in page.tags if tag == "img"] == ["mine."]
-
-
-def test_a_figure_without_a_caption_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="every figure needs a caption; confusion"):
-        write(FakeStudy(tmp_path), captions={n: CAPTIONS / f"{n}.rst" for n in FIGURES if n != "confusion"})
+    words = {"mine": {"title": "Mine", "caption": "**What is mine.** How to read it.", "wide": False}}
+    page = Page(write(FakeStudy(tmp_path), figures=figures, words=words))
+    assert [attributes["alt"] for tag, attributes in page.tags if tag == "img"] == ["Mine."]
 
 
 def test_a_large_drawing_is_shown_as_its_png(tmp_path: Path, monkeypatch: Any) -> None:
@@ -478,29 +475,16 @@ def test_a_large_drawing_is_shown_as_its_png(tmp_path: Path, monkeypatch: Any) -
     assert write(FakeStudy(tmp_path)).count("data:image/png;base64,") == len(FIGURES)
 
 
-@pytest.mark.parametrize("name", [*FIGURES, "protocols", "workflow"])
-def test_captions_are_plain_text_for_both_reports(name: str) -> None:
-    path = CAPTIONS / f"{name}.rst"
-    assert caption_html(path).startswith("<p><strong>")
-    assert not re.search(r"{{|{%", path.read_text(encoding="utf-8"))
-
-
-@pytest.mark.parametrize("name", [*FIGURES, "protocols"])
-def test_captions_say_in_a_sentence_what_is_shown_then_how_to_read_it_and_where_it_is_from(name: str) -> None:
-    lead, rest, origin = parted(linked(caption_html(CAPTIONS / f"{name}.rst"), lambda words: f"../{words}"))
-    assert lead.startswith("<p><strong>")
-    assert lead.endswith("</p>")
-    assert len(rest) > 100
-    assert rest.count("<p>") == rest.count("</p>")
-    assert origin.startswith('From <a href="../')
+def test_the_words_of_snakemakes_report_are_plain_text() -> None:
+    text = (CAPTIONS / "workflow.rst").read_text(encoding="utf-8")
+    assert caption_html(text, "workflow").startswith("<p><strong>")
+    assert not re.search(r"{{|{%", text)
 
 
 @pytest.mark.parametrize("text", [".. raw:: html\n\n   <b>x</b>\n", ".. include:: /etc/passwd\n", "`open\n=\n"])
-def test_a_caption_that_breaks_the_rules_is_refused(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "bad.rst"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"bad\.rst: must be reStructuredText"):
-        caption_html(path)
+def test_a_caption_that_breaks_the_rules_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="the caption of bad must be reStructuredText"):
+        caption_html(text, "bad")
 
 
 def answer_of(folder: Path, scores: dict[float, tuple[float, ...]], **changes: Any) -> Any:

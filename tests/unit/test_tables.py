@@ -7,7 +7,7 @@ from lambdascape.probes.by_epoch import fit_by_epoch
 from lambdascape.probes.converged import fit_converged
 from lambdascape.probes.few_shot import fit_few_shot
 from lambdascape.probes.folds import fit_folds
-from lambdascape.probes.scoring import UNITS
+from lambdascape.probes.scoring import UNITS, ProbeInput
 from lambdascape.statistics.bootstrap import session_bootstrap
 from lambdascape.statistics.intervals import confusions_by_session
 from lambdascape.statistics.metrics import accuracy, f1_per_class, macro_f1
@@ -30,11 +30,13 @@ def probe_files(folder, embedding, tiles, seeds=(1,)):
     folder.mkdir()
     space = write_space(folder / "space.h5", embedding, tiles)
     settings = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "double_softmax": [False, True], "tiles": "even"}
-    fit_by_epoch(space, "fold1", settings, 1, folder / "by_epoch.tsv")
+    given = ProbeInput(space, "fold1")
+    fit_by_epoch(given, settings, 1, folder / "by_epoch.tsv")
     settings = {"c_grid": [0.1, 1.0], "validation_fraction": 0.3}
-    fit_converged(space, "fold1", settings, seeds, *outputs(folder, "converged"))
-    fit_folds(space, settings, seeds, *outputs(folder, "folds"))
-    fit_few_shot(space, "fold1", {"sessions": [1, 2], "draws": 3, "c": 1.0, "seed": 1}, *outputs(folder, "few_shot"))
+    fit_converged(given, settings, seeds).write(*outputs(folder, "converged"))
+    fit_folds(given, settings, seeds).write(*outputs(folder, "folds"))
+    few = {"sessions": [1, 2], "draws": 3, "c": 1.0, "seed": 1}
+    fit_few_shot(given, few, seeds).write(*outputs(folder, "few_shot"))
     return folder
 
 

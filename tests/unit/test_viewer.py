@@ -24,7 +24,7 @@ from lambdascape.embeddings.shown import common_tiles, shown_spaces
 from lambdascape.study.paths import Study
 from lambdascape.viewer import sound, thumbnails
 from lambdascape.viewer.data import STEPS, json_text, packed, page_data
-from lambdascape.viewer.points import COLUMNS, MOST_FINDINGS, TEXT, choose, draw_points, shown_findings
+from lambdascape.viewer.points import COLUMNS, MOST_FINDINGS, TEXT, choose, sample_points, shown_findings
 from lambdascape.viewer.predictions import predict_points
 from lambdascape.viewer.projections import VIEWS, align, fit, manifold, map_points, neighbours_of
 from lambdascape.viewer.viewer_page import colourings, findings, script_sources, write_viewer
@@ -68,7 +68,7 @@ class Made:
             kind="label", neighbours="class0", share=1.0, spaces=3, of=4, distance=0.25
         )  # fmt: skip
         write_table(self.audit, folder / "audit.tsv")
-        draw_points(
+        sample_points(
             self.runs, self.spaces, self.names, folder / "clips.tsv", folder / "audit.tsv", "fold1", points, 1,
             folder / "points.tsv",
         )  # fmt: skip

@@ -57,5 +57,5 @@ def test_the_profile_of_a_cluster_counts(finished: Checkout, tmp_path: Path) -> 
     said = planned(finished, "--all", "--profile", str(tmp_path / "profile"))
     assert said.returncode == 0, said.stderr
     assert re.search(r"^train_model +2 +partition cards, 1 GPU +1 +7\.0 GB +1\.5 h +3\.0 h ", said.stdout, re.MULTILINE)
-    assert re.search(r"^fit_converged +4 +partition long ", said.stdout, re.MULTILINE)
+    assert re.search(r"^fit_probes +4 +partition long ", said.stdout, re.MULTILINE)
     assert re.search(r"^write_runs +1 +beside Snakemake ", said.stdout, re.MULTILINE)

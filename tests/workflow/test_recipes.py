@@ -17,9 +17,11 @@ from lambdascape.operations.verify import verify
 from lambdascape.study.validation import laid_over
 
 Plan = dict[str, int]
-PROBES = ("fit_by_epoch", "fit_converged", "fit_knn", "fit_few_shot")
+PROBES = ("fit_probes",)
 # Rules that gather what runs have made: cheap, and other tests say which of them follow from what.
-GATHERING = re.compile(r"(write|collect|compare|choose|rank|judge|map|list|draw|audit|predict|encode|export|count)_\w+")
+GATHERING = re.compile(
+    r"(write|collect|compare|choose|rank|judge|map|list|plot|sample|draw|audit|predict|encode|export|count)_\w+"
+)
 
 
 class Recipe:
@@ -64,12 +66,10 @@ def judged(spaces: int) -> Plan:
 
 EXPECTED: dict[str, Plan] = {
     "Add a λ": {"train_model": 1, "embed_trained": 1} | judged(1),
-    "Add a seed": {"train_model": 2, "embed_trained": 2, "embed_untrained": 1}
-    | judged(3)
-    | {"fit_converged": 4, "fit_knn": 4},
+    "Add a seed": {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3) | {"fit_probes": 4},
     "Only redo the figures": {"figures": 1},
     "Retrain one run": {"train_model": 1, "embed_trained": 1} | judged(1),
-    "Probe the other folds": {"fit_folds": 4},
+    "Probe the other folds": {"fit_probes": 4},
     "Hold another fold out": {"train_model": 2, "embed_trained": 2, "embed_untrained": 1, "embed_mean_logmel": 1}
     | judged(4),
     "Throw away one stage": {"measure_geometry": 4, "geometry": 1},
@@ -97,10 +97,9 @@ def test_exactly_what_the_recipe_says_is_run(
     checkout = finished.copy_to(tmp_path / "checkout")
     planned = checkout.planned(*page[name].prepare(checkout.folder), config="")
     assert ran(planned) == EXPECTED[name]
-    drawn = {rule for rule in planned if rule.startswith("draw_")}
     if name == "Only redo the figures":
-        assert set(planned) == drawn | {"figures"}
-        assert len(drawn) > 10
+        assert set(planned) == {"plot_figure", "figures"}
+        assert planned["plot_figure"] > 10
     else:
         assert planned["write_report"] == 1
 
@@ -116,8 +115,15 @@ def test_every_stage_that_the_page_names_is_made_again(
     assert commands != recipe.commands
     subprocess.run(shlex.split(commands[0]), cwd=checkout.folder, check=True)
     planned = checkout.planned(*shlex.split(commands[1])[1:], config="")
-    made = {"models": "train_model", "embeddings": "embed_trained", "probes": "fit_knn", "similarity": "compare_spaces",
-            "tables": "judge_claims", "figures": "draw_response", "report": "write_report"}  # fmt: skip
+    made = {
+        "models": "train_model",
+        "embeddings": "embed_trained",
+        "probes": "fit_probes",
+        "similarity": "compare_spaces",
+        "tables": "judge_claims",
+        "figures": "plot_figure",
+        "report": "write_report",
+    }
     assert planned[made[stage]] >= 1
     assert not {"list_clips", "extract_shard", "consolidate_features"} & set(planned)
 

@@ -10,28 +10,23 @@ from checkouts import TINY, Checkout
 REPORT = {"write_report": 1}
 SCORE_TABLES = {"collect_probes": 1, "judge_claims": 1, "collect_runs": 1}
 ARM_TABLES = {"compare_arms": 1, "choose_arm": 1, "rank_criteria": 1}
-PROBE_FIGURES = {
-    "draw_response": 1, "draw_selection": 1, "draw_probe_f1": 1, "draw_probe_cross_entropy": 1, "draw_few_shot": 1,
-    "draw_confusion": 1,
-}  # fmt: skip
-PROBES = ("fit_by_epoch", "fit_converged", "fit_knn", "fit_few_shot")
+PROBE_FIGURES = {"plot_figure": 6}
 SIMILARITY = {"compare_spaces": 1, "map_spaces": 1, "judge_moves": 1}
-SIMILARITY_FIGURES = {"draw_similarity": 1, "draw_moves": 1, "draw_run_map": 1}
-ALL_FIGURES = (
-    PROBE_FIGURES
-    | SIMILARITY_FIGURES
-    | {"draw_triplet_loss": 1, "draw_dynamics": 1, "draw_mechanism": 1, "draw_maps": 1, "draw_spectra": 1}
-)
+SIMILARITY_FIGURES = {"plot_figure": 3}
+ALL_FIGURES = {"plot_figure": 14}
+ONE_FIGURE = {"plot_figure": 1}
 # The maps of the report: what is on them, and what is made of that.
-POINTS = {"map_points": 1, "predict_points": 1, "draw_pictures": 1, "encode_sound": 1, "write_viewer": 1}
-VIEWER = {"audit_neighbours": 1, "draw_points": 1} | POINTS
+POINTS = {"map_points": 1, "predict_points": 1, "draw_thumbnails": 1, "encode_sound": 1, "write_viewer": 1}
+VIEWER = {"audit_neighbours": 1, "sample_points": 1} | POINTS
 PAGE = {"write_viewer": 1} | REPORT
 EXPORTS = {"export_table": 1}
+# What the probes' files lead to; one job fits all probes of a space.
+PROBED = SCORE_TABLES | ARM_TABLES | PROBE_FIGURES | {"predict_points": 1} | PAGE
 TABLES = SCORE_TABLES | ARM_TABLES | SIMILARITY | {"collect_training": 1, "collect_geometry": 1, "judge_mechanisms": 1}
 
 
 def judged(spaces: int) -> dict[str, int]:
-    return dict.fromkeys([*PROBES, "measure_geometry", "summarise_space"], spaces)
+    return dict.fromkeys(["fit_probes", "measure_geometry", "summarise_space"], spaces)
 
 
 def with_config(finished: Checkout, old: str, new: str) -> dict[str, int]:
@@ -52,33 +47,27 @@ def test_a_new_l2_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkou
 
 def test_a_new_seed_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkout) -> None:
     chain = {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3)
-    chain |= {"fit_converged": 4, "fit_knn": 4}  # the mean log-mel, too, with the new seed's validation sessions
+    chain |= {"fit_probes": 4}  # the mean log-mel, too, with the new seed's validation sessions
     assert with_config(finished, "seeds: [1]", "seeds: [1, 2]") == (
         chain | {"write_runs": 1} | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS
     )
 
 
-def test_a_setting_of_one_probe_repeats_that_probe_and_what_follows(finished: Checkout) -> None:
-    assert with_config(finished, "by_epoch: {epochs: 3}", "by_epoch: {epochs: 4}") == (
-        {"fit_by_epoch": 4} | SCORE_TABLES | PROBE_FIGURES | REPORT
-    )
-    for probe, rule in (("knn: {k_grid: [3]}", "fit_knn"), ("few_shot: {draws: 2}", "fit_few_shot")):
-        assert with_config(finished, "by_epoch: {epochs: 3}", f"by_epoch: {{epochs: 3}}\n  {probe}") == (
-            {rule: 4} | SCORE_TABLES | PROBE_FIGURES | REPORT
-        )
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "by_epoch: {epochs: 4}",
+        "by_epoch: {epochs: 3}\n  knn: {k_grid: [3]}",
+        "by_epoch: {epochs: 3}\n  knn: null",
+        "by_epoch: {epochs: 3}\n  few_shot: {draws: 2}",
+    ],
+)
+def test_a_setting_of_a_probe_repeats_the_probes_and_what_follows(finished: Checkout, setting: str) -> None:
+    assert with_config(finished, "by_epoch: {epochs: 3}", setting) == {"fit_probes": 4} | PROBED
 
 
-def test_a_probe_more_is_fitted_and_a_probe_less_is_not(finished: Checkout) -> None:
-    mlp = (
-        "mlp: {layers: [1], width: 4, learning_rates: [0.01], batch_size: 16, max_epochs: 2, patience: 1,"
-        " validation_fraction: 0.25}"
-    )
-    for probe, jobs in (("knn: null", {}), (mlp, {"fit_mlp": 4})):
-        assert with_config(finished, "by_epoch: {epochs: 3}", f"by_epoch: {{epochs: 3}}\n  {probe}") == (
-            jobs | SCORE_TABLES | PROBE_FIGURES | REPORT
-        )
-    folds = with_config(finished, "probes:\n", "split: {probe_folds: all}\nprobes:\n")
-    assert folds == {"fit_folds": 4} | SCORE_TABLES | PROBE_FIGURES | REPORT
+def test_all_folds_are_one_probe_more(finished: Checkout) -> None:
+    assert with_config(finished, "probes:\n", "split: {probe_folds: all}\nprobes:\n") == {"fit_probes": 4} | PROBED
 
 
 def test_a_setting_of_the_training_repeats_the_models_and_what_follows(finished: Checkout) -> None:
@@ -103,7 +92,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         | VIEWER
         | REPORT
         | EXPORTS
-        | {"list_unused": 1, "count_distant": 1, "draw_tiles": 1}
+        | {"list_unused": 1, "count_distant": 1, "plot_figure": 15}
     )
     assert planned == everything
     assert sorted((finished.folder / "results/features/tiny").iterdir()) == stores
@@ -112,17 +101,17 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
 @pytest.mark.parametrize(
     ("module", "old", "new", "expected"),
     [
-        ("figures/maps.py", "MAX_TILES = 1500", "MAX_TILES = 1000", {"draw_maps": 1} | REPORT),
-        ("figures/dataset.py", "LINE = 0.235", "LINE = 0.25", {"draw_dataset": 1} | REPORT),
-        ("figures/dynamics.py", "MOST_TICKS = 4", "MOST_TICKS = 3", {"draw_dynamics": 1} | REPORT),
-        ("mechanism/card.py", "def _own", "def _of_its_own", {
-            "judge_mechanisms": 1, "draw_mechanism": 1, "collect_runs": 1} | REPORT),
-        ("figures/mechanism.py", "ROW = 0.62", "ROW = 0.7", {"draw_mechanism": 1} | REPORT),
-        ("figures/response.py", "def response_figure", "def another_figure", {"draw_response": 1} | REPORT),
-        ("report/verdict.py", "def answer", "def another_answer", REPORT),
-        ("report/runs.py", "def heading", "def other_heading", {"collect_runs": 1} | REPORT),
+        ("figures/maps.py", "MAX_TILES = 1500", "MAX_TILES = 1000", ONE_FIGURE | REPORT),
+        ("figures/dataset.py", "LINE = 0.235", "LINE = 0.25", ONE_FIGURE | REPORT),
+        ("figures/dynamics.py", "MOST_TICKS = 4", "MOST_TICKS = 3", ONE_FIGURE | REPORT),
+        ("mechanism/verdicts.py", "def _own", "def _of_its_own", {
+            "judge_mechanisms": 1, "plot_figure": 1, "collect_runs": 1} | REPORT),
+        ("figures/mechanism_stages.py", "ROW = 0.62", "ROW = 0.7", ONE_FIGURE | REPORT),
+        ("figures/response.py", "def response_figure", "def another_figure", ONE_FIGURE | REPORT),
+        ("report/answer.py", "def answer", "def another_answer", REPORT),
+        ("tables/every_run.py", "def heading", "def other_heading", {"collect_runs": 1} | REPORT),
         (
-            "batches.py",
+            "models/batches.py",
             "class Batches",
             "class OtherBatches",
             {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3)
@@ -130,21 +119,21 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ),
         ("claims/ledger.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
         ("probes/knn.py", "QUERIES = 1 << 14", "QUERIES = 1 << 13", (
-            {"fit_knn": 4} | SCORE_TABLES | PROBE_FIGURES | REPORT)),
-        ("geometry.py", "def uniformity", "def other_uniformity", {
-            "measure_geometry": 4, "collect_geometry": 1, "draw_spectra": 1, "rank_criteria": 1, "draw_selection": 1,
+            {"fit_probes": 4} | PROBED)),
+        ("geometry/shape.py", "def uniformity", "def other_uniformity", {
+            "measure_geometry": 4, "collect_geometry": 1, "plot_figure": 2, "rank_criteria": 1,
             "judge_claims": 1, "collect_runs": 1} | REPORT),
-        ("comparisons.py", "def _pairs", "def _other_pairs", ARM_TABLES | {
-            "draw_selection": 1, "draw_response": 1} | REPORT),
+        ("tables/comparisons.py", "def _pairs", "def _other_pairs", ARM_TABLES | {
+            "plot_figure": 2} | REPORT),
         ("similarity/pairs.py", "COLUMNS = 1024", "COLUMNS = 512", SIMILARITY | SIMILARITY_FIGURES | REPORT),
-        ("similarity/summary.py", "MOST_GROUPS = 1000", "MOST_GROUPS = 999", {
+        ("similarity/space_summary.py", "MOST_GROUPS = 1000", "MOST_GROUPS = 999", {
             "summarise_space": 4} | SIMILARITY | SIMILARITY_FIGURES | REPORT),
-        ("audit.py", "FENCE = 3.0", "FENCE = 2.5", VIEWER | REPORT),
-        ("viewer/maps.py", "MIN_DIST = 0.1", "MIN_DIST = 0.2", {"map_points": 1} | PAGE),
+        ("geometry/label_audit.py", "FENCE = 3.0", "FENCE = 2.5", VIEWER | REPORT),
+        ("viewer/projections.py", "MIN_DIST = 0.1", "MIN_DIST = 0.2", {"map_points": 1} | PAGE),
         ("viewer/sound.py", "LEVEL = 0.9", "LEVEL = 0.8", {"encode_sound": 1} | PAGE),
-        ("viewer/page.py", "def findings", "def other_findings", PAGE),
-        ("figures/run_map.py", "SEED_MARKERS =", "OTHER_MARKERS =", {"draw_run_map": 1} | REPORT),
-        ("exports/table.py", "LEAST_ROWS = 1 << 12", "LEAST_ROWS = 1 << 13", EXPORTS | REPORT),
+        ("viewer/viewer_page.py", "def findings", "def other_findings", PAGE),
+        ("figures/run_map.py", "SEED_MARKERS =", "OTHER_MARKERS =", ONE_FIGURE | REPORT),
+        ("exports/embedding_table.py", "LEAST_ROWS = 1 << 12", "LEAST_ROWS = 1 << 13", EXPORTS | REPORT),
     ],
 )  # fmt: skip
 def test_changed_code_repeats_what_runs_it(
@@ -157,7 +146,7 @@ def test_changed_code_repeats_what_runs_it(
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ("points: 30", {"draw_points": 1} | POINTS | REPORT),
+        ("points: 30", {"sample_points": 1} | POINTS | REPORT),
         ("umap_neighbours: null", {"map_points": 1} | PAGE),
         ("neighbours: 3", VIEWER | REPORT),
     ],
@@ -216,7 +205,10 @@ def test_other_claims_or_none_are_judged_without_another_job(finished: Checkout)
             assert finished.planned() == {"judge_claims": 1} | REPORT
 
 
-@pytest.mark.parametrize("module", ["training.py", "network.py", "store.py", "features.py", "figures/style.py"])
+@pytest.mark.parametrize(
+    "module",
+    ["models/training.py", "models/network.py", "features/store.py", "features/extraction.py", "figures/style.py"],
+)
 def test_comments_docstrings_and_formatting_repeat_nothing(finished: Checkout, module: str) -> None:
     with finished.edited(f"workflow/lib/lambdascape/{module}", '"""\n', ' More words."""\n\n\n# A comment.\n'):
         assert finished.planned() == {}

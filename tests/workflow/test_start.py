@@ -19,7 +19,7 @@ def test_the_default_study_plans_every_stage(checkout: Checkout) -> None:
     planned = checkout.planned(config="")
     assert planned["train_model"] == 6
     assert planned["embed_untrained"] == 2
-    assert planned["fit_converged"] == 9
+    assert planned["fit_probes"] == 9
     assert planned["write_report"] == 1
 
 
@@ -33,10 +33,10 @@ def test_the_published_study_plans_its_three_arms_without_the_data(checkout: Che
 
 def test_both_protocols_plan_their_arms_without_the_data(checkout: Checkout, repo: Path) -> None:
     planned = checkout.planned(config=str(repo / "studies/regularisation_as_published.yaml"))
-    assert (planned["train_model"], planned["fit_by_epoch"]) == (3, 8)
+    assert (planned["train_model"], planned["fit_probes"]) == (3, 8)
     planned = checkout.planned(config=str(repo / "studies/regularisation_strict.yaml"))
-    assert (planned["train_model"], planned["fit_by_epoch"]) == (30, 36)
-    assert "draw_protocols" not in planned
+    assert (planned["train_model"], planned["fit_probes"]) == (30, 36)
+    assert "compare_protocols" not in planned
 
 
 def test_a_study_to_compare_with_must_have_been_run(checkout: Checkout) -> None:

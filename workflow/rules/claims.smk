@@ -29,11 +29,10 @@ rule judge_claims:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=list(study.runs),
+        names_of_confusions=list(study.runs),
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
-        claims=contents(*claims),
-        published=contents(study.published_curves),
-        code=fingerprint("judge_claims"),
+        contents=contents(*claims, study.published_curves),
+        task=task("claims.ledger.judge_claims"),
     script:
-        "../scripts/judge_claims.py"
+        "../scripts/call.py"

@@ -22,7 +22,7 @@ if refused:
 from lambdascape.claims.check import find
 from lambdascape.claims.check import problems as problems_of_claims
 from lambdascape.study.validation import LOADER, arrange, problems
-from lambdascape.jobs.fingerprint import fingerprint
+from lambdascape.jobs.fingerprint import fingerprint, task
 from lambdascape.jobs.provenance import contents
 from lambdascape.study.paths import Study
 
@@ -57,5 +57,6 @@ wildcard_constraints:
     run=study.run_pattern,
     own=study.own_pattern,
     space=study.space_pattern,
+    figure=study.figure_pattern,
     shard=r"\d+",
     seed=r"\d+",

@@ -1,5 +1,81 @@
-# What is there to learn from: one row per clip, and one row per file that cannot be used
-# or is odd, with the reason.
+# Where the audio comes from, and what there is to learn from: one row per clip, and one row with its reason per file that
+# cannot be used or is odd.
+
+# Servers refuse users who open many connections. `--resources downloads=1` on the command line has precedence.
+workflow.global_resources.setdefault("downloads", 2)
+
+
+rule download_archive:
+    output:
+        checked="results/datasets/{dataset}/download/archives/{archive}.md5",
+    log:
+        "results/logs/datasets/{dataset}/download/archives/{archive}.log",
+    benchmark:
+        "results/benchmarks/datasets/{dataset}/download/archives/{archive}.tsv"
+    localrule: True  # the nodes of a cluster often have no way out
+    conda:
+        "../../envs/features.yaml"
+    resources:
+        downloads=1,
+        mem_mb=500,
+        runtime=1440,
+    params:
+        archive=study.archive_of,
+        dataset=study.archive_set,
+        given=config["dataset"]["archives"],
+        task=task("datasets.downloads.download_archive"),
+    script:
+        "../scripts/call.py"
+
+
+rule unpack_archive:
+    input:
+        checked="results/datasets/{dataset}/download/archives/{archive}.md5",
+    output:
+        listed="results/datasets/{dataset}/download/unpacked/{archive}.tsv",
+    log:
+        "results/logs/datasets/{dataset}/download/unpacked/{archive}.log",
+    benchmark:
+        "results/benchmarks/datasets/{dataset}/download/unpacked/{archive}.tsv"
+    conda:
+        "../../envs/features.yaml"
+    resources:
+        mem_mb=500,
+        runtime=120,
+    params:
+        folder=study.audio_of,
+        task=task("datasets.unpacking.unpack_archive"),
+    script:
+        "../scripts/call.py"
+
+
+# Instead of both where no audio is kept: an archive passes through, and its features stay.
+
+
+rule drain_archive:
+    output:
+        shard="results/features/{dataset}/{recipe}/archives/{archive}.h5",
+        looks="results/features/{dataset}/{recipe}/archives/{archive}.tsv",
+    log:
+        "results/logs/features/{dataset}/{recipe}/archives/{archive}.log",
+    benchmark:
+        "results/benchmarks/features/{dataset}/{recipe}/archives/{archive}.tsv"
+    localrule: True  # the nodes of a cluster often have no way out
+    conda:
+        "../../envs/features.yaml"
+    resources:
+        downloads=1,
+        mem_mb=2000,
+        runtime=1440,
+    params:
+        name="{archive}",
+        archive=study.archive_of,
+        settings=study.archive_settings,
+        recipe=study.recipe_settings,
+        root=study.audio_of,
+        task=task("datasets.streaming.drain_archive"),
+    script:
+        "../scripts/call.py"
 
 
 rule datasets:
@@ -24,16 +100,16 @@ rule synthesise_demo:
         runtime=10,
     params:
         settings=config["dataset"]["demo"],
-        code=fingerprint("synthesise_demo"),
+        task=task("datasets.demo.synthesise"),
     script:
-        "../scripts/synthesise_demo.py"
+        "../scripts/call.py"
 
 
 rule list_clips:
     input:
-        audio=ancient(branch(study.is_synthetic, then="results/datasets/{dataset}/audio")),
+        after_audio=ancient(branch(study.is_synthetic, then="results/datasets/{dataset}/audio")),
         digest=branch(study.is_synthetic, then="results/datasets/{dataset}/audio.sha256"),
-        unpacked=study.unpacked,
+        after_unpacked=study.unpacked,
         looks=study.looks,
     output:
         clips="results/datasets/{dataset}/clips.tsv",
@@ -55,9 +131,9 @@ rule list_clips:
         mem_mb=2000,
         runtime=60,
     params:
-        audio=study.audio_of,
+        root=study.audio_of,
         settings=study.dataset_settings,
-        index=study.index_digest_of,
-        code=fingerprint("list_clips"),
+        contents=study.index_digest_of,
+        task=task("datasets.manifest.list_clips"),
     script:
-        "../scripts/list_clips.py"
+        "../scripts/call.py"

@@ -30,9 +30,9 @@ rule embed_trained:
     params:
         settings=study.settings_of,
         seed=study.seed_of,
-        code=fingerprint("embed_trained"),
+        task=task("embeddings.trained.embed_trained"),
     script:
-        "../scripts/embed_trained.py"
+        "../scripts/call.py"
 
 
 rule embed_recomputed:
@@ -59,9 +59,9 @@ rule embed_recomputed:
         settings=study.settings_of,
         seed=study.seed_of,
         test_fold=config["split"]["test_fold"],
-        code=fingerprint("embed_recomputed"),
+        task=task("embeddings.recomputed.embed_recomputed"),
     script:
-        "../scripts/embed_recomputed.py"
+        "../scripts/call.py"
 
 
 rule embed_untrained:
@@ -85,9 +85,9 @@ rule embed_untrained:
     params:
         settings=study.reference_settings,
         test_fold=config["split"]["test_fold"],
-        code=fingerprint("embed_untrained"),
+        task=task("embeddings.recomputed.embed_untrained"),
     script:
-        "../scripts/embed_untrained.py"
+        "../scripts/call.py"
 
 
 rule embed_mean_logmel:
@@ -109,9 +109,9 @@ rule embed_mean_logmel:
         runtime=60,
     params:
         settings=study.tile_settings,
-        code=fingerprint("embed_mean_logmel"),
+        task=task("embeddings.trained.embed_mean_logmel"),
     script:
-        "../scripts/embed_mean_logmel.py"
+        "../scripts/call.py"
 
 
 rule embed_own:
@@ -133,6 +133,6 @@ rule embed_own:
         runtime=60,
     params:
         tile_s=config["triplets"]["tile_s"],
-        code=fingerprint("embed_own"),
+        task=task("embeddings.brought.embed_own"),
     script:
-        "../scripts/embed_own.py"
+        "../scripts/call.py"

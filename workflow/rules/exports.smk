@@ -24,11 +24,11 @@ rule export_table:
         mem_mb=2000,
         runtime=60,
     params:
-        spaces=study.spaces,
+        names=study.spaces,
         test_fold=config["split"]["test_fold"],
-        code=fingerprint("export_table"),
+        task=task("exports.embedding_table.export_table"),
     script:
-        "../scripts/export_table.py"
+        "../scripts/call.py"
 
 
 rule export_projector:
@@ -37,8 +37,8 @@ rule export_projector:
         digests=expand("results/{{study}}/embeddings/{space}.h5.sha256", space=study.spaces),
     output:
         config="results/{study}/exports/projector/projector_config.pbtxt",
-        tensors=expand("results/{{study}}/exports/projector/{space}.tsv", space=study.spaces),
-        metadata=expand("results/{{study}}/exports/projector/{space}_tiles.tsv", space=study.spaces),
+        after_tensors=expand("results/{{study}}/exports/projector/{space}.tsv", space=study.spaces),
+        after_metadata=expand("results/{{study}}/exports/projector/{space}_tiles.tsv", space=study.spaces),
     log:
         "results/logs/{study}/exports/projector.log",
     benchmark:
@@ -49,9 +49,94 @@ rule export_projector:
         mem_mb=2000,
         runtime=60,
     params:
-        spaces=study.spaces,
+        names=study.spaces,
         settings=config["geometry"],
         test_fold=config["split"]["test_fold"],
-        code=fingerprint("export_projector"),
+        task=task("exports.projector.export_projector"),
     script:
-        "../scripts/export_projector.py"
+        "../scripts/call.py"
+
+
+rule export_model:
+    input:
+        features=ancient(study.features),
+        features_digest=f"{study.features}.sha256",
+        weights=ancient("results/{study}/models/{run}/embedder.weights.h5"),
+        weights_digest="results/{study}/models/{run}/embedder.weights.h5.sha256",
+    output:
+        model="results/{study}/exports/models/{run}/embedder.keras",
+        digest="results/{study}/exports/models/{run}/embedder.keras.sha256",
+    log:
+        "results/logs/{study}/exports/models/{run}/embedder.log",
+    benchmark:
+        "results/benchmarks/{study}/exports/models/{run}/embedder.tsv"
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=1,
+    params:
+        settings=study.settings_of,
+        seed=study.seed_of,
+        facts=study.export_facts_of,
+        task=task("exports.saved_model.export_model"),
+    script:
+        "../scripts/call.py"
+
+
+rule export_onnx:
+    input:
+        features=ancient(study.features),
+        features_digest=f"{study.features}.sha256",
+        model=ancient("results/{study}/exports/models/{run}/embedder.keras"),
+        model_digest="results/{study}/exports/models/{run}/embedder.keras.sha256",
+    output:
+        onnx="results/{study}/exports/models/{run}/embedder.onnx",
+        digest="results/{study}/exports/models/{run}/embedder.onnx.sha256",
+    log:
+        "results/logs/{study}/exports/models/{run}/onnx.log",
+    benchmark:
+        "results/benchmarks/{study}/exports/models/{run}/onnx.tsv"
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        device={"backend": "tensorflow", "device": "cpu", "deterministic": False},
+        task=task("exports.saved_model.export_onnx"),
+    script:
+        "../scripts/call.py"
+
+
+rule write_card:
+    input:
+        template=f"{report_folder}/card.md.j2",
+        model=ancient("results/{study}/exports/models/{run}/embedder.keras"),
+        model_digest="results/{study}/exports/models/{run}/embedder.keras.sha256",
+        onnx=branch(config["exports"]["onnx"], then=["results/{study}/exports/models/{run}/embedder.onnx"]),
+        clips=study.clips,
+        runs="results/{study}/runs.tsv",
+        training="results/{study}/tables/training.tsv",
+        scores="results/{study}/tables/scores.tsv",
+        mechanism="results/{study}/tables/mechanism.tsv",
+    output:
+        card="results/{study}/exports/models/{run}/README.md",
+    log:
+        "results/logs/{study}/exports/models/{run}/card.log",
+    benchmark:
+        "results/benchmarks/{study}/exports/models/{run}/card.tsv"
+    localrule: True
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        synthetic=study.is_synthetic,
+        confidence=config["statistics"]["confidence"],
+        checkout=study.checkout,
+        task=task("exports.model_card.write_card"),
+    script:
+        "../scripts/call.py"

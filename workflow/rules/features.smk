@@ -15,10 +15,10 @@ rule features:
 rule extract_shard:
     input:
         clips="results/datasets/{dataset}/clips.tsv",
-        audio=ancient(branch(study.is_synthetic, then="results/datasets/{dataset}/audio")),
-        unpacked=ancient(study.unpacked),
+        after_audio=ancient(branch(study.is_synthetic, then="results/datasets/{dataset}/audio")),
+        after_unpacked=ancient(study.unpacked),
     output:
-        shard=temp("results/features/{dataset}/{recipe}/shards/{shard}.h5"),
+        features=temp("results/features/{dataset}/{recipe}/shards/{shard}.h5"),
     log:
         "results/logs/features/{dataset}/{recipe}/shards/{shard}.log",
     benchmark:
@@ -29,12 +29,12 @@ rule extract_shard:
         mem_mb=2000,
         runtime=120,
     params:
-        audio=study.audio_of,
+        root=study.audio_of,
         settings=study.recipe_settings,
         n_shards=config["features"]["n_shards"],
-        code=fingerprint("extract_shard"),
+        task=task("features.extraction.extract_shard"),
     script:
-        "../scripts/extract_shard.py"
+        "../scripts/call.py"
 
 
 rule consolidate_features:
@@ -54,12 +54,14 @@ rule consolidate_features:
         mem_mb=2000,
         runtime=60,
     params:
-        code=fingerprint("consolidate_features"),
+        task=task("features.extraction.consolidate"),
     script:
-        "../scripts/consolidate_features.py"
+        "../scripts/call.py"
 
 
 # Instead of both where the store that users share has them: a link, once they are checked.
+
+
 rule fetch_features:
     input:
         clips="results/datasets/{dataset}/clips.tsv",
@@ -80,9 +82,9 @@ rule fetch_features:
     params:
         shared=study.features_store.folder_of,
         settings=study.recipe_settings,
-        code=fingerprint("fetch_features"),
+        task=task("features.sharing.fetch"),
     script:
-        "../scripts/fetch_features.py"
+        "../scripts/call.py"
 
 
 rule share_features:
@@ -102,8 +104,8 @@ rule share_features:
         mem_mb=1000,
         runtime=60,
     params:
-        shared=study.features_store.folder,
+        folder=study.features_store.folder,
         settings=study.recipe_settings,
-        code=fingerprint("share_features"),
+        task=task("features.sharing.share"),
     script:
-        "../scripts/share_features.py"
+        "../scripts/call.py"

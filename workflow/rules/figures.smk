@@ -1,4 +1,4 @@
-# Each figure is drawn from tables by a module of its own, so that a change of one redraws that one.
+# Every figure is declared in its module, with what it is drawn from: a change of one redraws that one.
 
 
 rule figures:
@@ -9,85 +9,25 @@ rule figures:
     localrule: True
 
 
-rule draw_response:
+rule plot_figure:
     input:
-        runs="results/{study}/runs.tsv",
-        table="results/{study}/tables/scores.tsv",
-        choice="results/{study}/tables/choice.tsv",
+        unpack(study.figure_files.tables_of),
+        features=ancient(study.figure_files.features_of),
+        embeddings=ancient(study.figure_files.embeddings_of),
+        published=ancient(study.figure_files.curves_of),
+        digests=study.figure_files.digests_of,
     output:
         svg=report(
-            "results/{study}/figures/response.svg",
-            caption="../report/response.rst",
-            category="Answer",
-            labels={"Study": "{study}", "Figure": "score against what varies"},
+            "results/{study}/figures/{figure}.svg",
+            caption="../report/figure.rst",
+            category=study.figure_files.category_of,
+            labels=study.figure_files.labels_of,
         ),
-        png="results/{study}/figures/response.png",
+        png="results/{study}/figures/{figure}.png",
     log:
-        "results/logs/{study}/figures/response.log",
+        "results/logs/{study}/figures/{figure}.log",
     benchmark:
-        "results/benchmarks/{study}/figures/response.tsv"
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        synthetic=study.is_synthetic,
-        code=fingerprint("draw_response"),
-    script:
-        "../scripts/draw_response.py"
-
-
-rule draw_triplet_loss:
-    input:
-        runs="results/{study}/runs.tsv",
-        table="results/{study}/tables/training.tsv",
-        published=ancient(study.curves_behind),
-    output:
-        svg=report(
-            "results/{study}/figures/triplet_loss.svg",
-            caption="../report/triplet_loss.rst",
-            category="Training",
-            labels={"Study": "{study}", "Figure": "triplet loss by epoch"},
-        ),
-        png="results/{study}/figures/triplet_loss.png",
-    log:
-        "results/logs/{study}/figures/triplet_loss.log",
-    benchmark:
-        "results/benchmarks/{study}/figures/triplet_loss.tsv"
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        measure="triplet_loss",
-        published=contents(*study.curves_behind),
-        synthetic=study.is_synthetic,
-        code=fingerprint("draw_curves"),
-    script:
-        "../scripts/draw_curves.py"
-
-
-rule draw_maps:
-    input:
-        runs="results/{study}/runs.tsv",
-        embeddings=ancient(expand("results/{{study}}/embeddings/{space}.h5", space=study.spaces)),
-        digests=expand("results/{{study}}/embeddings/{space}.h5.sha256", space=study.spaces),
-    output:
-        svg=report(
-            "results/{study}/figures/maps.svg",
-            caption="../report/maps.rst",
-            category="Spaces",
-            labels={"Study": "{study}", "Figure": "maps of the tiles"},
-        ),
-        png="results/{study}/figures/maps.png",
-    log:
-        "results/logs/{study}/figures/maps.log",
-    benchmark:
-        "results/benchmarks/{study}/figures/maps.tsv"
+        "results/benchmarks/{study}/figures/{figure}.tsv"
     localrule: True
     conda:
         "../../envs/analysis.yaml"
@@ -95,9 +35,9 @@ rule draw_maps:
         mem_mb=2000,
         runtime=10,
     params:
-        spaces=study.spaces,
-        test_fold=config["split"]["test_fold"],
-        synthetic=study.is_synthetic,
-        code=fingerprint("draw_maps"),
+        arguments=study.figure_files.arguments_of,
+        caption=study.figure_files.caption_of,
+        contents=study.figure_files.contents_of,
+        task=study.figure_files.task_of,
     script:
-        "../scripts/draw_maps.py"
+        "../scripts/call.py"

@@ -27,6 +27,6 @@ rule measure_geometry:
     params:
         settings=config["geometry"],
         test_fold=config["split"]["test_fold"],
-        code=fingerprint("measure_geometry"),
+        task=task("geometry.shape.measure_geometry"),
     script:
-        "../scripts/measure_geometry.py"
+        "../scripts/call.py"

@@ -32,6 +32,7 @@ rule train_model:
         seed=study.seed_of,
         test_fold=config["split"]["test_fold"],
         checkpoint="results/checkpoints/{study}/{run}.h5",
-        code=fingerprint("train_model"),
+        task=task("models.training.train"),
+        code=fingerprint("models.training"),
     script:
-        "../scripts/train_model.py"
+        "../scripts/call.py"

@@ -4,106 +4,33 @@
 rule probes:
     input:
         by_epoch=expand("results/{study}/probes/{space}/by_epoch.tsv", study=study.name, space=study.spaces),
-        others=expand(
-            "results/{study}/probes/{space}/{probe}.tsv", study=study.name, space=study.spaces, probe=study.probes
-        ),
     localrule: True
 
 
-rule fit_by_epoch:
+# One job for all probes of a space: reading and importing take longer than most of them.
+rule fit_probes:
     input:
         embeddings=ancient("results/{study}/embeddings/{space}.h5"),
         digest="results/{study}/embeddings/{space}.h5.sha256",
     output:
         epochs="results/{study}/probes/{space}/by_epoch.tsv",
+        scores=expand("results/{{study}}/probes/{{space}}/{probe}.tsv", probe=study.probes),
+        counts=expand("results/{{study}}/probes/{{space}}/{probe}_confusion.tsv", probe=study.probes),
     log:
-        "results/logs/{study}/probes/{space}/by_epoch.log",
+        "results/logs/{study}/probes/{space}.log",
     benchmark:
-        "results/benchmarks/{study}/probes/{space}/by_epoch.tsv"
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        settings=study.by_epoch_settings_of,
-        seed=study.space_seed_of,
-        test_fold=config["split"]["test_fold"],
-        code=fingerprint("fit_by_epoch"),
-    script:
-        "../scripts/fit_by_epoch.py"
-
-
-rule fit_converged:
-    input:
-        embeddings=ancient("results/{study}/embeddings/{space}.h5"),
-        digest="results/{study}/embeddings/{space}.h5.sha256",
-    output:
-        scores="results/{study}/probes/{space}/converged.tsv",
-        confusion="results/{study}/probes/{space}/converged_confusion.tsv",
-    log:
-        "results/logs/{study}/probes/{space}/converged.log",
-    benchmark:
-        "results/benchmarks/{study}/probes/{space}/converged.tsv"
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        settings=config["probes"]["converged"],
-        seeds=study.validation_seeds_of,
-        test_fold=config["split"]["test_fold"],
-        code=fingerprint("fit_converged"),
-    script:
-        "../scripts/fit_converged.py"
-
-
-rule fit_knn:
-    input:
-        embeddings=ancient("results/{study}/embeddings/{space}.h5"),
-        digest="results/{study}/embeddings/{space}.h5.sha256",
-    output:
-        scores="results/{study}/probes/{space}/knn.tsv",
-        confusion="results/{study}/probes/{space}/knn_confusion.tsv",
-    log:
-        "results/logs/{study}/probes/{space}/knn.log",
-    benchmark:
-        "results/benchmarks/{study}/probes/{space}/knn.tsv"
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        settings=config["probes"]["knn"],
-        seeds=study.validation_seeds_of,
-        test_fold=config["split"]["test_fold"],
-        code=fingerprint("fit_knn"),
-    script:
-        "../scripts/fit_knn.py"
-
-
-rule fit_mlp:
-    input:
-        embeddings=ancient("results/{study}/embeddings/{space}.h5"),
-        digest="results/{study}/embeddings/{space}.h5.sha256",
-    output:
-        scores="results/{study}/probes/{space}/mlp.tsv",
-        confusion="results/{study}/probes/{space}/mlp_confusion.tsv",
-    log:
-        "results/logs/{study}/probes/{space}/mlp.log",
-    benchmark:
-        "results/benchmarks/{study}/probes/{space}/mlp.tsv"
+        "results/benchmarks/{study}/probes/{space}.tsv"
     conda:
         "../../envs/analysis.yaml"
     resources:
         mem_mb=2000,
         runtime=240,
     params:
-        settings=config["probes"]["mlp"],
+        by_epoch=study.by_epoch_settings_of,
+        seed=study.space_seed_of,
+        probes=study.probe_jobs,
         seeds=study.validation_seeds_of,
         test_fold=config["split"]["test_fold"],
-        code=fingerprint("fit_mlp"),
+        task=task("probes.fit.fit_probes"),
     script:
-        "../scripts/fit_mlp.py"
+        "../scripts/call.py"

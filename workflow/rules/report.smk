@@ -7,46 +7,12 @@ rule report:
     localrule: True
 
 
-rule collect_runs:
-    input:
-        runs="results/{study}/runs.tsv",
-        training="results/{study}/tables/training.tsv",
-        scores="results/{study}/tables/scores.tsv",
-        geometry="results/{study}/tables/geometry.tsv",
-        mechanism="results/{study}/tables/mechanism.tsv",
-        histories=expand("results/{{study}}/models/{run}/history.tsv", run=study.runs),
-    output:
-        runs=report(
-            "results/{study}/tables/every_run.tsv",
-            caption="../report/tables/every_run.rst",
-            category="Tables",
-            labels={"Study": "{study}", "Table": "every run in one row"},
-        ),
-    log:
-        "results/logs/{study}/tables/every_run.log",
-    benchmark:
-        "results/benchmarks/{study}/tables/every_run.tsv"
-    localrule: True
-    conda:
-        "../../envs/analysis.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        runs=list(study.runs),
-        receipts="results/receipts/{study}",
-        code=fingerprint("collect_runs"),
-    script:
-        "../scripts/collect_runs.py"
-
-
 rule write_report:
     input:
         template=ancient(f"{report_folder}/index.html.j2"),
-        parts=ancient(expand("{folder}/page/{part}", folder=report_folder, part=study.page_parts)),
-        captions=ancient(expand("{folder}/{figure}.rst", folder=report_folder, figure=study.figures)),
+        after_parts=ancient(expand("{folder}/page/{part}", folder=report_folder, part=study.page_parts)),
         figures=expand("results/{{study}}/figures/{figure}.svg", figure=study.figures),
-        pictures=expand("results/{{study}}/figures/{figure}.png", figure=study.figures),
+        after_pictures=expand("results/{{study}}/figures/{figure}.png", figure=study.figures),
         clips=study.clips,
         rejected=study.rejected,
         warnings=study.warnings,
@@ -80,16 +46,16 @@ rule write_report:
         mem_mb=1000,
         runtime=10,
     params:
-        figures=study.figures,
-        about=study.about,
-        words=contents(
+        **study.about,
+        names_of_figures=study.figures,
+        words=study.figure_files.words,
+        contents=contents(
             f"{report_folder}/index.html.j2",
             f"{report_folder}/page",
-            *expand("{folder}/{figure}.rst", folder=report_folder, figure=study.figures),
         ),
-        code=fingerprint("write_report"),
+        task=task("report.page.write_report"),
     script:
-        "../scripts/write_report.py"
+        "../scripts/call.py"
 
 
 onsuccess:

@@ -28,9 +28,9 @@ rule summarise_space:
     params:
         settings=config["geometry"],
         test_fold=config["split"]["test_fold"],
-        code=fingerprint("summarise_space"),
+        task=task("similarity.space_summary.summarise_space"),
     script:
-        "../scripts/summarise_space.py"
+        "../scripts/call.py"
 
 
 rule compare_spaces:
@@ -50,10 +50,10 @@ rule compare_spaces:
         mem_mb=4000,
         runtime=60,
     params:
-        spaces=study.spaces,
-        code=fingerprint("compare_spaces"),
+        names=study.spaces,
+        task=task("similarity.pairs.compare_spaces"),
     script:
-        "../scripts/compare_spaces.py"
+        "../scripts/call.py"
 
 
 rule map_spaces:
@@ -73,9 +73,9 @@ rule map_spaces:
         mem_mb=1000,
         runtime=10,
     params:
-        code=fingerprint("map_spaces"),
+        task=task("similarity.layout.map_spaces"),
     script:
-        "../scripts/map_spaces.py"
+        "../scripts/call.py"
 
 
 rule judge_moves:
@@ -100,6 +100,6 @@ rule judge_moves:
         mem_mb=1000,
         runtime=10,
     params:
-        code=fingerprint("judge_moves"),
+        task=task("similarity.seed_test.judge_moves"),
     script:
-        "../scripts/judge_moves.py"
+        "../scripts/call.py"

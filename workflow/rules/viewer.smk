@@ -1,4 +1,4 @@
-# The same tiles on a map of every space, to look at and to listen to.
+# The same tiles on a map of every space, with pictures and, where the data set may be passed on, sound.
 
 
 rule viewer:
@@ -7,7 +7,7 @@ rule viewer:
     localrule: True
 
 
-rule draw_points:
+rule sample_points:
     input:
         runs="results/{study}/runs.tsv",
         embeddings=ancient(expand("results/{{study}}/embeddings/{space}.h5", space=study.spaces)),
@@ -26,13 +26,13 @@ rule draw_points:
         mem_mb=2000,
         runtime=30,
     params:
-        spaces=study.spaces,
+        names=study.spaces,
         test_fold=config["split"]["test_fold"],
         most=config["viewer"]["points"],
         seed=config["viewer"]["seed"],
-        code=fingerprint("draw_points"),
+        task=task("viewer.points.sample_points"),
     script:
-        "../scripts/draw_points.py"
+        "../scripts/call.py"
 
 
 rule map_points:
@@ -54,11 +54,11 @@ rule map_points:
         mem_mb=2000,
         runtime=60,
     params:
-        spaces=study.spaces,
+        names=study.spaces,
         settings=study.viewer_settings,
-        code=fingerprint("map_points"),
+        task=task("viewer.projections.map_points"),
     script:
-        "../scripts/map_points.py"
+        "../scripts/call.py"
 
 
 rule predict_points:
@@ -67,7 +67,7 @@ rule predict_points:
         embeddings=ancient(expand("results/{{study}}/embeddings/{space}.h5", space=study.spaces)),
         digests=expand("results/{{study}}/embeddings/{space}.h5.sha256", space=study.spaces),
         points="results/{study}/viewer/points.tsv",
-        probes=expand("results/{{study}}/probes/{space}/converged.tsv", space=study.spaces),
+        scores=expand("results/{{study}}/probes/{space}/converged.tsv", space=study.spaces),
     output:
         predictions="results/{study}/viewer/predictions.tsv",
     log:
@@ -80,11 +80,11 @@ rule predict_points:
         mem_mb=4000,
         runtime=120,
     params:
-        spaces=study.spaces,
+        names=study.spaces,
         test_fold=config["split"]["test_fold"],
-        code=fingerprint("predict_points"),
+        task=task("viewer.predictions.predict_points"),
     script:
-        "../scripts/predict_points.py"
+        "../scripts/call.py"
 
 
 rule write_viewer:
@@ -117,7 +117,57 @@ rule write_viewer:
         runtime=10,
     params:
         about=study.viewer_about,
-        words=contents(f"{report_folder}/viewer"),
-        code=fingerprint("write_viewer"),
+        contents=contents(f"{report_folder}/viewer"),
+        task=task("viewer.viewer_page.write_viewer"),
     script:
-        "../scripts/write_viewer.py"
+        "../scripts/call.py"
+
+
+rule draw_thumbnails:
+    input:
+        points="results/{study}/viewer/points.tsv",
+        clips=study.clips,
+        features=ancient(study.features),
+        digest=f"{study.features}.sha256",
+    output:
+        sheet="results/{study}/viewer/pictures.webp",
+    log:
+        "results/logs/{study}/viewer/pictures.log",
+    benchmark:
+        "results/benchmarks/{study}/viewer/pictures.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        tile_s=config["triplets"]["tile_s"],
+        task=task("viewer.thumbnails.draw_thumbnails"),
+    script:
+        "../scripts/call.py"
+
+
+rule encode_sound:
+    input:
+        points="results/{study}/viewer/points.tsv",
+        audit="results/{study}/tables/audit.tsv",
+        after_made=ancient(branch(study.is_synthetic, then=f"results/datasets/{study.dataset}/audio")),
+        after_unpacked=ancient(study.unpacked),
+    output:
+        sound="results/{study}/viewer/sound.tsv",
+        attribution="results/{study}/viewer/attribution.txt",
+    log:
+        "results/logs/{study}/viewer/sound.log",
+    benchmark:
+        "results/benchmarks/{study}/viewer/sound.tsv"
+    conda:
+        "../../envs/features.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        audio=study.heard,
+        tile_s=config["triplets"]["tile_s"],
+        task=task("viewer.sound.encode_sound"),
+    script:
+        "../scripts/call.py"

@@ -70,7 +70,7 @@ CORRELATIONS = (
 
 
 def judge_claims(
-    claims_paths: Sequence[str | Path],
+    claims: Sequence[str | Path],
     runs_path: str | Path,
     tables: Mapping[str, str | Path],
     confusions: Mapping[str, str | Path],
@@ -85,7 +85,7 @@ def judge_claims(
     those of `tests.JUDGES`.
 
     Args:
-        claims_paths: the claims file, or none.
+        claims: the claims file, or none.
         runs_path: runs.tsv of the study.
         tables: paths of the tables `TABLES`; more may be.
         confusions: trained run to its converged_confusion.tsv, by session.
@@ -98,7 +98,7 @@ def judge_claims(
         InputError: a measure leaves several rows for one run, or a trained run has no triplet loss in training.tsv.
     """
     rows: list[dict[str, Any]] = []
-    for path in claims_paths:
+    for path in claims:
         content = read_claims(path)
         runs = read_table(runs_path, text=("run", "kind"))
         evidence = Evidence(

@@ -45,6 +45,18 @@ the folder of results, of this study or of a smaller one with the same network, 
 time, and says from how many jobs and how it is scaled. Nothing is made or submitted. Exit code 0: a plan; 1: there is
 none, with the reason; 2: the command itself cannot be used."""
 
+CALL = """\
+Call the function that a rule of the workflow names, with files and values of your choice: to try it, or in a debugger.
+It writes the files that it is told to write, and no log, receipt or digest. Exit code 0: it ended well; 1: it did not,
+with the reason; 2: the command itself cannot be used."""
+CALL_EXAMPLES = """\
+examples:
+  lambdascape call similarity.seed_test.judge_moves runs_path=results/demo/runs.tsv \\
+    pairs_path=results/demo/similarity/pairs.tsv output=/tmp/moves.tsv
+  lambdascape call geometry.shape.measure_geometry embeddings_path=results/demo/embeddings/mean_logmel.h5 \\
+    test_fold=1 settings='{max_tiles: 4000, draw_seed: 1}' geometry_path=/tmp/a.tsv spectrum_path=/tmp/b.tsv \\
+    centroids_path=/tmp/c.tsv"""
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run a command of lambdascape.
@@ -157,7 +169,24 @@ def _parser() -> argparse.ArgumentParser:
         "--channel", metavar="N", type=int, help="the channel that is heard, from 1; default: as in the study"
     )
     command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
+    command = commands.add_parser(
+        "call",
+        help="run one task of the workflow by hand",
+        description=CALL,
+        epilog=CALL_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=_call)
+    command.add_argument("task", metavar="TASK", help="module and function, as a rule names it in params.task")
+    command.add_argument("values", metavar="NAME=VALUE", nargs="*", help="an argument of the function; a value is YAML")
     return parser
+
+
+def _call(options: argparse.Namespace) -> int:
+    from lambdascape.cli.call import call_task
+
+    call_task(options.task, options.values)
+    return 0
 
 
 def _embed(options: argparse.Namespace) -> int:

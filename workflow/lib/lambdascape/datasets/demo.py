@@ -58,11 +58,11 @@ class Session:
                 yield node, segment, f"audio/DevNode{node}_ex{self.number}_{segment}.wav"
 
 
-def synthesise(root: str | Path, settings: dict[str, Any]) -> None:
+def synthesise(output: str | Path, settings: dict[str, Any]) -> None:
     """Make the data set.
 
     Args:
-        root: the folder to make; one that is there is replaced when the new one is complete.
+        output: the folder to make; one that is there is replaced when the new one is complete.
         settings: `seed`; `classes`: names out of `synthesis.RECIPES`; `sessions_per_class`, at least `folds`;
             `nodes`; `channels` of each node; `clip_s`: length of a clip in seconds; `shortest_session`,
             `longest_session` in clips; `folds`, at least 2.
@@ -71,7 +71,7 @@ def synthesise(root: str | Path, settings: dict[str, Any]) -> None:
         InputError: a class has no recipe, or fewer sessions than there are folds.
     """
     sessions = plan(settings)
-    with atomic_path(root) as folder:
+    with atomic_path(output) as folder:
         (folder / "audio").mkdir(parents=True)
         text = README.format(missing=MISSING, settings=json.dumps(settings, sort_keys=True))
         (folder / "README.md").write_text(text, encoding="utf-8")

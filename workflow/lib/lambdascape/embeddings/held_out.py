@@ -69,11 +69,11 @@ def read_held_out(embeddings_path: str | Path, test_fold: str, settings: dict[st
         raise InputError(f"{embeddings_path}: must have training tiles beside the fold {test_fold!r}; it has none")
     centre = embedding[~test].mean(axis=0, dtype=np.float64)
     tiles = tiles[test].reset_index(drop=True)
-    drawn = draw_tiles(tiles["label"].to_numpy(object), settings["max_tiles"], settings["draw_seed"])
+    drawn = sample_tiles(tiles["label"].to_numpy(object), settings["max_tiles"], settings["draw_seed"])
     return HeldOut(embedding[test].astype(np.float64), tiles, drawn, centre)
 
 
-def draw_tiles(label: Texts, max_tiles: int, seed: int, fair_to_small: bool = False) -> Integers:
+def sample_tiles(label: Texts, max_tiles: int, seed: int, fair_to_small: bool = False) -> Integers:
     """Draw tiles so that each label keeps its share, but for rounding.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 from lambdascape.core import hdf5
 from lambdascape.core.disk import require_space
 from lambdascape.core.errors import InputError
-from lambdascape.core.files import atomic_path, file_digest, left_overs, write_text
+from lambdascape.core.files import atomic_path, file_digest, left_overs
 from lambdascape.core.tsv import iterate_rows, write_rows
 from lambdascape.jobs.receipts import DIGEST, read_listing
 
@@ -18,7 +18,7 @@ FEATURES, MANIFEST = "features.h5", "clips.tsv"
 READ, WRITE_OF_OTHERS = 0o444, 0o022
 
 
-def fetch(shared: str, clips: str | Path, settings: dict[str, Any], output: str | Path, digest: str | Path) -> None:
+def fetch(shared: str, clips: str | Path, settings: dict[str, Any], output: str | Path) -> None:
     """Link to the shared features of a data set and recipe, after checking that they are whole and of these clips.
 
     Args:
@@ -26,7 +26,6 @@ def fetch(shared: str, clips: str | Path, settings: dict[str, Any], output: str 
         clips: the manifest of the clips.
         settings: the recipe.
         output: the link.
-        digest: the file beside it with its SHA-256.
 
     Raises:
         InputError: the shared features are not there, damaged, or made from other clips or by another recipe.
@@ -40,11 +39,10 @@ def fetch(shared: str, clips: str | Path, settings: dict[str, Any], output: str 
     _check(source, clips, settings)
     Path(output).unlink(missing_ok=True)
     Path(output).symlink_to(source)
-    write_text(_noted(source).read_text(encoding="utf-8"), digest)
 
 
 def share(
-    features: str | Path, clips: str | Path, settings: dict[str, Any], shared: str | Path, output: str | Path
+    features: str | Path, clips: str | Path, settings: dict[str, Any], folder: str | Path, output: str | Path
 ) -> None:
     """Put finished features into a shared store, all at once; what lies there already is never replaced.
 
@@ -52,13 +50,13 @@ def share(
         features: finished features of this study, their SHA-256 beside them.
         clips: the manifest of the clips.
         settings: the recipe.
-        shared: the folder of the data set and recipe in the shared store.
+        folder: of the data set and recipe in the shared store.
         output: a table of one row that says where they are and whether this job or another user put them there.
 
     Raises:
         InputError: the place is taken by features of other clips, or the features here are damaged.
     """
-    features, shared = Path(features), Path(shared)
+    features, shared = Path(features), Path(folder)
     put_here = not shared.exists() and _put([features, _noted(features), Path(clips)], shared)
     if not put_here:
         _check(shared / FEATURES, clips, settings)

@@ -10,12 +10,26 @@ from matplotlib.figure import Figure
 
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep
 
 MOST_NUMBERED = 15  # with more classes the numbers in the cells cannot be read
 
 
-def draw_confusion(runs: str | Path, confusion: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+@figure(
+    "confusion",
+    title="Confusion matrices",
+    label="confusion matrices",
+    category="Probes",
+    wide=True,
+    caption="""\
+**What the converged probe took held-out clips for**, one matrix for each value of λ (or of what else varies),
+summed over its runs. A row is a true class and sums to 100 %; the diagonal is what was recognised. Shares under
+half a per cent are not written. Clips of several nodes that heard the same moment count once. From
+``tables/confusion.tsv``.
+""",
+)
+def plot_confusion(runs: str | Path, confusion: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
     """Draw what held-out clips were taken for, in per cent of the clips of each true class.
 
     Args:
@@ -41,7 +55,7 @@ def counts(sweep: Sweep, table: pd.DataFrame, setting: object, classes: list[str
 
 @style.styled
 def confusion_figure(sweep: Sweep, table: pd.DataFrame) -> Figure:
-    """The figure that `draw_confusion` writes, one panel per value of the axis."""
+    """The figure that `plot_confusion` writes, one panel per value of the axis."""
     table = table[(table["unit"] == "clip") & table["run"].isin(sweep.trained["run"])]
     if table.empty:
         return style.sentence(style.NO_LABELS)

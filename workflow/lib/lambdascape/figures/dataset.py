@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from lambdascape.core.tsv import read_text_table
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 
 MOST_CLASSES = 60
 MOST_RULES = 8
@@ -18,7 +19,20 @@ WIDTH, LEFT, GAP, RIGHT = 10.4, 2.0, 0.75, 0.45  # of the figure, its margins an
 TOP, MIDDLE, BOTTOM, LOWER = 1.15, 0.75, 0.7, 1.75  # margins, gap of the rows and height of the lower row, in inches
 
 
-def draw_dataset(clips: str | Path, rejected: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+@figure(
+    "dataset",
+    title="Clips and sessions of each class, lengths of clips, rejected files",
+    label="clips and sessions of each class",
+    category="Data",
+    wide=True,
+    caption="""\
+**What there is to learn from.** Clips and sessions of each class; a session is one recording occasion, and its
+clips are never split between training and test, so that sessions, not clips, say how much a score rests on. Below:
+how long the clips are, and how many files were rejected, by the rule that they broke; ``rejected.tsv`` beside the
+manifest names each of them, with what was found. From ``clips.tsv`` and ``rejected.tsv`` of the data set.
+""",
+)
+def plot_dataset(clips: str | Path, rejected: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
     """Draw the data set.
 
     Args:
@@ -54,7 +68,7 @@ def seconds(clips: pd.DataFrame) -> pd.Series:
 
 @style.styled
 def dataset_figure(clips: pd.DataFrame, rejected: pd.DataFrame) -> Figure:
-    """The figure that `draw_dataset` writes."""
+    """The figure that `plot_dataset` writes."""
     counted = by_class(clips)
     shown = counted.nlargest(MOST_CLASSES, "clips").sort_index() if len(counted) > MOST_CLASSES else counted
     upper = LINE * max(len(shown), 3)

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import GROUPS, Sweep, read_sweep, text
 
 WIDTH, HEIGHT = 1.32, 0.98  # of a panel, inches
@@ -52,7 +53,30 @@ KINDS = {
 }
 
 
-def draw_dynamics(runs: str | Path, layers: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+@figure(
+    "dynamics",
+    title="What one training step does to each stage of the network, by epoch",
+    label="what a step does to each stage, by epoch",
+    category="Training",
+    wide=True,
+    caption="""\
+**How each λ moves each stage of the network**, one colour for each value (or for each value of what else varies),
+darker for larger ones; lines are means over seeds, bands reach from the lowest to the highest seed. Every value is
+read off one training step of its epoch, the last one on a whole batch. A row has one scale, so that stages can be
+compared; all but two are logarithmic, and a value of 0, such as the gradient of no penalty, has no place on them.
+
+w is the vector of the kernels and biases of a stage. Every convolution is normalised, so that the length of w does
+not matter to what it computes: λ acts by shortening w, which lets the same learning rate turn it further (the
+second to fourth rows). That ends where the variance before the normalisation sinks to its ε (dashed): from there on
+the stage fades. The fifth row compares the gradients of the penalty, 2λw, and of the loss; above 1 (dashed) a step
+follows λ more than the triplets. Moving / true variance is how far the moving averages of batch normalisation trail
+behind the weights: above 1 (dashed) they are those of longer weights, and a network that used them would not
+normalise as it did in training. A kernel is dead when less than 1 % of its first standard deviation is left behind
+the normalisation. The effective rank counts the directions in which the kernels of a stage differ (mean over
+layers). From ``tables/layers.tsv``.
+""",
+)
+def plot_dynamics(runs: str | Path, layers: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
     """Draw the measures of each group of layers by epoch, one colour per value of the axis.
 
     Args:
@@ -69,7 +93,7 @@ def draw_dynamics(runs: str | Path, layers: str | Path, svg: str | Path, png: st
 
 @style.styled
 def dynamics_figure(sweep: Sweep, table: pd.DataFrame) -> Figure:
-    """The figure that `draw_dynamics` writes; its lines carry `<measure>:<group>:<setting>` as their label."""
+    """The figure that `plot_dynamics` writes; its lines carry `<measure>:<group>:<setting>` as their label."""
     values = table.merge(sweep.trained, on="run")
     groups = [group for group in GROUPS if (values["group"] == group).any()]
     figure, grid = _grid(len(groups), MARGINS.top + KEY_LINE * -(-len(sweep.values) // KEYS_IN_A_ROW))

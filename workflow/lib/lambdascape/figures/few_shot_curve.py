@@ -10,29 +10,44 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep, text
 
 NOTHING = "No scores of few sessions: the data have no labels, or the study leaves that probe out."
 
 
-def draw_few_shot(runs: str | Path, shots: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+@figure(
+    "few_shot",
+    title="What a probe scores when few sessions are labelled",
+    label="score with few labelled sessions",
+    category="Probes",
+    caption="""\
+**What a probe scores when few sessions of each class are labelled.** Macro-F1 per clip on held-out sessions of a
+logistic regression that was fitted on so many sessions of each class; a class with fewer gives all that it has, so
+that a point stands at the mean number of sessions. Each point is the mean over draws of the sessions, which are the
+same for every space, and over seeds; bands reach from the lowest to the highest single draw. One colour for each
+value of λ (or of what else the study varies); dashed lines are the reference spaces. The penalty is fixed, because
+one session leaves none to choose it on. From ``tables/few_shot.tsv``.
+""",
+)
+def plot_few_shot(runs: str | Path, few_shot: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
     """Draw held-out macro-F1 per clip against the number of sessions of each class that were fitted.
 
     Args:
         runs: runs.tsv.
-        shots: few_shot.tsv: run, shots, sessions, draw, unit, value.
+        few_shot: few_shot.tsv: run, shots, sessions, draw, unit, value.
         svg: path of the SVG to write.
         png: path of the PNG to write.
         synthetic: mark the figure as showing synthetic data.
     """
     sweep = read_sweep(runs)
-    table = read_table(shots, text=("run", "unit"))
+    table = read_table(few_shot, text=("run", "unit"))
     style.write(lambda: few_shot_figure(sweep, table), svg, png, synthetic)
 
 
 @style.styled
 def few_shot_figure(sweep: Sweep, shots: pd.DataFrame) -> Figure:
-    """The figure that `draw_few_shot` writes; lines carry the setting or the kind of reference as their label."""
+    """The figure that `plot_few_shot` writes; lines carry the setting or the kind of reference as their label."""
     clips = shots[shots["unit"] == "clip"]
     trained = clips.merge(sweep.trained, on="run")
     if trained.empty:

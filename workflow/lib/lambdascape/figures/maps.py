@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lambdascape.core.vectors import project
-from lambdascape.embeddings.held_out import draw_tiles
+from lambdascape.embeddings.held_out import sample_tiles
 from lambdascape.embeddings.space_file import read_embeddings
 from lambdascape.embeddings.splits import in_test_split
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import mapped_runs, read_sweep
 
 MAX_TILES = 1500
@@ -27,7 +28,22 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 Space = tuple[str, npt.NDArray[np.float32], pd.DataFrame]
 
 
-def draw_maps(
+@figure(
+    "maps",
+    title="Maps of the spaces",
+    label="maps of the tiles",
+    category="Spaces",
+    wide=True,
+    caption="""\
+**Each space seen along its two directions of greatest variance** (principal components): for each value of λ (or of
+what else varies) the run of the first seed, then the reference spaces. Every point is a tile of the held-out fold,
+the same tiles in every panel unless tiles of different length are compared, drawn so that each class keeps its
+share. Colour and shape tell the class; without labels, the session. The axes say how much of the variance they
+show: what is not shown may look different, and neither the orientation nor the scale of a panel can be compared
+with another's. From ``embeddings/``.
+""",
+)
+def plot_maps(
     runs: str | Path,
     embeddings: Sequence[str | Path],
     names: Sequence[str],
@@ -74,7 +90,7 @@ def sample(tiles: pd.DataFrame, test_fold: str) -> npt.NDArray[np.intp]:
         InputError: no tile belongs to the fold.
     """
     test = np.flatnonzero(in_test_split(tiles, test_fold))
-    return test[draw_tiles(tiles["label"].to_numpy(object)[test], MAX_TILES, SAMPLE_SEED)]
+    return test[sample_tiles(tiles["label"].to_numpy(object)[test], MAX_TILES, SAMPLE_SEED)]
 
 
 def groups(tiles: pd.DataFrame) -> tuple["pd.Series[str]", str]:
@@ -92,7 +108,7 @@ def groups(tiles: pd.DataFrame) -> tuple["pd.Series[str]", str]:
 
 @style.styled
 def maps_figure(spaces: Sequence[Space]) -> Figure:
-    """The figure that `draw_maps` writes, one panel per space.
+    """The figure that `plot_maps` writes, one panel per space.
 
     Args:
         spaces: words for the panel, embedding of shape (tile, dim), table with label and session.

@@ -15,6 +15,7 @@ from lambdascape.figures import style
 from lambdascape.mechanism import rules
 from lambdascape.mechanism.stages import by_stage
 from lambdascape.mechanism.verdicts import TEXT
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import GROUPS, Sweep, read_sweep, text
 
 WIDTH, LEAST_HEIGHT = 5.0, 3.7  # of the panel, inches
@@ -34,7 +35,32 @@ WITHOUT = "λ does not vary in this study."
 KEYS_IN_A_ROW = 6
 
 
-def draw_mechanism(
+@figure(
+    "mechanism",
+    title="How λ acted in each run: turn of a step and variance of each stage, and a verdict",
+    label="how λ acted in each run",
+    category="Training",
+    wide=True,
+    caption="""\
+**How did λ act in each run?** Every run is held against its reference: the run of the same seed and settings with
+the smallest λ of the study. Each point is a normalised stage of one run, late in the training (median over the last
+quarter of the epochs that both have, at least three of them); its colour is λ, its shape the stage, and it is
+hollow where the weights are not shorter than the reference’s by a factor of 1.5. Both scales are logarithmic.
+
+To the right normalisation is intact: there the length of the weights does not matter, and shorter weights only let
+a step turn them further (upwards), as a higher learning rate would. To the left of 1 normalisation no longer makes
+up for small weights, and the stage fades. A stage that moves up to the left along a line shows λ at work; where it
+stops tells as what. Points near the dashed line turn as the reference does: a regulariser shows in the losses
+alone.
+
+Beside it, the verdict on each run by the rules of the report, and medians over the seeds of their evidence:
+variance/ε in the stage where it is lowest; turn of a step and length of the weights in the stage where both have
+changed most, over the reference’s; held-out loss, and its gap to the loss of fixed training triplets in the same
+mode, as changes in shares of the reference’s held-out loss. From ``tables/mechanism.tsv`` and
+``tables/layers.tsv``.
+""",
+)
+def plot_mechanism(
     runs: str | Path, layers: str | Path, mechanism: str | Path, svg: str | Path, png: str | Path, synthetic: bool
 ) -> None:
     """Draw every normalised stage by its two numbers that the rules look at, and list the verdicts.
@@ -55,7 +81,7 @@ def draw_mechanism(
 
 @style.styled
 def mechanism_figure(sweep: Sweep, layers: pd.DataFrame, judged: pd.DataFrame) -> Figure:
-    """The figure that `draw_mechanism` writes; its points carry `<run>:<group>` as their label."""
+    """The figure that `plot_mechanism` writes; its points carry `<run>:<group>` as their label."""
     if (judged["verdict"] == rules.NOT_APPLICABLE).all():
         return style.sentence(WITHOUT)
     stages = by_stage(dict(zip(judged["run"], judged["reference"], strict=True)), layers).merge(sweep.trained, on="run")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 from lambdascape.study.hyperparameters import setting, symbol
 from lambdascape.tables.rankings import MEASURES, TEXT, RankedMeasure, swaps
 
@@ -18,22 +19,40 @@ WIDTH, ALONE = 2.3, 7.0  # of a panel in inches; one alone must carry the title
 SHIFT = 0.03  # between the marks of neighbouring values, so that their bars do not hide each other
 
 
-def draw_protocols(table: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+@figure(
+    "protocols",
+    title="The ranking in this study and in the one that it is compared with",
+    label="ranking here and in the study compared with",
+    category="Answer",
+    wide=True,
+    only_with="compare_with",
+    caption="""\
+**How the ranking changes between two studies**: the one that ``compare_with`` names on the left, this one on the
+right, a line for each value that both have. Where lines cross, the two studies disagree on which value is better.
+Each panel has a measure: the training's triplet loss in the last epoch of each run, the mean over all triplets;
+macro-F1 per tile of the published study's probe after its last epoch; macro-F1 per clip of the converged probe; the
+scores on held-out sessions. Points are means over the seeds. Bars are Student's intervals of those means: how far
+other seeds might lie, on the same sessions; what other sessions would do to this study's scores stands in the
+figure of the scores. A hollow point rests on one seed and has no interval: whatever crosses there may be chance.
+Brackets hold the ranks, left and right, among the shared values. From ``tables/protocols.tsv``.
+""",
+)
+def plot_protocols(protocols: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
     """Draw what each of two studies says of every value that both have.
 
     Args:
-        table: protocols.tsv, see `rankings.compare_protocols`.
+        protocols: protocols.tsv, see `rankings.compare_protocols`.
         svg: path of the SVG to write.
         png: path of the PNG to write.
         synthetic: mark the figure as showing synthetic data.
     """
-    rows = read_table(table, text=TEXT)
+    rows = read_table(protocols, text=TEXT)
     style.write(lambda: protocols_figure(rows), svg, png, synthetic)
 
 
 @style.styled
 def protocols_figure(table: pd.DataFrame) -> Figure:
-    """The figure that `draw_protocols` writes; the line of a value has the label `<measure>:<value>`."""
+    """The figure that `plot_protocols` writes; the line of a value has the label `<measure>:<value>`."""
     measures = [measure for measure in MEASURES if (table["measure"] == measure.name).any()]
     width = WIDTH if len(measures) > 1 else ALONE
     figure, panels = style.panels(len(measures), width, 3.3, MARGINS)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.statistics.bootstrap import largest_deviation
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep, text
 from lambdascape.study.sweep import arm_and_seed
 
@@ -39,7 +40,31 @@ CONFIDENCE = 0.95  # of the noise floor
 NOISE = "#aeb6bf"
 
 
-def draw_response(
+@figure(
+    "response",
+    title="What a probe scores on held-out sessions",
+    label="score against what varies",
+    category="Answer",
+    caption="""\
+**What the embeddings hold at each value of λ** (or of what else varies): macro-F1 of the converged probe on
+held-out sessions. Large points are means over the seeds, per clip; their bars are bootstrap intervals over
+sessions: how far the same runs might lie on other sessions. Small points are the runs, one per seed: how far other
+seeds might lie, on the same sessions. The two are different doubts and are shown apart. Diamonds, to the right, are
+the runs per tile. The ring marks the value that the validation sessions choose, whose labels were unseen, but whose
+audio the networks heard in training. Points of one value stand side by side only to be seen. The axis is
+logarithmic; zero has no logarithm and stands left of the break.
+
+The grey band is the noise floor: in 95 % of studies in which λ does nothing, the means of all values lie inside. It
+takes the seeds as paired, without what a seed does to all values alike, and holds for these sessions. A mean beyond
+it differs from the mean of all values by more than seeds explain. It asks of each value whether it differs from
+that mean: whether two values differ from each other, also two inside the band, and whether they would on new
+sessions, is in ``tables/comparisons.tsv``. It needs two seeds. Dashed lines are reference spaces that cost no
+training, per clip: the untrained network (mean over seeds) and the mean log-mel spectrum. The bars at their right
+end reach from the lowest to the highest end of their intervals. Whether training scores above them on the same
+sessions is in ``tables/comparisons.tsv``. From ``tables/scores.tsv`` and ``tables/choice.tsv``.
+""",
+)
+def plot_response(
     runs: str | Path, scores: str | Path, choice: str | Path, svg: str | Path, png: str | Path, synthetic: bool
 ) -> None:
     """Draw held-out macro-F1 of the converged probe against the axis of the study.
@@ -60,7 +85,7 @@ def draw_response(
 
 @style.styled
 def response_figure(sweep: Sweep, scores: pd.DataFrame, choice: pd.DataFrame) -> Figure:
-    """The figure that `draw_response` writes.
+    """The figure that `plot_response` writes.
 
     Labels of its marks: the line through the means `<unit>`, the runs `<unit>:<setting>`, the means of the arms
     `mean:<arm>`, the ring around the chosen one `chosen`, the noise floor `noise`, the references by their kind.

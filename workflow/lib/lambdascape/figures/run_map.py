@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep, text
 
 PARTS = {"all": "with the reference spaces", "trained": "the trained spaces alone"}
@@ -19,24 +20,37 @@ REFERENCE_MARKERS = {"untrained": "X", "mean_logmel": "P"}
 OWN_MARKER = "*"
 
 
-def draw_run_map(runs: str | Path, layout: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+@figure(
+    "run_map",
+    title="A map of all runs",
+    label="map of all runs",
+    category="Spaces",
+    caption="""\
+**A map of all runs.** Each point is a whole space, and two points lie the nearer the more alike their spaces are
+but for a rotation and a scale: classical scaling of the Procrustes distances, scored on sessions on which the
+rotation was not fitted. Colour tells λ (or what else varies), shape the seed; left with the reference spaces, right
+the trained ones alone. Where the colours keep together, λ decides the space; where they mix, the seed does. The
+axes say how much of the spread they show: what is not shown may look different. From ``similarity/map.tsv``.
+""",
+)
+def plot_run_map(runs: str | Path, map: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
     """Draw the map of all runs.
 
     Args:
         runs: runs.tsv.
-        layout: map.tsv: part, run, x, y, x_share, y_share.
+        map: map.tsv: part, run, x, y, x_share, y_share.
         svg: path of the SVG to write.
         png: path of the PNG to write.
         synthetic: mark the figure as showing synthetic data.
     """
     sweep = read_sweep(runs)
-    table = read_table(layout, text=("part", "run"))
+    table = read_table(map, text=("part", "run"))
     style.write(lambda: run_map_figure(sweep, table), svg, png, synthetic)
 
 
 @style.styled
 def run_map_figure(sweep: Sweep, layout: pd.DataFrame) -> Figure:
-    """The figure that `draw_run_map` writes; points carry their run as label."""
+    """The figure that `plot_run_map` writes; points carry their run as label."""
     drawn = layout[layout["x"].notna()]
     parts = [part for part in PARTS if (drawn["part"] == part).sum() > 1]
     if not parts:

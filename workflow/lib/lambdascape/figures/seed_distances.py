@@ -13,6 +13,7 @@ from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.similarity.layout import PAIRS_TEXT
 from lambdascape.similarity.seed_test import DISTANCES, RELATIONS, relate
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import REFERENCES, Sweep, read_sweep
 
 MEASURES = {
@@ -27,7 +28,24 @@ STEP = 0.15  # from one kind of pair to the next; a measure has 1
 MOST_POINTS = 400  # drawn of one kind of pair
 
 
-def draw_moves(runs: str | Path, pairs: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+@figure(
+    "moves",
+    title="What moves a space: what varies, or the seed",
+    label="what moves a space: what varies, or the seed",
+    category="Spaces",
+    caption="""\
+**What moves a space.** Every point is a pair of spaces, placed by how much alike they are; bars are means. Black:
+the seed alone differs, the noise floor, with its range in grey behind the other kinds of pair. Purple: λ (or what
+else varies) alone differs, and the seed, so also the initial weights and the triplets, is the same. Red: both
+differ. Where purple lies left of black, λ moves the space farther than the seed does in these runs; no test in the
+table says that it does so in others. Where red lies left of black, λ leaves a trace that seeds do not wipe out; the
+p of the gap says whether by more than chance. Brown and blue: a trained space and one without training, which is
+how unlike spaces are that share nothing but the audio. The CKA of spaces that share their classes alone stands in
+the table (null). At most 400 pairs of a kind are drawn. From ``similarity/pairs.tsv``; means and test in
+``similarity/moves.tsv``.
+""",
+)
+def plot_moves(runs: str | Path, pairs: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
     """Draw how much alike two spaces are, by what differs between them.
 
     Args:
@@ -53,7 +71,7 @@ def relations_in_words(sweep: Sweep) -> dict[str, str]:
 
 @style.styled
 def moves_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
-    """The figure that `draw_moves` writes; points carry `<measure>:<relation>` as labels."""
+    """The figure that `plot_moves` writes; points carry `<measure>:<relation>` as labels."""
     related = relate(pairs, sweep)
     related = related[related["relation"].isin(RELATIONS) & related["value"].notna()]
     if related.empty:

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep
 from lambdascape.study.sweep import arm_and_seed
 from lambdascape.tables.comparisons import MEASURE, UNIT
@@ -21,7 +22,23 @@ MARGINS = style.Margins(left=0.75, right=0.35, top=1.05, bottom=1.1, column=0.8,
 NOTHING_TO_CHOOSE = "Nothing to choose between: one arm, or no labels."
 
 
-def draw_selection(
+@figure(
+    "selection",
+    title="Measures that need no label against the score",
+    label="measures that need no label against the score",
+    category="Answer",
+    wide=True,
+    caption="""\
+**Could λ have been chosen without labels?** (Or what else the study varies.) Each panel is one measure that needs
+no label, on held-out triplets after the last epoch (the loss is the mean over all of them) or on held-out tiles.
+Large points are the means over seeds of each value, small ones the runs; upwards is a better score, macro-F1 of the
+converged probe per clip on held-out sessions; to the right is what the measure calls better, so that a measure that
+ranks as the labels do rises. The square marks what the measure would pick, the ring what the labels pick on
+validation sessions. ρ is Spearman’s rank correlation of the means, with its interval over resampled sessions and
+seeds. From ``tables/selection.tsv``.
+""",
+)
+def plot_selection(
     runs: str | Path,
     training: str | Path,
     geometry: str | Path,
@@ -54,7 +71,7 @@ def draw_selection(
 def selection_figure(
     sweep: Sweep, measured: "pd.Series[float]", scores: pd.DataFrame, selection: pd.DataFrame
 ) -> Figure:
-    """The figure that `draw_selection` writes; points carry `<criterion>:<arm>`, marks `picked` and `chosen`."""
+    """The figure that `plot_selection` writes; points carry `<criterion>:<arm>`, marks `picked` and `chosen`."""
     known = selection[selection["picks"] != ""]
     if known.empty:
         return style.sentence(NOTHING_TO_CHOOSE)

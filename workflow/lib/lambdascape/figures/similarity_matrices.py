@@ -16,6 +16,7 @@ from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.similarity.layout import PAIRS_TEXT, matrix
 from lambdascape.similarity.seed_test import DISTANCES
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep
 
 PANELS = {
@@ -26,7 +27,31 @@ PANELS = {
 MOST_NUMBERED = 10  # with more spaces the numbers in the cells cannot be read
 
 
-def draw_similarity(runs: str | Path, pairs: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+@figure(
+    "similarity",
+    title="How much alike every two spaces are",
+    label="how much alike every two spaces are",
+    category="Spaces",
+    wide=True,
+    caption="""\
+**How much alike every two spaces are**, on the same held-out tiles, by three measures of which none sees a rotation
+or a scale. Procrustes: the rotation that brings one space onto the other is fitted on the tiles of one half of the
+sessions and scored on the other half; where fewer than two classes have sessions in both halves it is missing. CKA
+compares all products of tiles of different sessions at once. It is debiased for independent sessions, not for
+independent tiles: spaces that share neither classes nor anything else have 0 on average, however tiles are nested
+in sessions; values can lie below 0. Spaces that both keep the same classes apart have more than 0: the table has
+that null, with sessions of one class exchanged. The Jaccard index asks whether a tile has the same ten nearest
+neighbours in both spaces, tiles of the same moment left out.
+
+Inside an orange outline the seed alone differs: that is how much alike chance leaves two spaces, the noise floor.
+In these runs λ moves the space farther than the seed does where the cells of one seed between two outlines are
+paler than those inside; this is seen, not tested. Dark diagonals between the outlines belong to runs of one seed
+that λ has hardly moved. Beyond the black line stand the reference spaces. Where a study sweeps the length of tiles,
+spaces over different tiles cannot be compared and their cells are empty. From ``similarity/pairs.tsv``, which has
+the reason of what is missing.
+""",
+)
+def plot_similarity(runs: str | Path, pairs: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
     """Draw how much alike every two spaces are.
 
     Args:
@@ -58,7 +83,7 @@ def ordered(sweep: Sweep) -> list[tuple[str, str]]:
 
 @style.styled
 def similarity_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
-    """The figure that `draw_similarity` writes, one panel per measure."""
+    """The figure that `plot_similarity` writes, one panel per measure."""
     spaces = ordered(sweep)
     side = float(np.clip(0.3 * len(spaces), 2.5, 3.4))
     names = 0.3 + 0.075 * min(max(len(words) for _, words in spaces), 22)

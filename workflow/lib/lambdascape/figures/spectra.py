@@ -11,13 +11,27 @@ from matplotlib.lines import Line2D
 
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep, text
 
 LOWEST = 1e-7  # share of the variance below which lies nothing but the rounding of float32
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def draw_spectra(runs: str | Path, spectra: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+@figure(
+    "spectra",
+    title="Share of the variance along each principal direction",
+    label="variance along each direction",
+    category="Spaces",
+    caption="""\
+**How the variance of each space falls off** along its principal directions, on the same held-out tiles for every
+space. One line for each value of λ (or of what else varies), the mean over its runs, with a band from the lowest to
+the highest; dashed: the spaces that cost no training. A steep line belongs to a space that uses few of its
+dimensions; a line that falls to the bottom early, to one that has lost the others. The axis of shares is
+logarithmic, and shares under 10⁻⁷, which are rounding, are not drawn. From ``tables/spectra.tsv``.
+""",
+)
+def plot_spectra(runs: str | Path, spectra: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
     """Draw the share of the variance along each principal direction.
 
     Args:
@@ -34,7 +48,7 @@ def draw_spectra(runs: str | Path, spectra: str | Path, svg: str | Path, png: st
 
 @style.styled
 def spectra_figure(sweep: Sweep, spectra: pd.DataFrame) -> Figure:
-    """The figure that `draw_spectra` writes; lines carry the value, or the kind of the reference, as labels."""
+    """The figure that `plot_spectra` writes; lines carry the value, or the kind of the reference, as labels."""
     shares = spectra[spectra["share"].notna()]
     if shares.empty:
         return style.sentence("Every space is one point: there is no spectrum.")

@@ -15,6 +15,7 @@ from matplotlib.image import AxesImage
 from lambdascape.features.store import Features, open_features, read_manifest
 from lambdascape.features.tile_grid import tile_frames
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 
 PER_CLASS = 4
 MOST_CLASSES = 12
@@ -25,7 +26,21 @@ MARGINS = style.Margins(left=1.95, right=0.95, top=1.0, bottom=0.75, column=0.12
 WIDTH, HEIGHT = 1.8, 0.85  # of a tile, in inches
 
 
-def draw_tiles(
+@figure(
+    "tiles",
+    title="Log-mel frames of a few tiles of each class",
+    label="log-mel frames of a few tiles",
+    category="Data",
+    wide=True,
+    caption="""\
+**A few tiles of each class** as the feature store holds them, drawn at random from different sessions where there
+are any: time to the right, mel bands upwards, brighter for more. The numbers are natural logarithms of mel
+magnitudes on one scale for all tiles; the darkest colour also stands for everything below it, such as digital
+silence. At most twelve classes are shown, those with the most clips; without labels, tiles of any session. A
+network that is given MFCCs sees these same tiles through a cosine transform. From ``features.h5``.
+""",
+)
+def plot_tiles(
     features: str | Path, clips: str | Path, tile_s: float, svg: str | Path, png: str | Path, synthetic: bool
 ) -> None:
     """Draw a few tiles of each class.
@@ -72,7 +87,7 @@ def choose(clips: pd.DataFrame, features: Features, frames: int) -> list[tuple[s
 
 @style.styled
 def tiles_figure(rows: Sequence[tuple[str, npt.NDArray[np.int64]]], features: Features, tile_s: float) -> Figure:
-    """The figure that `draw_tiles` writes.
+    """The figure that `plot_tiles` writes.
 
     Args:
         rows: see `choose`.

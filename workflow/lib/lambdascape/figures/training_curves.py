@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
+from lambdascape.study.declarations import figure
 from lambdascape.study.hyperparameters import PUBLISHED
 from lambdascape.study.run_table import Sweep, read_sweep, text
 
@@ -47,7 +48,80 @@ KINDS = {
 }
 
 
-def draw_curves(
+@figure(
+    "triplet_loss",
+    title="Triplet loss by epoch",
+    label="triplet loss by epoch",
+    category="Training",
+    caption="""\
+**Triplet loss after each epoch**, one colour for each value of λ (or of what else varies), darker for larger ones.
+Solid: training triplets, the mean over the epoch in training mode, with dropout and while the weights move; dashed:
+triplets of held-out sessions, after the epoch and in inference mode. Their distance is no generalisation gap: that
+is between fixed training triplets and held-out ones in the same mode, in the table below. Lines are means over
+seeds and bands reach from the lowest to the highest seed; with several things varied, thin lines show each of them
+instead. The loss is the one minimised: by default the mean over active triplets, so it can stand still while fewer
+and fewer triplets are active; runs are compared by the mean over all. The penalty is not in it. Dotted, where the
+data set is the published one: the curves of Gröger (2020), read off its figure 1; their epoch 0 is epoch 1 here,
+and which triplets they were measured on is not told. From ``tables/training.tsv``.
+""",
+)
+def plot_triplet_loss(
+    runs: str | Path, training: str | Path, published: Sequence[str], svg: str | Path, png: str | Path, synthetic: bool
+) -> None:
+    """Draw it, see `plot_curves`."""
+    plot_curves(runs, training, "triplet_loss", published, svg, png, synthetic)
+
+
+@figure(
+    "probe_f1",
+    title="Macro-F1 of the published study's probe by epoch",
+    label="macro-F1 of the published probe by epoch",
+    category="Probes",
+    caption="""\
+**Macro-F1 per tile of the published study's probe** after each of its epochs: a logistic layer on frozen
+embeddings, trained by Adam. Colours, lines and bands as in the figure of the triplet loss; solid: tiles it was
+trained on, dashed: tiles of held-out sessions. A curve that still rises at the end belongs to a probe that is not
+done, and says as much about the probe as about the space. Dotted, where the data set is the published one: figure 2
+of Gröger (2020), moved to epochs that count from 1. From ``tables/probe_epochs.tsv``.
+""",
+)
+def plot_probe_f1(
+    runs: str | Path,
+    probe_epochs: str | Path,
+    published: Sequence[str],
+    svg: str | Path,
+    png: str | Path,
+    synthetic: bool,
+) -> None:
+    """Draw it, see `plot_curves`."""
+    plot_curves(runs, probe_epochs, "macro_f1", published, svg, png, synthetic)
+
+
+@figure(
+    "probe_cross_entropy",
+    title="Cross-entropy of the published study's probe by epoch",
+    label="cross-entropy of the published probe by epoch",
+    category="Probes",
+    caption="""\
+**Cross-entropy of the published study's probe** after each of its epochs, in nats, lower is better. Colours, lines
+and bands as in the figure of the triplet loss. With the published double softmax the loss takes probabilities for
+logits and can never come near zero: with nine classes it stays between 1.37 and 2.37. Dotted, where the data set is
+the published one: figure 3 of Gröger (2020), moved to epochs that count from 1. From ``tables/probe_epochs.tsv``.
+""",
+)
+def plot_probe_cross_entropy(
+    runs: str | Path,
+    probe_epochs: str | Path,
+    published: Sequence[str],
+    svg: str | Path,
+    png: str | Path,
+    synthetic: bool,
+) -> None:
+    """Draw it, see `plot_curves`."""
+    plot_curves(runs, probe_epochs, "cross_entropy", published, svg, png, synthetic)
+
+
+def plot_curves(
     runs: str | Path,
     table: str | Path,
     measure: str,
@@ -75,7 +149,7 @@ def draw_curves(
 
 @style.styled
 def curves_figure(sweep: Sweep, table: pd.DataFrame, measure: str, published: pd.DataFrame | None) -> Figure:
-    """The figure that `draw_curves` writes; its lines carry `<split>:<setting>` as their label."""
+    """The figure that `plot_curves` writes; its lines carry `<split>:<setting>` as their label."""
     kind = KINDS[measure]
     curves = table[table["measure"] == measure].merge(sweep.trained, on="run")
     if curves.empty:

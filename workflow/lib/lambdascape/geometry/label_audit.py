@@ -11,7 +11,7 @@ import pandas as pd
 
 from lambdascape.core.tsv import write_table
 from lambdascape.core.vectors import Floats, is_one_point, unit_norm
-from lambdascape.embeddings.held_out import draw_tiles
+from lambdascape.embeddings.held_out import sample_tiles
 from lambdascape.embeddings.neighbours import most_neighbours, nearest
 from lambdascape.embeddings.shown import ShownSpace, common_tiles, shown_spaces
 
@@ -81,7 +81,7 @@ def audited_clips(shown: Sequence[ShownSpace], seed: int) -> pd.DataFrame:
     near_of = pd.Series(near, index=pd.MultiIndex.from_frame(all_tiles[["clip", "start_s"]]))
     tiles["near"] = near_of.loc[pd.MultiIndex.from_frame(tiles[["clip", "start_s"]])].to_numpy()
     best = tiles.sort_values("near", ascending=False, kind="stable").drop_duplicates("clip").sort_index()
-    kept = draw_tiles(best["label"].to_numpy(object), MOST_CLIPS, seed)
+    kept = sample_tiles(best["label"].to_numpy(object), MOST_CLIPS, seed)
     return best.iloc[kept].drop(columns="near").reset_index(drop=True)
 
 

@@ -35,7 +35,7 @@ def measure_geometry(
     embeddings_path: str | Path,
     test_fold: str,
     settings: dict[str, Any],
-    output: str | Path,
+    geometry_path: str | Path,
     spectrum_path: str | Path,
     centroids_path: str | Path,
 ) -> None:
@@ -58,8 +58,8 @@ def measure_geometry(
         embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: fold whose tiles are measured; the tiles of all others give the mean.
         settings: `max_tiles`, at least 2, and `draw_seed`.
-        output: table split (test), measure, value, reason (why it is missing, else empty); the measures are those of
-            `shape_of` and `groups_of`.
+        geometry_path: table split (test), measure, value, reason (why it is missing, else empty); the measures are
+            those of `shape_of` and `groups_of`.
         spectrum_path: table direction (from 1), variance, share: the eigenvalues of the covariance.
         centroids_path: table first, second, distance: centroids of all classes, each pair once; centred, over the means
             of sessions.
@@ -71,7 +71,7 @@ def measure_geometry(
     values = shape_of(held_out) | groups_of(held_out, settings["draw_seed"])
     reasons = [_reason(name, values, held_out) if np.isnan(value) else "" for name, value in values.items()]
     table = {"split": "test", "measure": values.keys(), "value": values.values(), "reason": reasons}
-    write_table(pd.DataFrame(table), output)
+    write_table(pd.DataFrame(table), geometry_path)
     write_table(spectrum(held_out.embedding[held_out.drawn]), spectrum_path)
     write_table(_centroids(held_out), centroids_path)
 

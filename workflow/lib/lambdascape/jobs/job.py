@@ -16,7 +16,7 @@ import pandas as pd
 from lambdascape.core.disk import is_full, shown_bytes
 from lambdascape.core.errors import InputError
 from lambdascape.jobs.memory import OUT_OF_MEMORY, is_out_of_memory
-from lambdascape.jobs.receipts import receipt_path, write_receipt
+from lambdascape.jobs.receipts import is_temporary, receipt_path, write_receipt
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -43,8 +43,8 @@ def job(
     Args:
         log: path of the log file, which is replaced.
         threads: CPU threads that the job was given, at least 1.
-        outputs: the files that the block makes, for the receipt; without any there is none. A folder counts through
-            its `.sha256` file.
+        outputs: the files that the block makes, for the receipt; where none is kept there is no receipt. A folder
+            counts through its `.sha256` file.
         inputs: the files that it makes them from; temporary ones are left out.
         params: plain values that decide what it makes.
 
@@ -60,7 +60,7 @@ def job(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # keeps both descriptors' lines in their order
     started = time.monotonic()
-    receipt = receipt_path(log) if outputs else None
+    receipt = None if all(map(is_temporary, outputs)) else receipt_path(log)
     if receipt:
         receipt.unlink(missing_ok=True)  # it speaks of files that are about to be replaced
     try:

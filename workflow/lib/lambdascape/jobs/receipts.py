@@ -16,6 +16,7 @@ from lambdascape.jobs.machine import computed_on
 
 FOLDER, LOGS = "receipts", "logs"
 DIGEST = ".sha256"
+TEMPORARY = "shards"  # a folder of files that Snakemake deletes once they were read: no receipt names them
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,13 @@ def read_listing(path: Path) -> dict[Path, str]:
     return {path.parent / name: digest for digest, name in rows}
 
 
+def is_temporary(path: str | Path) -> bool:
+    """Whether a product is deleted once it was read."""
+    return Path(path).parent.name == TEMPORARY
+
+
 def _digests(paths: Iterable[str]) -> dict[str, str]:
-    return {str(path): _digest(Path(path)) for path in paths if not Path(path).is_dir()}
+    return {str(path): _digest(Path(path)) for path in paths if not (is_temporary(path) or Path(path).is_dir())}
 
 
 def _digest(path: Path) -> str:

@@ -197,7 +197,7 @@ def _stale(results: Results) -> Iterator[Fault]:
     current = fingerprints()
     for receipt in results.receipts.values():
         changed = [path for path, digest in receipt.inputs.items() if _now(results, path, digest) != digest]
-        code = receipt.params.get("code")
+        code = receipt.params.get("task", {}).get("code")
         if changed:
             what = f"stale: made from another {changed[0]}"
         elif code is not None and code not in current:
@@ -266,7 +266,7 @@ def _changed_audio(results: Results, broken: Container[str]) -> Iterator[Fault]:
         manifests = [results.place(path) for path in receipt.outputs if path.endswith("/clips.tsv")]
         if not manifests:
             continue
-        folder = results.place(receipt.params.get("audio", "results"))
+        folder = results.place(receipt.params.get("root", "results"))
         if folder.is_relative_to(results.root) or not folder.is_dir():
             continue
         for manifest in (path for path in manifests if str(path) not in broken):

@@ -10,9 +10,9 @@ import pandas as pd
 from scipy.special import log_softmax, softmax
 
 from lambdascape.core.tsv import write_table
-from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask, read_labelled
+from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask
 from lambdascape.probes.epoch_tiles import Draw, even_draws, triplet_draws
-from lambdascape.probes.scoring import Posterior, all_classes, units_of
+from lambdascape.probes.scoring import Posterior, ProbeInput, all_classes, units_of
 from lambdascape.probes.standardised import chunks
 from lambdascape.statistics.metrics import confusion_matrix, macro_f1
 
@@ -22,9 +22,7 @@ EPOCH_COLUMNS = ["softmax", "epoch", "split", "macro_f1", "macro_f1_clip", "cros
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults of Adam
 
 
-def fit_by_epoch(
-    embeddings_path: str | Path, test_fold: str, settings: dict[str, Any], seed: int, output: str | Path
-) -> None:
+def fit_by_epoch(given: ProbeInput, settings: dict[str, Any], seed: int, output: str | Path) -> None:
     """Fit the published study's probe and score it after each epoch.
 
     One logistic layer on the embeddings as they are (no standardisation, no early stopping): weights from
@@ -34,8 +32,7 @@ def fit_by_epoch(
     on, in nats, of the tiles whose class the training split has.
 
     Args:
-        embeddings_path: a file of `space_file.write_embeddings`.
-        test_fold: fold whose tiles are the test split; all others train.
+        given: the space.
         settings: `epochs`, `batch_size` (tiles), `learning_rate`, and `double_softmax`: True applies a second
             softmax in the loss, as the published code did, False does not; a list fits one probe for each; `tiles`:
             `even` trains on every tile three times an epoch and scores each once, `triplets` trains on and scores the
@@ -48,15 +45,15 @@ def fit_by_epoch(
     Raises:
         InputError: see `splits.read_labelled` and `epoch_tiles.triplet_draws`.
     """
-    space = read_labelled(embeddings_path, test_fold)
+    space = given.space
     chosen = settings["double_softmax"]
     forms = chosen if isinstance(chosen, list) else [chosen]
     rows: list[tuple[Any, ...]] = []
     if space is not None:
-        redrawn = settings["tiles"] == "triplets"
-        draws = (
-            triplet_draws(embeddings_path, space, settings["triplets"], seed) if redrawn else even_draws(space, seed)
-        )
+        if settings["tiles"] == "triplets":
+            draws = triplet_draws(given.embeddings_path, space, settings["triplets"], seed)
+        else:
+            draws = even_draws(space, seed)
         for double in forms:
             rows += _epoch_rows(space, settings | {"double_softmax": double}, seed, *draws)
     write_table(pd.DataFrame(rows, columns=EPOCH_COLUMNS), output)

@@ -1,25 +1,20 @@
 """A probe fitted on few sessions of each class: how many labels a space needs."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from lambdascape.core.errors import InputError
-from lambdascape.embeddings.splits import LabelledSpace, Mask, check_splits, read_labelled, sessions_by_class
+from lambdascape.embeddings.splits import LabelledSpace, Mask, check_splits, sessions_by_class
 from lambdascape.probes.logistic import fit
-from lambdascape.probes.scoring import Sheet
+from lambdascape.probes.scoring import ProbeInput, ScoreTable
 from lambdascape.statistics.metrics import FEW_SHOT
+from lambdascape.study.declarations import probe
 
 
-def fit_few_shot(
-    embeddings_path: str | Path,
-    test_fold: str,
-    settings: dict[str, Any],
-    scores_path: str | Path,
-    counts_path: str | Path,
-) -> None:
+@probe("few_shot", label="few labelled sessions")
+def fit_few_shot(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
     """Fit a logistic regression on k sessions of each class, several draws of them for each k, and score it.
 
     The unit of a shot is the session, for its clips are not independent. A session counts to its most frequent class
@@ -30,26 +25,28 @@ def fit_few_shot(
     on. The scaler knows the drawn tiles only.
 
     Args:
-        embeddings_path: a file of `space_file.write_embeddings`.
-        test_fold: fold whose tiles are the test split; the others are drawn from.
+        given: the space; its test split is scored.
         settings: `sessions`, the numbers k; `draws` for each; `c`, above 0; `seed` of the draws.
-        scores_path: table `scoring.SCORE_COLUMNS`: probe (`few_shot_<k>`), split (test; of the measure sessions, the
+        seeds: not used; the sessions are the same for every space.
+
+    Returns:
+        Scores: probe (`few_shot_<k>`), split (test; of the measure sessions, the
             mean number of sessions drawn from a class, train), unit, measure, class, draw (from 0), value.
-        counts_path: table `scoring.COUNT_COLUMNS` of the test split. Both header only without labels.
+        Counts of the test split. Both are empty without labels.
 
     Raises:
         InputError: see `splits.read_labelled`.
     """
-    space = read_labelled(embeddings_path, test_fold)
-    sheet = Sheet(space, "few_shot")
+    space = given.space
+    table = ScoreTable(space, "few_shot")
     if space is not None:
         for k, draw, rows in draws(space, settings):
             check_splits(space, {"training": rows, "test": space.test})
-            sheet.probe = f"{FEW_SHOT}{k}"
+            table.probe = f"{FEW_SHOT}{k}"
             held = len(np.unique(space.session[rows])) / len(np.unique(_main_classes(space)[1]))
-            sheet.note("train", "sessions", held, draw)
-            sheet.add("test", space.test, fit(space, rows, settings["c"]).posterior(space.test), draw, counted=True)
-    sheet.write(scores_path, counts_path)
+            table.note("train", "sessions", held, draw)
+            table.add("test", space.test, fit(space, rows, settings["c"]).posterior(space.test), draw, counted=True)
+    return table
 
 
 def draws(space: LabelledSpace, settings: dict[str, Any]) -> Iterator[tuple[int, int, Mask]]:

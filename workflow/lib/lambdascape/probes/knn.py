@@ -1,15 +1,15 @@
 """Nearest neighbours by cosine: what the space groups without any training."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lambdascape.embeddings.splits import LabelledSpace, Mask, draw_validation, read_labelled
-from lambdascape.probes.scoring import Posterior, Sheet, all_classes, validation_score
+from lambdascape.embeddings.splits import LabelledSpace, Mask, draw_validation
+from lambdascape.probes.scoring import Posterior, ProbeInput, ScoreTable, all_classes, validation_score
 from lambdascape.probes.standardised import chunks
+from lambdascape.study.declarations import probe
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,14 +19,8 @@ TIE = 1e-4
 PROBES = {"knn": True, "knn_uncentred": False}  # whether cosines are about the mean
 
 
-def fit_knn(
-    embeddings_path: str | Path,
-    test_fold: str,
-    settings: dict[str, Any],
-    seeds: Sequence[int],
-    scores_path: str | Path,
-    counts_path: str | Path,
-) -> None:
+@probe("knn", label="nearest neighbours", chooses="k")
+def fit_knn(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
     """Let each tile's nearest training tiles by cosine vote for its class, and score it in each of `scoring.UNITS`.
 
     Cosines are those about the mean of the labelled tiles that can be neighbours, so that a constant offset, which all
@@ -38,38 +32,39 @@ def fit_knn(
     find themselves. There is no cross-entropy, for a class that none of the k neighbours has gets the posterior 0.
 
     Args:
-        embeddings_path: a file of `space_file.write_embeddings`.
-        test_fold: fold whose tiles are the test split; all others are neighbours.
+        given: the space; its test split is scored.
         settings: `k_grid`, numbers of neighbours; those above the number of tiles are left out, but for one.
             `max_tiles`: training tiles that can be neighbours, at most; more are thinned out at random.
             `validation_fraction`: see `splits.draw_validation`.
         seeds: of the samples of validation sessions, see `converged.fit_converged`, and of the thinning.
-        scores_path: table `scoring.SCORE_COLUMNS`: probe (knn | knn_uncentred), split (validation | test), unit,
+
+    Returns:
+        Scores: probe (knn | knn_uncentred), split (validation | test), unit,
             measure (those of `converged.fit_converged` but cross_entropy, with k in place of c), class, draw, value.
-        counts_path: table `scoring.COUNT_COLUMNS` of the test split. Both header only without labels.
+        Counts of the test split. Both are empty without labels.
 
     Raises:
         InputError: see `splits.read_labelled` and `splits.draw_validation`.
     """
-    space = read_labelled(embeddings_path, test_fold)
-    sheet = Sheet(space, "knn")
+    space = given.space
+    table = ScoreTable(space, "knn")
     if space is not None:
         for probe, centred in PROBES.items():
-            sheet.probe = probe
+            table.probe = probe
             for draw, seed in enumerate(seeds):
-                _score(sheet, space, settings | {"centred": centred}, seed, draw)
-    sheet.write(scores_path, counts_path)
+                _score(table, space, settings | {"centred": centred}, seed, draw)
+    return table
 
 
-def _score(sheet: Sheet, space: LabelledSpace, settings: dict[str, Any], seed: int, draw: int) -> None:
+def _score(table: ScoreTable, space: LabelledSpace, settings: dict[str, Any], seed: int, draw: int) -> None:
     validation = draw_validation(space, settings["validation_fraction"], seed)
     votes = _votes(space, ~space.test & ~validation, validation, settings, seed)
     scores = {k: validation_score(space, validation, posterior) for k, posterior in votes.items()}
     k = max(scores, key=lambda one: (scores[one], -one))
-    sheet.note("validation", "k", k, draw)
-    sheet.add("validation", validation, votes[k], draw, likelihood=False)
+    table.note("validation", "k", k, draw)
+    table.add("validation", validation, votes[k], draw, likelihood=False)
     (posterior,) = _votes(space, ~space.test, space.test, settings | {"k_grid": [k]}, seed).values()
-    sheet.add("test", space.test, posterior, draw, counted=True, likelihood=False)
+    table.add("test", space.test, posterior, draw, counted=True, likelihood=False)
 
 
 def _votes(space: LabelledSpace, known: Mask, asked: Mask, settings: dict[str, Any], seed: int) -> dict[int, Posterior]:

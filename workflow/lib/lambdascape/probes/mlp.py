@@ -4,25 +4,19 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask, draw_validation, read_labelled
-from lambdascape.probes.scoring import Sheet, validation_score
+from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask, draw_validation
+from lambdascape.probes.scoring import ProbeInput, ScoreTable, validation_score
 from lambdascape.probes.standardised import Fit, fit_scaler, scaled
+from lambdascape.study.declarations import probe
 
 
-def fit_mlp(
-    embeddings_path: str | Path,
-    test_fold: str,
-    settings: dict[str, Any],
-    seeds: Sequence[int],
-    scores_path: str | Path,
-    counts_path: str | Path,
-) -> None:
+@probe("mlp", label="small network", chooses="layers")
+def fit_mlp(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
     """Fit a multilayer perceptron on standardised embeddings and score it per tile, per segment and per clip.
 
     The grid is that of HEAR (Turian et al. 2203.03022, appendix): one or two hidden layers, four learning rates, Adam,
@@ -32,37 +26,38 @@ def fit_mlp(
     initialise; here Glorot's uniform only, and all 8).
 
     Args:
-        embeddings_path: a file of `space_file.write_embeddings`.
-        test_fold: fold whose tiles are the test split; all others train.
+        given: the space; its test split is scored.
         settings: `layers`, numbers of hidden layers; `width` of each; `learning_rates`; `batch_size` in tiles;
             `max_epochs`; `patience`, epochs without a better validation score that end a fit; `validation_fraction`,
             see `splits.draw_validation`.
         seeds: of the samples of validation sessions, see `converged.fit_converged`, of the weights and of the order of
             the tiles.
-        scores_path: table `scoring.SCORE_COLUMNS`: split (train | validation | test), unit, measure (those of
+
+    Returns:
+        Scores: split (train | validation | test), unit, measure (those of
             `converged.fit_converged`, with layers, learning_rate and epochs in place of c), class, draw, value; train
             is the tiles that were fitted.
-        counts_path: table `scoring.COUNT_COLUMNS` of the test split. Both header only without labels.
+        Counts of the test split. Both are empty without labels.
 
     Raises:
         InputError: see `splits.read_labelled` and `splits.draw_validation`.
     """
-    space = read_labelled(embeddings_path, test_fold)
-    sheet = Sheet(space, "mlp")
+    space = given.space
+    table = ScoreTable(space, "mlp")
     if space is not None:
         for draw, seed in enumerate(seeds):
-            _score(sheet, space, settings, seed, draw)
-    sheet.write(scores_path, counts_path)
+            _score(table, space, settings, seed, draw)
+    return table
 
 
-def _score(sheet: Sheet, space: LabelledSpace, settings: dict[str, Any], seed: int, draw: int) -> None:
+def _score(table: ScoreTable, space: LabelledSpace, settings: dict[str, Any], seed: int, draw: int) -> None:
     validation = draw_validation(space, settings["validation_fraction"], seed)
     fitted = ~space.test & ~validation
     best = _best(space, fitted, validation, settings, seed)
     for measure in ("layers", "learning_rate", "epochs"):
-        sheet.note("validation", measure, getattr(best, measure), draw)
+        table.note("validation", measure, getattr(best, measure), draw)
     for split, rows in (("train", fitted), ("validation", validation), ("test", space.test)):
-        sheet.add(split, rows, best.fit.posterior(rows), draw, counted=split == "test")
+        table.add(split, rows, best.fit.posterior(rows), draw, counted=split == "test")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """What every probe is scored by: rows of scores, and counts by session from which intervals are drawn."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lambdascape.core.tsv import write_table
-from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask
+from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask, read_folds, read_labelled
 from lambdascape.statistics.metrics import (
     accuracy,
     calibration_bin,
@@ -31,7 +33,33 @@ COUNT_COLUMNS = [*COUNT_KEYS, "count", "confidence", "loss"]
 UNITS = ("tile", "segment", "clip")
 
 
-class Sheet:
+@dataclass(frozen=True)
+class ProbeInput:
+    """The space that a probe is fitted to.
+
+    Attributes:
+        embeddings_path: a file of `space_file.write_embeddings`.
+        test_fold: fold whose tiles are the test split; all others train.
+    """
+
+    embeddings_path: str | Path
+    test_fold: str
+
+    @cached_property
+    def space(self) -> LabelledSpace | None:
+        """The labelled tiles, split by the test fold; None when no tile has a label.
+
+        Raises:
+            InputError: see `splits.read_labelled`.
+        """
+        return read_labelled(self.embeddings_path, self.test_fold)
+
+    def folds(self) -> dict[str, LabelledSpace | None]:
+        """For each fold the labelled tiles, split by it, see `splits.read_folds`."""
+        return read_folds(self.embeddings_path)
+
+
+class ScoreTable:
     """Collects the scores of one space, and writes them.
 
     Args:

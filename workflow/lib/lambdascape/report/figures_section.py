@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from docutils.core import publish_parts
 from markupsafe import Markup
@@ -13,26 +14,6 @@ from markupsafe import Markup
 from lambdascape.core.errors import InputError
 
 LARGEST_SVG = 1_500_000  # bytes; a larger drawing is shown as its PNG
-TITLES = {  # of the figures that have a place in the template
-    "response": "What a probe scores on held-out sessions",
-    "selection": "Measures that need no label against the score",
-    "triplet_loss": "Triplet loss by epoch",
-    "dynamics": "What one training step does to each stage of the network, by epoch",
-    "mechanism": "How λ acted in each run: turn of a step and variance of each stage, and a verdict",
-    "probe_f1": "Macro-F1 of the published study's probe by epoch",
-    "probe_cross_entropy": "Cross-entropy of the published study's probe by epoch",
-    "few_shot": "What a probe scores when few sessions are labelled",
-    "maps": "Maps of the spaces",
-    "confusion": "Confusion matrices",
-    "spectra": "Share of the variance along each principal direction",
-    "similarity": "How much alike every two spaces are",
-    "moves": "What moves a space: what varies, or the seed",
-    "run_map": "A map of all runs",
-    "protocols": "The ranking in this study and in the one that it is compared with",
-    "dataset": "Clips and sessions of each class, lengths of clips, rejected files",
-    "tiles": "Log-mel frames of a few tiles of each class",
-}
-WIDE = ("protocols", "selection", "dynamics", "mechanism", "maps", "confusion", "similarity", "dataset", "tiles")
 LITERAL = re.compile(r'<(?:span|code|tt) class="docutils literal">(.*?)</(?:span|code|tt)>', re.DOTALL)
 ORIGIN = re.compile(r"\s*From\s((?:(?!From\s).)*)</p>\s*$", re.DOTALL)  # the last sentence of a caption
 FIRST_SENTENCE = re.compile(r"(<p><strong>.*?</strong>.*?[.?!](?:\s|$))(.*)", re.DOTALL)
@@ -67,7 +48,7 @@ class Picture:
 
 def pictures(
     figures: Mapping[str, str | Path],
-    captions: Mapping[str, str | Path],
+    words: Mapping[str, Mapping[str, Any]],
     output: str | Path,
     places: Mapping[str, str | Path],
     numbers: str,
@@ -76,26 +57,24 @@ def pictures(
 
     Args:
         figures: name to path of the SVG, its PNG beside it.
-        captions: name to path of the caption in reStructuredText, for every figure.
+        words: name to `title`, `caption` (reStructuredText) and `wide` of every figure, see `declarations.figure`.
         output: path of the report, from which links lead to files.
         places: name to path of files that captions name and that lie beyond the study's folder, such as `clips.tsv`.
         numbers: the scores in words, for who cannot see the main figure.
 
     Raises:
-        InputError: a caption is missing or cannot be read.
+        InputError: a caption cannot be read.
     """
-    missing = sorted(set(figures) - set(captions))
-    if missing:
-        raise InputError(f"every figure needs a caption; {', '.join(missing)} has none")
     away = {name: _relative(path, output) for name, path in places.items()}
     found = {}
     for name, path in figures.items():
-        title = TITLES.get(name, name)
-        lead, rest, origin = parted(linked(caption_html(captions[name]), lambda words: _address(words, away)))
+        title = str(words[name]["title"])
+        caption = caption_html(words[name]["caption"], name)
+        lead, rest, origin = parted(linked(caption, lambda literal: _address(literal, away)))
         svg = Path(path)
         files = [(kind, _relative(svg.with_suffix(f".{kind.lower()}"), output)) for kind in ("SVG", "PNG")]
         alt = f"{title}. {numbers if name == 'response' else ''}".strip()
-        found[name] = Picture(name, title, _inlined(svg), alt, lead, rest, origin, files, name in WIDE)
+        found[name] = Picture(name, title, _inlined(svg), alt, lead, rest, origin, files, bool(words[name]["wide"]))
     return found
 
 
@@ -168,7 +147,7 @@ def lighter(shown: Mapping[str, Picture], figures: Mapping[str, str | Path], exc
     return found
 
 
-def caption_html(path: str | Path) -> Markup:
+def caption_html(caption: str, name: str) -> Markup:
     """A caption in reStructuredText as a piece of HTML; it can include no file and no raw HTML.
 
     Raises:
@@ -186,7 +165,7 @@ def caption_html(path: str | Path) -> Markup:
         "smart_quotes": False,
     }
     try:
-        parts = publish_parts(Path(path).read_text(encoding="utf-8"), writer="html5", settings_overrides=settings)
+        parts = publish_parts(caption, writer="html5", settings_overrides=settings)
     except Exception as error:
-        raise InputError(f"{path}: must be reStructuredText; {error}") from None
+        raise InputError(f"the caption of {name} must be reStructuredText; {error}") from None
     return Markup(parts["body"])

@@ -1,5 +1,6 @@
 """The report of a study: one HTML file that opens offline."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lambdascape.report import similarity_section as report_similarity
 from lambdascape.report.answer import answer
 from lambdascape.report.claims_section import TEXT, ledger
 from lambdascape.report.exports_section import list_exports
-from lambdascape.report.figures_section import TITLES, Picture, lighter, pictures
+from lambdascape.report.figures_section import Picture, lighter, pictures
 from lambdascape.report.leakage import Facts, checklist
 from lambdascape.report.mechanism_section import ALL_RULES, CARD_NOTE, mechanism_sentence
 from lambdascape.report.next_steps import RULES, next_steps
@@ -63,7 +64,7 @@ def write_report(
     synthetic: bool,
     tables: Mapping[str, str | Path],
     figures: Mapping[str, str | Path],
-    captions: Mapping[str, str | Path],
+    words: Mapping[str, Mapping[str, Any]],
     viewer: str | Path | None,
     exported: Sequence[str | Path],
     sources: Sequence[str | Path],
@@ -84,9 +85,8 @@ def write_report(
         tables: paths of runs, training, scores, geometry, moves, comparisons, choice, selection, mechanism, every_run,
             claims, distant, clips, rejected, warnings, unused_clips; protocols, a list of the one table or of none;
             more may be.
-        figures: name to path of the SVG, its PNG beside it; names not in `figures_section.TITLES` come behind the
-            spaces.
-        captions: name to path of the caption in reStructuredText, for every figure.
+        figures: name to path of the SVG, its PNG beside it; those that no template places come behind the spaces.
+        words: of every figure, see `figures_section.pictures`.
         viewer: the maps to look at and to listen to, see `viewer.viewer_page.write_viewer`; None leaves them out.
         exported: files for other tools, which the report links.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
@@ -97,14 +97,14 @@ def write_report(
         export_command: what makes all of its exports.
 
     Raises:
-        InputError: a table has not the columns it needs, a caption is missing, or a caption or receipt cannot be read;
+        InputError: a table has not the columns it needs, or a caption or receipt cannot be read;
             or the page is larger than `LARGEST_PAGE` even with the PNG in place of every larger drawing.
     """
     read = {name: read_table(tables[name], text=columns) for name, columns in TEXT_COLUMNS.items()}
     listed = {name: read_text_table(tables[name]) for name in ("clips", "rejected", "warnings", "unused_clips")}
     sweep = read_sweep(tables["runs"])
     found = answer(sweep, read["scores"], read["choice"], read["comparisons"], config["statistics"]["confidence"])
-    shown = pictures(figures, captions, output, _places(tables, sources), found.numbers)
+    shown = pictures(figures, words, output, _places(tables, sources), found.numbers)
     folder = Path(template).parent
     environment = Environment(
         loader=FileSystemLoader(folder),
@@ -131,7 +131,7 @@ def write_report(
             sweep, read, config["statistics"]["confidence"], config, sessions=listed["clips"]["session"].nunique()
         ),
         advice_rules=RULES,
-        further=[name for name in shown if name not in TITLES],
+        further=[name for name in shown if name not in _placed(folder)],
         ledger=ledger(read["claims"]),
         leakage=checklist(
             Facts(
@@ -160,6 +160,12 @@ def write_report(
         text = page.render(values, pictures=shown)
     _require_small(output, text, shown, values["viewer"])
     write_text(text, output)
+
+
+def _placed(folder: Path) -> set[str]:
+    """Names of the figures that have a place in the templates."""
+    templates = [path.read_text(encoding="utf-8") for path in (folder / "page").glob("*.j2")]
+    return set(re.findall(r'figure\("(\w+)"\)', "".join(templates)))
 
 
 def _places(tables: Mapping[str, str | Path], sources: Sequence[str | Path]) -> dict[str, str | Path]:

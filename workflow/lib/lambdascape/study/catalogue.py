@@ -1,4 +1,4 @@
-"""The names of what a study makes: its stages, tables and figures, and the parts of its page."""
+"""The names of what a study makes: its stages and tables, and the parts of its page."""
 
 # Ending of the name of the second space of a run that keeps moving averages, and of that space's rows of losses: with
 # the batch statistics recomputed for the weights.
@@ -9,10 +9,6 @@ STAGES = ("models", "embeddings", "probes", "geometry", "similarity", "tables", 
 TABLES = (
     *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
     *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims", "audit", "distant"),
-)
-FIGURES = (
-    *("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy", "few_shot"),
-    *("maps", "confusion", "spectra", "similarity", "moves", "run_map", "dataset", "tiles"),
 )
 # Beside the template of the report, in its folder `page`.
 PAGE_PARTS = (

@@ -11,9 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lambdascape.jobs.fingerprint import task
 from lambdascape.study import sweep
-from lambdascape.study.catalogue import FIGURES, PAGE_PARTS, RECOMPUTED, STAGES, TABLES, WITH_RECOMPUTED
+from lambdascape.study.catalogue import PAGE_PARTS, RECOMPUTED, STAGES, TABLES, WITH_RECOMPUTED
 from lambdascape.study.data_paths import DataNames
+from lambdascape.study.declarations import declared
+from lambdascape.study.figure_files import FigureFiles
 
 UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
 
@@ -78,8 +81,18 @@ class Study(DataNames):
     @property
     def probes(self) -> list[str]:
         """Names of the probes that the config asks for, beside the published one, which is followed by epoch."""
-        asked = [name for name in ("converged", "knn", "mlp", "few_shot") if self.config["probes"][name]]
-        return [*asked, *(["folds"] if self.config["split"]["probe_folds"] == "all" else [])]
+        return [job["name"] for job in self.probe_jobs]
+
+    @cached_property
+    def probe_jobs(self) -> list[dict[str, Any]]:
+        """Name, task and settings of each probe that the config asks for, beside the published one."""
+        asked = {name: settings for name, settings in self.config["probes"].items() if settings and name != "by_epoch"}
+        if self.config["split"]["probe_folds"] == "all":
+            asked["folds"] = self.config["probes"]["converged"]
+        known = declared("probe", self.config.get("plugins", []))
+        return [
+            {"name": name, "task": task(known[name].task), "settings": settings} for name, settings in asked.items()
+        ]
 
     @property
     def run_pattern(self) -> str:
@@ -195,7 +208,29 @@ class Study(DataNames):
     @property
     def figures(self) -> list[str]:
         """Names of the figures of the study."""
-        return [*FIGURES, *(["protocols"] if self.config["compare_with"] else [])]
+        return list(self.figure_files.all)
+
+    @cached_property
+    def figure_files(self) -> FigureFiles:
+        """What each figure is drawn from."""
+        embeddings = [f"results/{self.name}/embeddings/{space}.h5" for space in self.spaces]
+        return FigureFiles(
+            self.config,
+            f"results/{self.name}",
+            {"clips": self.clips, "rejected": self.rejected, "warnings": self.warnings},
+            {"features": [self.features], "embeddings": embeddings, "published": self.curves_behind},
+            {
+                "synthetic": self.is_synthetic,
+                "names": self.spaces,
+                "test_fold": self.config["split"]["test_fold"],
+                "tile_s": self.config["triplets"]["tile_s"],
+            },
+        )
+
+    @property
+    def figure_pattern(self) -> str:
+        """Regular expression of the names of the figures."""
+        return "|".join(self.figures)
 
     @property
     def page_parts(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lambdascape.core.tsv import read_table, read_text_table, write_table
+from lambdascape.core.tsv import read_table, read_text_table, write_rows, write_table
 from lambdascape.features.store import open_features
 from lambdascape.features.tile_grid import seconds_to_frames, tile_frames
 from lambdascape.statistics.intervals import KEYS, score_intervals
@@ -27,6 +27,16 @@ SHOT_COLUMNS = ["run", "shots", "sessions", "draw", "unit", "value"]
 UNUSED_COLUMNS = ["clip", "session", "reason"]
 SCORE_TEXT = ("probe", "split", "unit", "measure", "class")
 COUNT_TEXT = ("probe", "split", "unit", "session", "label", "predicted")
+
+
+def write_runs(rows: list[dict[str, Any]], output: str | Path) -> None:
+    """Write runs.tsv.
+
+    Args:
+        rows: one for each space, see `paths.Study.run_rows`.
+        output: the table.
+    """
+    write_rows(rows, output)
 
 
 def collect_training(

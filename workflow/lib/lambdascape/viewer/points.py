@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.core.tsv import read_table, read_text_table, write_table
-from lambdascape.embeddings.held_out import draw_tiles
+from lambdascape.embeddings.held_out import sample_tiles
 from lambdascape.embeddings.shown import common_tiles, place_of, shown_spaces
 from lambdascape.geometry.label_audit import TEXT as AUDIT_TEXT
 
@@ -17,14 +17,14 @@ TEXT = ("clip", "path", "channel", "label", "session", "node", "moment", "split"
 MOST_FINDINGS = 100  # of the audit, that are shown: of each kind as many, where there are
 
 
-def draw_points(
+def sample_points(
     runs: str | Path,
     embeddings: Sequence[str | Path],
     names: Sequence[str],
     clips: str | Path,
     audit: str | Path,
     test_fold: str,
-    count: int,
+    most: int,
     seed: int,
     output: str | Path,
 ) -> None:
@@ -37,7 +37,7 @@ def draw_points(
         clips: clips.tsv of the data set.
         audit: audit.tsv.
         test_fold: the fold held out.
-        count: tiles to show, at most; at least 1.
+        most: tiles to show, at most; at least 1.
         seed: seed of the draw.
         output: table `COLUMNS`: point is a number from 0; path of the audio file in the data set's folder and its
             channel (empty for the mean of all); split is `held out` or `training`; of, how many tiles
@@ -47,7 +47,7 @@ def draw_points(
         InputError: the spaces share no tile.
     """
     tiles = common_tiles(shown_spaces(runs, embeddings, names))
-    drawn = tiles.iloc[choose(tiles, shown_findings(read_table(audit, AUDIT_TEXT)), count, seed)]
+    drawn = tiles.iloc[choose(tiles, shown_findings(read_table(audit, AUDIT_TEXT)), most, seed)]
     files = read_text_table(clips).set_index("clip")[["path", "channel"]]
     points = drawn.join(files, on="clip").assign(
         point=np.arange(len(drawn)), split=np.where(drawn["fold"] == test_fold, "held out", "training"), of=len(tiles)
@@ -77,4 +77,4 @@ def choose(tiles: pd.DataFrame, findings: pd.DataFrame, count: int, seed: int) -
     first = pd.unique(rows[rows >= 0])[:count]
     others = np.setdiff1d(np.arange(len(tiles)), first)
     stratum = (tiles["label"] + "\t" + tiles["session"]).to_numpy(object)[others]
-    return np.sort(np.concatenate([first, others[draw_tiles(stratum, count - len(first), seed, fair_to_small=True)]]))
+    return np.sort(np.concatenate([first, others[sample_tiles(stratum, count - len(first), seed, fair_to_small=True)]]))

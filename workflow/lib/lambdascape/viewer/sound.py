@@ -28,7 +28,7 @@ def encode_sound(
     audit: str | Path,
     audio: str | None,
     tile_s: float,
-    output: str | Path,
+    sound: str | Path,
     attribution: str | Path,
 ) -> None:
     """Encode tiles as MP3 until the room on the page is used up: the audit's first, then each class with its share.
@@ -38,7 +38,7 @@ def encode_sound(
         audit: audit.tsv.
         audio: folder of the data set, or None: then no file is opened and the table has only its header.
         tile_s: length of a tile in seconds.
-        output: table `COLUMNS`: mp3 is base64.
+        sound: table `COLUMNS`: mp3 is base64.
         attribution: text of the data set's `ATTRIBUTION.txt`, which says whose the audio is; empty where there is none.
 
     Raises:
@@ -50,7 +50,7 @@ def encode_sound(
         rows = encode_tiles(in_order(read_table(points, TEXT), read_table(audit, ("clip",))), Path(audio), tile_s)
         file = Path(audio) / ATTRIBUTION
         words = file.read_text(encoding="utf-8", errors="replace")[:MOST_WORDS] if file.is_file() else ""
-    write_table(pd.DataFrame(rows, columns=COLUMNS), output)
+    write_table(pd.DataFrame(rows, columns=COLUMNS), sound)
     write_text(words, attribution)
 
 

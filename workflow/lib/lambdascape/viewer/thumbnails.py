@@ -21,7 +21,7 @@ MOST_BYTES = 1_900_000  # of the sheet: 2.5 MB of the page
 CHUNK = 256  # tiles read at once
 
 
-def draw_pictures(
+def draw_thumbnails(
     points: str | Path, features: str | Path, clips: str | Path, tile_s: float, output: str | Path
 ) -> None:
     """Draw the sheet: picture i stands in row i // `COLUMNS`, column i % `COLUMNS`; time runs right, frequency up.

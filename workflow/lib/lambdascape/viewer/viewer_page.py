@@ -28,12 +28,12 @@ GROUPS = {"label": "class", "session": "session", "node": "node", "split": "spli
 
 
 def write_viewer(
-    files: Mapping[str, str | Path], about: Mapping[str, Any], fragment: str | Path, page: str | Path
+    tables: Mapping[str, str | Path], about: Mapping[str, Any], fragment: str | Path, page: str | Path
 ) -> None:
     """Write the viewer.
 
     Args:
-        files: paths, by name: template (Jinja2, of the piece), around (of the page around it), style, script; runs,
+        tables: paths, by name: template (Jinja2, of the piece), around (of the page around it), style, script; runs,
             points, coordinates, neighbours, predictions, audit, pictures, sound, attribution.
         about: study, synthetic, title and licence of the data, redistributable, tile_s, fmin and fmax of its pictures,
             points (that may be shown), neighbours.
@@ -41,23 +41,23 @@ def write_viewer(
             images come from `data:` and sound from `data:` and `blob:`. Its colours are the report's custom properties.
         page: HTML to write: the piece as a page of its own.
     """
-    points = read_table(files["points"], TEXT)
-    audit = read_table(files["audit"], AUDIT_TEXT)
+    points = read_table(tables["points"], TEXT)
+    audit = read_table(tables["audit"], AUDIT_TEXT)
     shown = findings(shown_findings(audit).sort_index(), points)
-    coordinates = read_table(files["coordinates"], ("run", "view"))
-    predictions = read_table(files["predictions"], ("run", "predicted"))
-    sound = read_text_table(files["sound"])
-    sweep = read_sweep(files["runs"])
+    coordinates = read_table(tables["coordinates"], ("run", "view"))
+    predictions = read_table(tables["predictions"], ("run", "predicted"))
+    sound = read_text_table(tables["sound"])
+    sweep = read_sweep(tables["runs"])
     words = dict(mapped_runs(sweep))
     spaces = {run: words[run].replace("\n", ", ") for run in coordinates["run"].unique()}
     data = {"plots": plots(points, len(spaces))} | page_data(
-        points, coordinates, read_table(files["neighbours"], ("run",)), predictions, Path(files["pictures"]), sound
+        points, coordinates, read_table(tables["neighbours"], ("run",)), predictions, Path(tables["pictures"]), sound
     )
     media = {name: data.pop(name) for name in ("sheet", "sound")}  # parsed when they are first asked for
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
     def rendered(template: str, **values: Any) -> str:
-        return environment.from_string(Path(files[template]).read_text(encoding="utf-8")).render(about=about, **values)
+        return environment.from_string(Path(tables[template]).read_text(encoding="utf-8")).render(about=about, **values)
 
     piece = rendered(
         "template",
@@ -73,10 +73,10 @@ def write_viewer(
         common=int(points["of"].iloc[0]),
         heard=len(sound),
         rate=RATE // 1000,
-        attribution=Path(files["attribution"]).read_text(encoding="utf-8"),
-        style=Markup(Path(files["style"]).read_text(encoding="utf-8")),
+        attribution=Path(tables["attribution"]).read_text(encoding="utf-8"),
+        style=Markup(Path(tables["style"]).read_text(encoding="utf-8")),
         bokeh=Markup(bokeh_script()),
-        script=Markup(Path(files["script"]).read_text(encoding="utf-8")),
+        script=Markup(Path(tables["script"]).read_text(encoding="utf-8")),
         data=Markup(json_text(data | {"words": spaces, "tile_s": about["tile_s"]})),
         media=Markup(json_text(media)),
     )

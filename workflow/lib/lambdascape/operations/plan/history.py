@@ -19,11 +19,7 @@ NETWORKS = (TRAINING, "embed_trained", "embed_recomputed", "embed_untrained")  #
 BY_TILES = (
     *NETWORKS,
     "embed_mean_logmel",
-    "fit_by_epoch",
-    "fit_converged",
-    "fit_knn",
-    "fit_mlp",
-    "fit_folds",
+    "fit_probes",
     "list_unused",
     "count_distant",
 )

@@ -1,0 +1,181 @@
+"""What stands in the package's source files, read without importing them: code, imports, declarations."""
+
+import ast
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import replace_text
+
+LIBRARY = Path(__file__).parents[1]
+# Beside Python's own compiled modules: what was found in each source file, by the digest of its bytes.
+KEPT = "__pycache__/sources.json"
+# Packages whose versions can change numbers: name in an import to name of the distribution. Readers and writers of
+# files and plots are not among them.
+NUMERIC = {name: name for name in ("jax", "keras", "librosa", "numba", "numpy", "scipy", "soxr", "tensorflow")}
+NUMERIC |= {"sklearn": "scikit-learn", "umap": "umap-learn"}
+# Decorators that declare what can be added, see `study.catalogue`.
+KINDS = ("adapter", "figure", "loss", "network", "probe", "similarity_measure")
+# Where a statement holds others.
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+
+
+class Source(NamedTuple):
+    """What was found in one source file.
+
+    Attributes:
+        code: digest of its code in one normal form: without docstrings, texts of errors, printed lines and imports from
+            the package.
+        modules: names below `lambdascape` that it imports anywhere in it, for instance `figures.maps`.
+        packages: the numeric packages that it imports, as keys of `NUMERIC`.
+        declarations: see `study.catalogue`: kind, name, function, arguments of the function, options.
+    """
+
+    code: str
+    modules: list[str]
+    packages: list[str]
+    declarations: list[dict[str, Any]]
+
+
+@cache
+def sources() -> dict[Path, Source]:
+    """Path to what was found in it, of every module; kept from one start to the next, which saves 0.6 s."""
+    files = {path: path.read_bytes() for path in sorted(LIBRARY.rglob("*.py"))}
+    names = "\n".join([platform.python_version(), *(path.relative_to(LIBRARY).as_posix() for path in files)])
+    keys = {path: hashlib.sha256(names.encode() + b"\0" + text).hexdigest() for path, text in files.items()}
+    kept: dict[str, Source] = {}
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        kept = {key: Source(*found) for key, found in json.loads((LIBRARY / KEPT).read_text("utf-8")).items()}
+    found = {path: kept.get(key) or read(files[path], path) for path, key in keys.items()}
+    if set(kept) != set(keys.values()):
+        with suppress(OSError):  # a checkout that can only be read
+            replace_text(LIBRARY / KEPT, json.dumps({key: found[path] for path, key in keys.items()}))
+    return found
+
+
+def reached(names: Iterable[str], without: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The named modules and all modules of the package that they import, directly or through others, but for some."""
+    known: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in known and name not in without:
+            known.add(name)
+            waiting |= set(sources()[path_of(name)].modules)
+    return frozenset(known)
+
+
+def path_of(module: str) -> Path:
+    """The file of a module or package below `lambdascape`."""
+    file = LIBRARY.joinpath(*module.split(".")).with_suffix(".py")
+    return file if file.exists() else LIBRARY.joinpath(*module.split("."), "__init__.py")
+
+
+def name_of(path: Path) -> str:
+    """The name below `lambdascape` of the module in a file."""
+    return ".".join(path.relative_to(LIBRARY).with_suffix("").parts).removesuffix(".__init__")
+
+
+def read(text: bytes, path: Path) -> Source:
+    """What stands in one source file.
+
+    Args:
+        text: the file's bytes.
+        path: its name, for messages.
+
+    Raises:
+        InputError: it is no Python, or a declaration in it is wrong.
+    """
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise InputError(f"{path}: must be Python; line {error.lineno}: {error.msg}") from None
+    modules: set[str] = set()
+    packages: set[str] = set()
+    for node in _statements(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            first, *base = node.module.split(".")
+            if first == "lambdascape":
+                inner = {".".join([*base, alias.name]) for alias in node.names}
+                modules |= {name for name in inner if path_of(name).exists()} or {".".join(base)} - {""}
+            packages |= {first} & set(NUMERIC)
+        elif isinstance(node, ast.Import):
+            modules |= {a.name.removeprefix("lambdascape.") for a in node.names if a.name.startswith("lambdascape.")}
+            packages |= {alias.name.split(".")[0] for alias in node.names} & set(NUMERIC)
+    declarations = [found for node in tree.body for found in _declared(node, path)]
+    for node in list(_statements(tree)):
+        for block in BLOCKS:
+            if hasattr(node, block):
+                setattr(node, block, [line for line in getattr(node, block) if not _is_without_effect(line)])
+        if isinstance(node, ast.Raise):
+            _drop_texts(node)
+    code = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
+    return Source(code, sorted(modules), sorted(packages), declarations)
+
+
+def _declared(node: ast.stmt, path: Path) -> Iterator[dict[str, Any]]:
+    """The declarations at one function or class."""
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return
+    for mark in node.decorator_list:
+        if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id in KINDS:
+            place = f"{path}, line {mark.lineno}: @{mark.func.id}"
+            if len(mark.args) != 1 or not all(keyword.arg for keyword in mark.keywords):
+                raise InputError(f"{place} must have one name, then options by keyword; got {ast.unparse(mark)}")
+            options = {str(keyword.arg): _option(keyword.value, place) for keyword in mark.keywords}
+            given = [] if isinstance(node, ast.ClassDef) else [*node.args.args, *node.args.kwonlyargs]
+            yield {
+                "kind": mark.func.id,
+                "name": _option(mark.args[0], place),
+                "function": node.name,
+                "arguments": [argument.arg for argument in given],
+                "options": options,
+            }
+
+
+def _option(value: ast.expr, place: str) -> Any:
+    """A literal as it is; the name of a class or function as `{"name": …}`."""
+    if isinstance(value, ast.Name):
+        return {"name": value.id}
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        raise InputError(
+            f"{place} must have literal options, so that it can be read unimported; got {ast.unparse(value)}"
+        ) from None
+
+
+def _is_without_effect(line: ast.AST) -> bool:
+    """Whether a statement is a text that stands alone, a printed line, or an import from the package."""
+    if isinstance(line, ast.Expr):
+        value = line.value
+        text = isinstance(value, ast.Constant) and isinstance(value.value, str)
+        return text or (isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "print")
+    if isinstance(line, ast.ImportFrom):
+        return (line.module or "").split(".")[0] == "lambdascape"
+    return isinstance(line, ast.Import) and all(alias.name.startswith("lambdascape.") for alias in line.names)
+
+
+def _drop_texts(error: ast.Raise) -> None:
+    """Empty every text in what is raised."""
+    for node in ast.walk(error):
+        if isinstance(node, ast.JoinedStr):
+            node.values = []
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and all that holds or is a statement in it; `ast.walk` would look into every expression, too."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for blocks in BLOCKS:
+            waiting += getattr(node, blocks, ())

@@ -1,0 +1,45 @@
+"""Fits every probe that the config asks for to one space."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lambdascape.jobs.call import find
+from lambdascape.probes.by_epoch import fit_by_epoch
+from lambdascape.probes.scoring import ProbeInput
+
+
+def fit_probes(
+    embeddings_path: str | Path,
+    test_fold: str,
+    by_epoch: dict[str, Any],
+    seed: int,
+    probes: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
+    epochs_path: str | Path,
+    scores: Sequence[str | Path],
+    counts: Sequence[str | Path],
+) -> None:
+    """Fit the published probe, epoch by epoch, and every other probe.
+
+    Args:
+        embeddings_path: a file of `space_file.write_embeddings`.
+        test_fold: fold whose tiles are the test split; all others train.
+        by_epoch: settings of the published probe, see `by_epoch.fit_by_epoch`.
+        seed: of the published probe.
+        probes: for each other probe its `task` and its `settings`, see `declarations.probe`.
+        seeds: of the samples of validation sessions. A run and an untrained network have their own seed alone. A space
+            without a seed has all seeds of the study, and so as many fits, each with the validation sessions of one
+            seed: its mean then rests on as many samples as that of an arm.
+        epochs_path: table of `by_epoch.fit_by_epoch`.
+        scores: for each other probe a table `scoring.SCORE_COLUMNS`; header only without labels.
+        counts: for each other probe a table `scoring.COUNT_COLUMNS`; header only without labels.
+
+    Raises:
+        InputError: see `splits.read_labelled`, and what a probe raises.
+    """
+    given = ProbeInput(embeddings_path, test_fold)
+    fit_by_epoch(given, by_epoch, seed, epochs_path)
+    for probe, scores_path, counts_path in zip(probes, scores, counts, strict=True):
+        fit = find(probe["task"]["name"])
+        fit(given, probe["settings"], seeds).write(scores_path, counts_path)

@@ -1,0 +1,116 @@
+"""What can be added is declared once: by a decorator, in its own module or in a file of the user."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lambdascape.core.errors import InputError
+from lambdascape.core.sources import LIBRARY, name_of, sources
+from lambdascape.jobs.fingerprint import OF_A_FILE, read_file
+
+Made = TypeVar("Made", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One thing that was declared.
+
+    Attributes:
+        kind: name of the decorator.
+        name: what configs and tables call it.
+        task: module and function (or class) below `lambdascape`, or file and function, see `jobs.call.find`.
+        arguments: names of the function's arguments.
+        options: what else the decorator was given.
+    """
+
+    kind: str
+    name: str
+    task: str
+    arguments: tuple[str, ...]
+    options: dict[str, Any]
+
+
+def figure(
+    name: str, *, title: str, label: str, caption: str, category: str, wide: bool = False, only_with: str = ""
+) -> Callable[[Made], Made]:
+    """Declare a figure: a function that draws it from the files that its arguments name.
+
+    The function takes the paths `svg` and `png` of what it draws, and asks for what it reads by the names of its other
+    arguments, see `figure_files.INPUTS`: a table of the study (`runs`, `scores`, `geometry`, …), `features`,
+    `embeddings`, `clips`, …
+
+    Args:
+        name: of its files, results/<study>/figures/<name>.svg.
+        title: what it shows, in words, for the report.
+        label: the same in fewer words, for Snakemake's report.
+        caption: how to read it, in reStructuredText; the first sentence says what it is, in bold; the last one may name
+            the files that its numbers come from.
+        category: where Snakemake's report lists it: Answer, Training, Probes, Spaces or Data.
+        wide: whether it needs the whole width of the report.
+        only_with: a key of the config without which there is no such figure.
+    """
+    return _as_it_is
+
+
+def probe(name: str, *, label: str, chooses: str = "") -> Callable[[Made], Made]:
+    """Declare a probe: a function that fits classifiers to one space and scores them.
+
+    It is called as `fit(given, settings, seeds)` with a `probes.fit.ProbeInput`, the block `probes.<name>` of the
+    config and the seeds of the samples of validation sessions, and returns a `probes.scoring.ScoreTable`.
+
+    Args:
+        name: of its block in the config and of its files, results/<study>/probes/<space>/<name>.tsv.
+        label: what the report calls it.
+        chooses: the setting that it chooses on validation sessions, as it notes it in its table; empty for none.
+    """
+    return _as_it_is
+
+
+def _as_it_is(made: Made) -> Made:
+    return made
+
+
+# Decorator and package of each kind.
+DECORATORS: dict[str, tuple[Callable[..., Any], str]] = {
+    "figure": (figure, "figures"),
+    "probe": (probe, "probes"),
+}
+
+
+def declared(kind: str, plugins: Sequence[str] = ()) -> dict[str, Declared]:
+    """What is declared of a kind, by name; nothing is imported for it.
+
+    Args:
+        kind: name of the decorator.
+        plugins: Python files of the user, which may declare more.
+
+    Raises:
+        InputError: a name is declared twice, or a declaration lacks an option or has one too many.
+    """
+    decorator, package = DECORATORS[kind]
+    found: dict[str, Declared] = {}
+    folder = LIBRARY.joinpath(*package.split("."))
+    files = [(name_of(path) + ".", source) for path, source in sources().items() if path.is_relative_to(folder)]
+    for prefix, source in [*files, *((f"{path}{OF_A_FILE}", read_file(path)) for path in plugins)]:
+        for one in source.declarations:
+            if one["kind"] == kind:
+                task = prefix + one["function"]
+                found |= {one["name"]: _checked(one, task, decorator, found)}
+    return dict(sorted(found.items()))
+
+
+def _checked(one: dict[str, Any], task: str, decorator: Callable[..., Any], found: dict[str, Declared]) -> Declared:
+    try:
+        bound = inspect.signature(decorator).bind(one["name"], **one["options"])
+    except TypeError as error:
+        raise InputError(f"{task}: @{one['kind']}: {error}") from None
+    if not str(one["name"]).isidentifier():
+        raise InputError(f"{task}: @{one['kind']} must have a name of letters, digits and _; got {one['name']!r}")
+    if one["name"] in found:
+        raise InputError(
+            f"{task}: @{one['kind']} must have a name of its own; {found[one['name']].task} has {one['name']}"
+        )
+    bound.apply_defaults()
+    options = {key: value for key, value in bound.arguments.items() if key != "name"}
+    return Declared(one["kind"], one["name"], task, tuple(one["arguments"]), options)
