@@ -83,7 +83,7 @@ def drawings(study: FakeStudy, folder: Path) -> dict[str, Callable[[Path, Path],
         "confusion": of_runs(plot_confusion, "confusion"),
         "spectra": of_runs(plot_spectra, "spectra"),
         "similarity": of_runs(plot_similarity, "pairs"),
-        "moves": of_runs(plot_moves, "pairs"),
+        "moves": lambda svg, png: plot_moves(runs, table["pairs"], {}, svg, png, True),
         "run_map": of_runs(plot_run_map, "map"),
         "dataset": lambda svg, png: plot_dataset(table["clips"], table["rejected"], svg, png, True),
     }

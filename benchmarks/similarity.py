@@ -25,6 +25,7 @@ from lambdascape.similarity.layout import map_spaces
 from lambdascape.similarity.pairs import compare_spaces
 from lambdascape.similarity.seed_test import judge_moves
 from lambdascape.similarity.space_summary import summarise_space
+from lambdascape.study.declarations import declared
 
 CLASSES, SESSIONS, NODES, TILES = 9, 60, 4, 2  # of the held-out fold; nodes of a moment, tiles of a clip
 SEEDS = 5
@@ -70,7 +71,9 @@ def summarise(paths: tuple[Path, Path], max_tiles: int) -> float:
 
 def compare(names: list[str], summaries: list[Path], runs: Path, folder: Path) -> float:
     """The jobs of the rules `compare_spaces`, `map_spaces` and `judge_moves`."""
-    compare_spaces(names, summaries, folder / "pairs.tsv")
+    known = declared("similarity_measure")
+    tasks = {name: {"name": one.task} for name, one in known.items()}
+    compare_spaces(names, summaries, tasks, ["procrustes"], folder / "pairs.tsv")
     map_spaces(runs, folder / "pairs.tsv", folder / "map.tsv")
     judge_moves(runs, folder / "pairs.tsv", folder / "moves.tsv")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE

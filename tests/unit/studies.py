@@ -32,7 +32,7 @@ COLUMNS = {
     "scores": ["run", "probe", "split", "unit", "measure", "class", "value", "low", "high"],
     "geometry": ["run", "split", "measure", "value", "reason"],
     "spectra": ["run", "direction", "variance", "share"],
-    "pairs": ["first", "second", "measure", "value", "null_mean", "null_95", "note"],
+    "pairs": ["first", "second", "measure", "is_distance", "value", "null_mean", "null_95", "note"],
     "confusion": ["run", "probe", "unit", "label", "predicted", "count"],
     "few_shot": ["run", "shots", "sessions", "draw", "unit", "value"],
     "unused_clips": ["clip", "session", "reason"],
@@ -300,7 +300,8 @@ class FakeStudy:
     def _pairs(self) -> list[tuple[Any, ...]]:
         return [
             (
-                *(a["run"], b["run"], m, self.difference(a, b) if m == "procrustes" else 1 - self.difference(a, b)),
+                *(a["run"], b["run"], m, int(m == "procrustes")),
+                self.difference(a, b) if m == "procrustes" else 1 - self.difference(a, b),
                 *((0.05, 0.125, "") if m == "cka" else (np.nan, np.nan, "")),
             )
             for i, a in enumerate(self.spaces)

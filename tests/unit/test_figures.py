@@ -113,7 +113,7 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     plot_maps(runs, study.embeddings(), [s["run"] for s in study.spaces], "fold1", *out("maps"), True)
     plot_spectra(runs, table["spectra"], *out("spectra"), True)
     plot_similarity(runs, table["pairs"], *out("similarity"), True)
-    plot_moves(runs, table["pairs"], *out("moves"), True)
+    plot_moves(runs, table["pairs"], {}, *out("moves"), True)
     plot_run_map(runs, table["map"], *out("run_map"), True)
     layers, spaces = ("dynamics", "mechanism"), ("maps", "spectra", "similarity", "moves", "run_map")
     for name in ("loss", "cross_entropy", "response", "selection", "confusion", "few_shot", *layers, *spaces):

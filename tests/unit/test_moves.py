@@ -38,17 +38,17 @@ def pairs_of(study, places, measure="procrustes"):
         for j in range(i + 1, len(names))
     ]
     table = pd.DataFrame(rows, columns=["first", "second", "measure", "value"])
-    return table.assign(null_mean=np.nan, null_95=np.nan, note="")
+    return table.assign(is_distance=int(measure == "procrustes"), null_mean=np.nan, null_95=np.nan, note="")
 
 
-def found(study, pairs, measure="procrustes"):
+def found(study, pairs):
     sweep = read_sweep(study.tables["runs"])
-    return permutation_test(relate(pairs, sweep), points(sweep), measure)
+    return permutation_test(relate(pairs, sweep), points(sweep))
 
 
-def excess(study, pairs, measure="procrustes"):
+def excess(study, pairs):
     sweep = read_sweep(study.tables["runs"])
-    return excess_test(relate(pairs, sweep), points(sweep), measure)
+    return excess_test(relate(pairs, sweep), points(sweep))
 
 
 def plain(study, pairs):
@@ -101,7 +101,7 @@ def test_similarities_and_distances_give_the_same(tmp_path):
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
     places = points_of(study, 1.0, 1.0)
     distance = found(study, pairs_of(study, places))
-    similarity = found(study, pairs_of(study, places, "cka"), "cka")
+    similarity = found(study, pairs_of(study, places, "cka"))
     assert (distance.gap, distance.p) == pytest.approx((similarity.gap, similarity.p))
 
 
@@ -113,7 +113,7 @@ def test_without_an_effect_small_p_are_as_rare_as_they_say(tmp_path):
     p = np.empty(300)
     for k in range(300):
         places = points_of(study, 0, 2, 1, rng)
-        p[k] = permutation_test(pairs.assign(value=cdist(places, places)[order]), runs, "procrustes").p
+        p[k] = permutation_test(pairs.assign(value=cdist(places, places)[order]), runs).p
     for level in (1 / 36, 6 / 36, 0.5):
         assert (p <= level + 1e-9).mean() == pytest.approx(level, abs=3 * np.sqrt(level * (1 - level) / 300))
 
@@ -265,7 +265,7 @@ def test_where_neither_matters_small_p_of_the_excess_are_as_rare_as_they_say(tmp
     p = np.empty(200)
     for k in range(200):
         places = points_of(study, 0, 0, 1, rng)
-        p[k] = excess_test(pairs.assign(value=cdist(places, places)[order]), runs, "procrustes").p
+        p[k] = excess_test(pairs.assign(value=cdist(places, places)[order]), runs).p
     for level in (0.05, 0.2, 0.5):
         assert (p <= level + 1e-9).mean() == pytest.approx(level, abs=3 * np.sqrt(level * (1 - level) / 200))
 

@@ -13,19 +13,25 @@ from scipy.stats import ortho_group, spearmanr
 from lambdascape.core.errors import InputError
 from lambdascape.core.hdf5 import open_checked
 from lambdascape.core.tsv import read_table
+from lambdascape.similarity import jaccard, space_group
 from lambdascape.similarity import measures as similarity_measures
 from lambdascape.similarity import null_distribution as similarity_null
-from lambdascape.similarity import pairs as similarity_pairs
 from lambdascape.similarity.layout import classical_scaling, comparable, map_spaces, matrix
 from lambdascape.similarity.measures import cka, crosses, hsic, jaccard_sums, prepare, procrustes, rsa, session_overlaps
 from lambdascape.similarity.null_distribution import exchanges, null_of_cka, representatives, why_none
-from lambdascape.similarity.pairs import MEASURES, compare_spaces
+from lambdascape.similarity.pairs import compare_spaces
 from lambdascape.similarity.space_summary import NEIGHBOURS, halves, summarise_space
+from lambdascape.study.declarations import declared
 
 from .spaces import make_space, write_space
 
 SETTINGS = {"max_tiles": 1000, "draw_seed": 3}
 LINEAR = ("cka", "procrustes")
+
+DECLARED = declared("similarity_measure")
+MEASURES = tuple(DECLARED)
+TASKS = {name: {"name": one.task} for name, one in DECLARED.items()}
+DISTANCES = ["procrustes"]
 
 
 def half_of(n):
@@ -404,7 +410,7 @@ def write_spaces(folder, embeddings, tiles, settings=SETTINGS):
 
 
 def pair_values(tmp_path, paths):
-    compare_spaces([str(i) for i in range(len(paths))], paths, tmp_path / "pairs.tsv")
+    compare_spaces([str(i) for i in range(len(paths))], paths, TASKS, DISTANCES, tmp_path / "pairs.tsv")
     table = read_table(tmp_path / "pairs.tsv", ("first", "second", "measure"))
     return table.set_index(["first", "second", "measure"])["value"]
 
@@ -416,8 +422,8 @@ def drawn():
 
 
 def test_every_pair_has_the_value_of_the_plain_version(tmp_path, drawn, monkeypatch):
-    monkeypatch.setattr(similarity_pairs, "COLUMNS", 9)  # blocks of one and of two spaces
-    monkeypatch.setattr(similarity_pairs, "CELLS", 4000)  # neighbours in several parts
+    monkeypatch.setattr(space_group, "COLUMNS", 9)  # blocks of one and of two spaces
+    monkeypatch.setattr(jaccard, "CELLS", 4000)  # neighbours in several parts
     embedding, tiles, test = drawn
     rng = np.random.default_rng(1)
     spaces = [embedding, embedding[:, :3] + rng.normal(size=(len(tiles), 3)), rng.normal(size=(len(tiles), 6))]
@@ -456,7 +462,7 @@ def test_equal_spaces_are_equal_and_noise_is_not(tmp_path, drawn):
     values = pair_values(tmp_path, write_spaces(tmp_path, [embedding, turned, rng.normal(size=embedding.shape)], tiles))
     same, noise = values["0", "1"], values["0", "2"]
     assert same["procrustes"] == pytest.approx(0, abs=1e-6)
-    assert [same[m] for m in MEASURES[1:]] == pytest.approx([1, 1, 1, 1], abs=2e-3)
+    assert [same[m] for m in MEASURES if m != "procrustes"] == pytest.approx([1, 1, 1, 1], abs=2e-3)
     assert noise["procrustes"] == pytest.approx(1, abs=0.15)
     assert abs(noise["cka"]) < 0.1
     # Two drawn lists of k among n share k²/n: a Jaccard index of about (k/n) / (2 - k/n).
@@ -502,7 +508,7 @@ def test_an_unfinished_summary_is_refused(tmp_path, drawn):
     embedding, tiles, _ = drawn
     space = write_space(tmp_path / "space.h5", embedding, tiles)
     with pytest.raises(InputError, match="must be a complete file of kind 'similarity'"):
-        compare_spaces(["a"], [space], tmp_path / "pairs.tsv")
+        compare_spaces(["a"], [space], TASKS, DISTANCES, tmp_path / "pairs.tsv")
 
 
 @given(st.integers(1, 30), st.integers(1, 4), st.integers(0, 99))
@@ -552,7 +558,7 @@ def test_procrustes_is_missing_where_the_halves_hold_different_classes(tmp_path,
     """A rotation fitted on some classes is not scored on others: with one session a class it was."""
     embedding, tiles = labelled(sessions_of)
     paths = write_spaces(tmp_path, [embedding, embedding @ ortho_group.rvs(4, random_state=1)], tiles)
-    compare_spaces(["a", "b"], paths, tmp_path / "pairs.tsv")
+    compare_spaces(["a", "b"], paths, TASKS, DISTANCES, tmp_path / "pairs.tsv")
     row = read_table(tmp_path / "pairs.tsv", ("first", "second", "measure", "note")).set_index("measure")
     assert np.isnan(row.loc["procrustes", "value"]) == missing
     assert row.loc["procrustes", "note"] == note
@@ -564,7 +570,7 @@ def test_what_is_missing_has_a_reason_and_the_null_stands_beside_cka(tmp_path, d
     paths = write_spaces(tmp_path, [embedding, embedding + 1, np.ones_like(embedding)], tiles)
     (tmp_path / "other").mkdir()
     paths += write_spaces(tmp_path / "other", [embedding], tiles.assign(start_s=tiles["start_s"] / 2))
-    compare_spaces(list("abcd"), paths, tmp_path / "pairs.tsv")
+    compare_spaces(list("abcd"), paths, TASKS, DISTANCES, tmp_path / "pairs.tsv")
     table = read_table(tmp_path / "pairs.tsv", ("first", "second", "measure", "note"))
     table = table.set_index(["first", "second", "measure"])
     for measure in MEASURES:
@@ -573,7 +579,11 @@ def test_what_is_missing_has_a_reason_and_the_null_stands_beside_cka(tmp_path, d
     assert table.loc[("a", "b", "cka"), "note"] == why_none(np.arange(9), np.repeat(range(3), 3))
     assert table["null_mean"].isna().all()
     compare_spaces(
-        ["a", "b"], write_spaces(tmp_path, [embedding, embedding + 1], tiles.assign(label="")), tmp_path / "p"
+        ["a", "b"],
+        write_spaces(tmp_path, [embedding, embedding + 1], tiles.assign(label="")),
+        TASKS,
+        DISTANCES,
+        tmp_path / "p",
     )
     free = read_table(tmp_path / "p", ("first", "second", "measure", "note")).set_index("measure")
     assert free["null_mean"].notna().tolist() == free["null_95"].notna().tolist() == [m == "cka" for m in free.index]

@@ -51,6 +51,8 @@ rule compare_spaces:
         runtime=60,
     params:
         names=study.spaces,
+        measures=study.measure_tasks,
+        distances=study.distances,
         task=task("similarity.pairs.compare_spaces"),
     script:
         "../scripts/call.py"

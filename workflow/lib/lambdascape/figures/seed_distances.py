@@ -1,5 +1,7 @@
 """What moves a space: pairs that differ in the seed alone, in the value, or in training at all."""
 
+import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,10 @@ from matplotlib.lines import Line2D
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.similarity.layout import PAIRS_TEXT
-from lambdascape.similarity.seed_test import DISTANCES, RELATIONS, relate
-from lambdascape.study.declarations import figure
+from lambdascape.similarity.seed_test import RELATIONS, dissimilarity, relate
+from lambdascape.study.declarations import declared, figure
 from lambdascape.study.run_table import REFERENCES, Sweep, read_sweep
 
-MEASURES = {
-    "procrustes": "1 − Procrustes\ndistance",
-    "cka": "linear CKA,\nacross sessions",
-    "jaccard_10": "Jaccard index,\n10 neighbours",
-    "jaccard_100": "Jaccard index,\n100 neighbours",
-    "rsa": "RSA of class ×\nsession means",
-}
 COLOURS = {"seed": "#1f2328", "axis": "#7e03a8", "both": "#e16462"} | style.REFERENCE_COLOURS
 STEP = 0.15  # from one kind of pair to the next; a measure has 1
 MOST_POINTS = 400  # drawn of one kind of pair
@@ -45,19 +40,28 @@ the table (null). At most 400 pairs of a kind are drawn. From ``similarity/pairs
 ``similarity/moves.tsv``.
 """,
 )
-def plot_moves(runs: str | Path, pairs: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
+def plot_moves(
+    runs: str | Path,
+    pairs: str | Path,
+    measures: Mapping[str, Mapping[str, Any]],
+    svg: str | Path,
+    png: str | Path,
+    synthetic: bool,
+) -> None:
     """Draw how much alike two spaces are, by what differs between them.
 
     Args:
         runs: runs.tsv.
-        pairs: pairs.tsv: first, second, measure, value.
+        pairs: pairs.tsv: first, second, measure, is_distance, value.
+        measures: name to `label` of each measure.
         svg: path of the SVG to write.
         png: path of the PNG to write.
         synthetic: mark the figure as showing synthetic data.
     """
     sweep = read_sweep(runs)
     table = read_table(pairs, PAIRS_TEXT)
-    style.write(lambda: moves_figure(sweep, table), svg, png, synthetic)
+    labels = {name: str(options["label"]) for name, options in measures.items()}
+    style.write(lambda: moves_figure(sweep, table, labels), svg, png, synthetic)
 
 
 def relations_in_words(sweep: Sweep) -> dict[str, str]:
@@ -69,14 +73,24 @@ def relations_in_words(sweep: Sweep) -> dict[str, str]:
     } | {kind: f"trained and {words}: a reference" for kind, words in REFERENCES.items()}
 
 
+def _label(words: str, is_distance: bool) -> str:
+    """A measure in two lines; a distance is shown as 1 less it."""
+    return textwrap.fill(f"1 − {words}" if is_distance else words, 17)
+
+
 @style.styled
-def moves_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
-    """The figure that `plot_moves` writes; points carry `<measure>:<relation>` as labels."""
+def moves_figure(sweep: Sweep, pairs: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figure:
+    """The figure that `plot_moves` writes; points carry `<measure>:<relation>` as labels.
+
+    `labels`: what to call measures of the user.
+    """
     related = relate(pairs, sweep)
     related = related[related["relation"].isin(RELATIONS) & related["value"].notna()]
     if related.empty:
         return style.sentence("No two spaces can be compared.")
-    measures = [measure for measure in MEASURES if (related["measure"] == measure).any()]
+    measures: list[str] = list(related["measure"].unique())
+    known = {name: str(one.options["label"]) for name, one in declared("similarity_measure").items()}
+    known |= dict(labels or {})
     figure = style.figure(8.6, 2.2 + 0.95 * len(measures))
     top = 0.75 / figure.get_figheight()
     low = 1.45 / figure.get_figheight()
@@ -85,16 +99,18 @@ def moves_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
     for place, measure in enumerate(measures):
         here = related[related["measure"] == measure]
         for row, relation in enumerate(drawn):
-            values = here.loc[here["relation"] == relation, "value"].to_numpy(np.float64)
+            values = 1 - dissimilarity(here[here["relation"] == relation])
             y = place + (row - (len(drawn) - 1) / 2) * STEP
-            _pairs(axes, 1 - values if measure in DISTANCES else values, y, place, relation, f"{measure}:{relation}")
+            _pairs(axes, values, y, place, relation, f"{measure}:{relation}")
     axes.set_ylim(len(measures) - 0.5, -0.5)
-    axes.set_yticks(range(len(measures)), [MEASURES[measure] for measure in measures])
+    distances = set(related.loc[related["is_distance"].astype(bool), "measure"])
+    words = [_label(known.get(measure, measure), measure in distances) for measure in measures]
+    axes.set_yticks(range(len(measures)), words)
     axes.set_xlabel("similarity of two spaces (1: alike)", labelpad=6)
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")
-    words = relations_in_words(sweep)
-    handles = [Line2D([], [], ls="", marker="o", ms=6, color=COLOURS[r], label=words[r]) for r in drawn]
+    kinds = relations_in_words(sweep)
+    handles = [Line2D([], [], ls="", marker="o", ms=6, color=COLOURS[r], label=kinds[r]) for r in drawn]
     figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.14, 0.01), ncols=2, columnspacing=2.5)
     detail = "a point is a pair of spaces, a bar their mean; grey: as far as the seed alone moves a space"
     asked = f"{sweep.symbol}, or the seed?" if sweep.key else "how far the seed does"

@@ -15,7 +15,6 @@ from matplotlib.patches import Rectangle
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.similarity.layout import PAIRS_TEXT, matrix
-from lambdascape.similarity.seed_test import DISTANCES
 from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep
 
@@ -93,7 +92,7 @@ def similarity_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
     bar = figure.add_axes((box.x1 + 0.12 / figure.get_figwidth(), box.y0, 0.12 / figure.get_figwidth(), box.height))
     for axes, (measure, words) in zip(panels, PANELS.items(), strict=True):
         values = matrix(pairs, measure, [run for run, _ in spaces])
-        values = 1 - values if measure in DISTANCES else values
+        values = 1 - values if measure == "procrustes" else values
         _panel(axes, values, bar, len(spaces) <= MOST_NUMBERED)
         _groups(axes, [words for _, words in spaces], len(sweep.trained), axes is panels[0])
         axes.set_title(words, loc="left", fontsize=10.5, fontweight="bold", pad=6)

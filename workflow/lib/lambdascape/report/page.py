@@ -151,7 +151,7 @@ def write_report(
         run_table=run_table(sweep, read_every_run(tables["every_run"]), read["mechanism"]),
         **distant_tables(read["distant"], config),
         **_comparisons(sweep, read, 1 - config["statistics"]["confidence"]),
-        **_tables(sweep, read, listed, tables, config["split"]["test_fold"]),
+        **_tables(sweep, read, listed, tables, config),
     )
     page = environment.get_template(Path(template).name)
     text = page.render(values, pictures=shown)
@@ -248,10 +248,11 @@ def _tables(
     read: Mapping[str, pd.DataFrame],
     listed: Mapping[str, pd.DataFrame],
     paths: Mapping[str, str | Path],
-    test_fold: str,
+    config: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The tables of the page, by the name that the template uses."""
     scores, clips = read["scores"], listed["clips"]
+    test_fold, plugins = config["split"]["test_fold"], config.get("plugins", [])
     chosen = report_comparisons.arm_labels(sweep).get(report_comparisons.chosen_arm(read["choice"]), "")
     return {
         "score_summary": report_tables.score_summary(sweep, scores, chosen),
@@ -266,7 +267,7 @@ def _tables(
         "geometry_summary": report_tables.geometry_summary(sweep, read["geometry"]),
         "group_summaries": report_tables.group_summaries(sweep, read["geometry"]),
         "moved": report_similarity.moved(sweep, read["moves"]),
-        "moves_summary": report_similarity.moves_summary(sweep, read["moves"]),
+        "moves_summary": report_similarity.moves_summary(sweep, read["moves"], plugins),
         "clip_facts": report_tables.clip_facts(clips),
         "clip_tables": report_tables.clip_tables(clips, test_fold),
         "rejected": report_tables.listing(

@@ -1,21 +1,17 @@
 """What moves a space, in a sentence and a table."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from lambdascape.report.formatting import Table, number
 from lambdascape.similarity.seed_test import varies_alone
+from lambdascape.study.declarations import declared
 from lambdascape.study.run_table import Sweep
 
 MAIN = "procrustes"  # the measure that the sentence speaks of, fixed beforehand; the table has all
 SIGNIFICANT = 0.05
-MEASURES = {
-    "procrustes": "Procrustes distance",
-    "cka": "Debiased linear CKA",
-    "jaccard_10": "Jaccard index of 10 neighbours",
-    "jaccard_100": "Jaccard index of 100 neighbours",
-    "rsa": "RSA of class × session means",
-}
 NOTE = (
     "Procrustes: 0 for equal spaces, about 1 for unrelated ones; all others the other way round. Excess: how much "
     "farther what varies moves the space, changed alone, than the seed does, changed alone, in these runs; below 0 "
@@ -115,12 +111,13 @@ def _null(row: "pd.Series[float]") -> list[str]:
     return [f"The CKA of spaces that share their classes and nothing else would be {size}."]
 
 
-def moves_summary(sweep: Sweep, moves: pd.DataFrame) -> Table:
+def moves_summary(sweep: Sweep, moves: pd.DataFrame, plugins: Sequence[str] = ()) -> Table:
     """All measures: the noise floor, the pairs that differ in what varies, the null, and the test."""
+    known = declared("similarity_measure", plugins)
     what = _what(sweep)
     rows = [
         [
-            MEASURES.get(str(row["measure"]), str(row["measure"])),
+            str(known[row["measure"]].options["label"] if row["measure"] in known else row["measure"]),
             *(number(row[column]) for column in ("seed", "axis", "both", "untrained", "mean_logmel")),
             *(number(row[column]) for column in ("null_mean", "null_95", "excess", "p_excess", "gap", "p")),
         ]

@@ -18,7 +18,6 @@ from lambdascape.study.run_table import Sweep, read_sweep
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
 
-DISTANCES = ("procrustes",)  # measures that grow as spaces differ; all others are 1 for equal spaces
 # How the two spaces of a pair are related; the first is the noise floor, the last two are the null.
 RELATIONS = ("seed", "axis", "both", "untrained", "mean_logmel")
 MOST_ARRANGEMENTS = 10_000  # up to so many all are tried; of more, so many less one are drawn
@@ -78,7 +77,7 @@ def judge_moves(runs_path: str | Path, pairs_path: str | Path, output: str | Pat
 def _rows(pairs: pd.DataFrame, sweep: Sweep) -> Iterator[list[object]]:
     for measure, here in pairs.groupby("measure", sort=False):
         means = [here.loc[here["relation"] == relation, "value"].mean() for relation in RELATIONS]
-        more, trace = (test(here, points(sweep), str(measure)) for test in (excess_test, permutation_test))
+        more, trace = (test(here, points(sweep)) for test in (excess_test, permutation_test))
         missing = int(here.loc[here["relation"].isin(RELATIONS), "value"].isna().sum())
         tests = [more.gap, more.p, more.smallest_p, trace.gap, trace.p, trace.smallest_p, more.exact and trace.exact]
         nulls = [here.loc[here["relation"].isin(RELATIONS[:3]), name].mean() for name in NULLS]
@@ -137,23 +136,23 @@ def relate(pairs: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
     return pairs.assign(relation=relation, i=i, j=j)
 
 
-def dissimilarity(value: Floats, measure: str) -> Floats:
-    """A measure as a distance: as it is, or 1 less it."""
-    return value if measure in DISTANCES else 1 - value
+def dissimilarity(pairs: pd.DataFrame) -> Floats:
+    """The values of some pairs as distances: as they are, or, where the measure is 1 for equal spaces, 1 less them."""
+    value = pairs["value"].to_numpy(np.float64)
+    return np.where(pairs["is_distance"].astype(bool), value, 1 - value)
 
 
-def permutation_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> Found:
+def permutation_test(pairs: pd.DataFrame, runs: pd.DataFrame) -> Found:
     """The second test of `judge_moves` for one measure.
 
     Args:
         pairs: those of the measure, from `relate`.
         runs: of `points`.
-        measure: its name.
     """
     used = pairs[pairs["relation"].isin(["seed", "both"]) & pairs["value"].notna()]
     if not {"seed", "both"} <= set(used["relation"]):
         return Found()
-    distance = dissimilarity(used["value"].to_numpy(np.float64), measure)
+    distance = dissimilarity(used)
     i, j = used["i"].to_numpy(np.intp), used["j"].to_numpy(np.intp)
     tried, exact = arrangements(runs)
     gaps = np.concatenate([_gaps(distance, i, j, tried[k : k + CHUNK]) for k in range(0, len(tried), CHUNK)])
@@ -161,7 +160,7 @@ def permutation_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> F
     return Found(float(gaps[0]), as_large / len(tried), 1 / len(tried), len(tried), exact)
 
 
-def excess_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> Found:
+def excess_test(pairs: pd.DataFrame, runs: pd.DataFrame) -> Found:
     """Whether the excess of `judge_moves` differs from what it would be if neither the value nor the seed mattered.
 
     Under that null hypothesis the runs could stand in the grid of values and seeds in any order, and p is the share of
@@ -172,7 +171,6 @@ def excess_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> Found:
     Args:
         pairs: those of the measure, from `relate`.
         runs: of `points`.
-        measure: its name.
     """
     used = pairs[pairs["relation"].isin(["seed", "axis"]) & pairs["value"].notna()]
     if not {"seed", "axis"} <= set(used["relation"]):
@@ -180,7 +178,7 @@ def excess_test(pairs: pd.DataFrame, runs: pd.DataFrame, measure: str) -> Found:
     distance = np.full((len(runs), len(runs)), np.nan)
     known = pairs[pairs["i"].notna() & pairs["j"].notna()]
     i, j = known["i"].to_numpy(np.intp), known["j"].to_numpy(np.intp)
-    distance[i, j] = distance[j, i] = dissimilarity(known["value"].to_numpy(np.float64), measure)
+    distance[i, j] = distance[j, i] = dissimilarity(known)
     cells = {
         relation: used.loc[used["relation"] == relation, ["i", "j"]].to_numpy(np.intp).T
         for relation in ("axis", "seed")

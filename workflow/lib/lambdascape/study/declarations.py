@@ -67,6 +67,20 @@ def probe(name: str, *, label: str, chooses: str = "") -> Callable[[Made], Made]
     return _as_it_is
 
 
+def similarity_measure(name: str, *, label: str, is_distance: bool = False) -> Callable[[Made], Made]:
+    """Declare a measure of how much alike two spaces are.
+
+    The function is called with a `space_group.SpaceGroup` and returns a matrix of shape (space, space) whose upper
+    triangle is filled; a missing value is NaN.
+
+    Args:
+        name: what tables call it.
+        label: what figures and the report call it.
+        is_distance: whether it is 0 for equal spaces and grows as they differ; else it is 1 for equal spaces.
+    """
+    return _as_it_is
+
+
 def _as_it_is(made: Made) -> Made:
     return made
 
@@ -75,6 +89,7 @@ def _as_it_is(made: Made) -> Made:
 DECORATORS: dict[str, tuple[Callable[..., Any], str]] = {
     "figure": (figure, "figures"),
     "probe": (probe, "probes"),
+    "similarity_measure": (similarity_measure, "similarity"),
 }
 
 

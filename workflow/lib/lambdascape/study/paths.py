@@ -15,7 +15,7 @@ from lambdascape.jobs.fingerprint import task
 from lambdascape.study import sweep
 from lambdascape.study.catalogue import PAGE_PARTS, RECOMPUTED, STAGES, TABLES, WITH_RECOMPUTED
 from lambdascape.study.data_paths import DataNames
-from lambdascape.study.declarations import declared
+from lambdascape.study.declarations import Declared, declared
 from lambdascape.study.figure_files import FigureFiles
 
 UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
@@ -93,6 +93,21 @@ class Study(DataNames):
         return [
             {"name": name, "task": task(known[name].task), "settings": settings} for name, settings in asked.items()
         ]
+
+    @cached_property
+    def measures(self) -> dict[str, Declared]:
+        """The measures of how much alike two spaces are, by name."""
+        return declared("similarity_measure", self.config.get("plugins", []))
+
+    @property
+    def measure_tasks(self) -> dict[str, dict[str, str]]:
+        """Name to task of each of them."""
+        return {name: task(one.task) for name, one in self.measures.items()}
+
+    @property
+    def distances(self) -> list[str]:
+        """Names of those that grow as spaces differ."""
+        return [name for name, one in self.measures.items() if one.options["is_distance"]]
 
     @property
     def run_pattern(self) -> str:
@@ -224,6 +239,7 @@ class Study(DataNames):
                 "names": self.spaces,
                 "test_fold": self.config["split"]["test_fold"],
                 "tile_s": self.config["triplets"]["tile_s"],
+                "measures": {name: one.options for name, one in self.measures.items()},
             },
         )
 
