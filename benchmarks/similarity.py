@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lambdascape.core.declarations import declared
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.embeddings.space_file import write_embeddings
 from lambdascape.jobs.job import THREAD_VARIABLES
@@ -25,7 +26,6 @@ from lambdascape.similarity.layout import map_spaces
 from lambdascape.similarity.pairs import compare_spaces
 from lambdascape.similarity.seed_test import judge_moves
 from lambdascape.similarity.space_summary import summarise_space
-from lambdascape.study.declarations import declared
 
 CLASSES, SESSIONS, NODES, TILES = 9, 60, 4, 2  # of the held-out fold; nodes of a moment, tiles of a clip
 SEEDS = 5

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_text_table
 from lambdascape.datasets import index, manifest
@@ -54,8 +55,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def test_every_adapter_has_a_replica() -> None:
-    assert {replica.adapter for replica in REPLICAS.values()} == set(manifest.ADAPTERS)
-    assert set(index.LAYOUTS) | {"folder"} == set(manifest.ADAPTERS)
+    assert {replica.adapter for replica in REPLICAS.values()} == set(declared("adapter"))
 
 
 def test_every_clip_is_listed_once_with_what_the_data_set_says(replica: Replica, tmp_path: Path) -> None:

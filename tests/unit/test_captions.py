@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lambdascape.core.declarations import Declared, declared
 from lambdascape.report.figures_section import caption_html, linked, parted
-from lambdascape.study.declarations import Declared, declared
 
 RULES = Path(__file__).parents[2] / "workflow" / "rules"
 REPORT = Path(__file__).parents[2] / "workflow" / "report"

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest
 from lambdascape.core.tsv import read_table, write_table
@@ -30,7 +31,6 @@ from lambdascape.report.runs_section import run_table
 from lambdascape.report.settings_section import table_1
 from lambdascape.report.similarity_section import moved
 from lambdascape.study.catalogue import PAGE_PARTS
-from lambdascape.study.declarations import declared
 from lambdascape.study.hyperparameters import in_words
 from lambdascape.study.run_table import read_sweep
 from lambdascape.tables.every_run import every_run, read_every_run

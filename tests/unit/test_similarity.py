@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.stats import ortho_group, spearmanr
 
+from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.hdf5 import open_checked
 from lambdascape.core.tsv import read_table
@@ -21,7 +22,6 @@ from lambdascape.similarity.measures import cka, crosses, hsic, jaccard_sums, pr
 from lambdascape.similarity.null_distribution import exchanges, null_of_cka, representatives, why_none
 from lambdascape.similarity.pairs import compare_spaces
 from lambdascape.similarity.space_summary import NEIGHBOURS, halves, summarise_space
-from lambdascape.study.declarations import declared
 
 from .spaces import make_space, write_space
 

@@ -134,6 +134,7 @@ rule list_clips:
         root=study.audio_of,
         settings=study.dataset_settings,
         contents=study.index_digest_of,
+        reader=study.adapter_task,
         task=task("datasets.manifest.list_clips"),
     script:
         "../scripts/call.py"

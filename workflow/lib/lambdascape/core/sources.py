@@ -22,6 +22,7 @@ NUMERIC = {name: name for name in ("jax", "keras", "librosa", "numba", "numpy", 
 NUMERIC |= {"sklearn": "scikit-learn", "umap": "umap-learn"}
 # Decorators that declare what can be added, see `study.catalogue`.
 KINDS = ("adapter", "figure", "loss", "network", "probe", "similarity_measure")
+OF_A_FILE = ":"  # in the name of a task in a file outside the package: `plugins/mine.py:fit`
 # Where a statement holds others.
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
@@ -117,6 +118,18 @@ def read(text: bytes, path: Path) -> Source:
             _drop_texts(node)
     code = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
     return Source(code, sorted(modules), sorted(packages), declarations)
+
+
+def read_file(path: str) -> Source:
+    """What stands in a Python file outside the package.
+
+    Raises:
+        InputError: it cannot be read, is no Python, or declares something wrongly.
+    """
+    try:
+        return read(Path(path).read_bytes(), Path(path))
+    except OSError as error:
+        raise InputError(f"{path}: must be a Python file; {error.strerror}") from None
 
 
 def _declared(node: ast.stmt, path: Path) -> Iterator[dict[str, Any]]:

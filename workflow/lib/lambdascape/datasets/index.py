@@ -1,9 +1,11 @@
 """The files that say what the clips of a data set are; quick to import: it runs when the workflow is read."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.datasets.candidates import audio_files, natural
 
@@ -14,73 +16,51 @@ ESC50_META = "meta/esc50.csv"
 URBANSOUND8K_META = "metadata/UrbanSound8K.csv"
 
 
-class Layout(NamedTuple):
-    """Where a data set's index lies.
-
-    Attributes:
-        archives: the folders that its archives make, as patterns.
-        main: the index files of its editions, of which one must be there.
-        lists: pattern of further index files.
-    """
-
-    archives: tuple[str, ...]
-    main: tuple[str, ...]
-    lists: str = ""
+def layout_of(adapter: str, plugins: Sequence[str] = ()) -> dict[str, Any]:
+    """How a data set's files lie: the options of `declarations.adapter`."""
+    return declared("adapter", plugins)[adapter].options
 
 
-_DCASE = Layout(("DCASE2018-task5-dev", "DCASE2018-task5-eval"), (META, MAP), "evaluation_setup/*.txt")
-_FOLD_LISTS = "evaluation_setup/fold1_*.csv"
-LAYOUTS = {
-    "demo": _DCASE,
-    "dcase2018_task5": _DCASE,
-    "tau2019": Layout(("TAU-urban-acoustic-scenes-2019-development",), (TAU_META,), _FOLD_LISTS),
-    "tau2020": Layout(("TAU-urban-acoustic-scenes-2020-mobile-development",), (TAU_META,), _FOLD_LISTS),
-    "tau2022": Layout(("TAU-urban-acoustic-scenes-2022-mobile-development",), (TAU_META,), _FOLD_LISTS),
-    "esc50": Layout(("ESC-50-*",), (ESC50_META,)),
-    "urbansound8k": Layout(("UrbanSound8K",), (URBANSOUND8K_META,)),
-}
-
-
-def data_folder(root: Path, adapter: str) -> Path:
+def data_folder(root: Path, adapter: str, plugins: Sequence[str] = ()) -> Path:
     """The folder to which a data set's own paths are relative: `root`, or the folder in it that its archives make.
 
     Args:
         root: the data set's folder.
-        adapter: folder, whose index is optional, or one of `LAYOUTS`.
+        adapter: name of a `declarations.adapter`.
+        plugins: files of the user that may declare it.
 
     Raises:
         InputError: no index is there.
     """
-    if adapter == "folder":
+    layout = layout_of(adapter, plugins)
+    if not layout["needs_index"]:
         return root
-    layout = LAYOUTS[adapter]
-    inner = [folder for pattern in layout.archives for folder in sorted(root.glob(pattern))]
+    inner = [folder for pattern in layout["archives"] for folder in sorted(root.glob(pattern))]
     for base in (root, *inner):
-        if any((base / file).is_file() for file in layout.main):
+        if any((base / file).is_file() for file in layout["index"]):
             return base
+    names, folders = " or ".join(layout["index"]), " or ".join(layout["archives"])
     raise InputError(
-        f"{root}: must hold {' or '.join(layout.main)}, or a folder {' or '.join(layout.archives)} with it; neither "
-        "is there. Unpack the archives there."
+        f"{root}: must hold {names}, or a folder {folders} with it; neither is there. Unpack the archives there."
     )
 
 
-def index_files(root: str | Path, adapter: str) -> list[Path]:
+def index_files(root: str | Path, adapter: str, plugins: Sequence[str] = ()) -> list[Path]:
     """The index files that are there, in a fixed order; none where the data set does not exist yet.
 
     Args:
         root: the data set's folder.
         adapter: see `data_folder`.
+        plugins: see `data_folder`.
     """
     root = Path(root)
-    if adapter == "folder":
-        return [file for file in [root / TABLE] if file.is_file()]
     try:
-        base = data_folder(root, adapter)
+        base = data_folder(root, adapter, plugins)
     except InputError:
         return []
-    layout = LAYOUTS[adapter]
-    lists = sorted(base.glob(layout.lists), key=lambda path: natural(path.name)) if layout.lists else []
-    files = dict.fromkeys([*(base / file for file in layout.main), *lists])
+    layout = layout_of(adapter, plugins)
+    lists = sorted(base.glob(layout["lists"]), key=lambda path: natural(path.name)) if layout["lists"] else []
+    files = dict.fromkeys([*(base / file for file in layout["index"]), *lists])
     return [file for file in files if file.is_file()]
 
 
@@ -92,16 +72,17 @@ def source_digest(root: str | Path, settings: dict[str, Any]) -> str:
 
     Args:
         root: the data set's folder.
-        settings: `adapter`.
+        settings: `adapter` and, where there are, `plugins`.
 
     Returns:
         16 hexadecimal digits; '' where there is nothing to read yet.
     """
     root = Path(root)
     try:
-        files = index_files(root, settings["adapter"])
+        adapter, plugins = settings["adapter"], settings.get("plugins", ())
+        files = index_files(root, adapter, plugins)
         parts = [f"{file.relative_to(root)}\n".encode() + file.read_bytes() for file in files]
-        if settings["adapter"] == "folder":
+        if not layout_of(adapter, plugins)["needs_index"]:
             parts += [
                 f"{name}\n{(root / name).lstat().st_size}\n".encode("utf-8", "surrogateescape")
                 for name in audio_files(root)

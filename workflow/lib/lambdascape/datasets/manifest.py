@@ -1,30 +1,21 @@
 """The manifest of a data set: an adapter's candidates become clips that are checked against leaks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
+from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest
 from lambdascape.core.tsv import write_table
-from lambdascape.datasets.adapters import dcase2018_task5, esc50, folder, tau, urbansound8k
 from lambdascape.datasets.candidates import CANDIDATE, Reject, natural, shown
 from lambdascape.datasets.data_warnings import Warned, silent, unlike_the_others
 from lambdascape.datasets.index import data_folder
 from lambdascape.datasets.inspection import Header, inspect, inspected
+from lambdascape.jobs.call import find
 
-ADAPTERS = {
-    "demo": dcase2018_task5,
-    "dcase2018_task5": dcase2018_task5,
-    "tau2019": tau,
-    "tau2020": tau,
-    "tau2022": tau,
-    "esc50": esc50,
-    "urbansound8k": urbansound8k,
-    "folder": folder,
-}
 COLUMNS = ["clip", *CANDIDATE, "channel", *Header._fields]
 
 
@@ -36,6 +27,7 @@ def list_clips(
     warnings_path: str | Path,
     threads: int = 2,
     looks: Sequence[str | Path] = (),
+    reader: Mapping[str, str] | None = None,
 ) -> None:
     """Write the manifest, sorted by session and path, and the tables of what cannot be used and of what is odd.
 
@@ -48,6 +40,7 @@ def list_clips(
         rejected_path: table with path, rule, found, expected.
         warnings_path: table of clips that are used all the same, with path, warning, found, expected.
         threads: files looked at in parallel.
+        reader: task of the adapter; None for that of the package.
         looks: files of `inspection.write_looks`, where the audio itself is gone; none where it is there.
 
     Raises:
@@ -59,7 +52,7 @@ def list_clips(
         raise InputError(
             f"dataset.path: must be a folder; there is none at {root}. Put the audio there, or mend the path."
         )
-    candidates, rejects = _candidates(root, settings["adapter"])
+    candidates, rejects = _candidates(root, settings, reader)
     if candidates.empty:
         raise InputError(
             f"{root}: must hold audio (wav, flac, ogg or mp3) or a clips.csv; {_reasons(rejects) or 'it holds neither'}"
@@ -83,10 +76,14 @@ def list_clips(
     _write_listing(warned, Warned._fields, warnings_path)
 
 
-def _candidates(root: Path, adapter: str) -> tuple[pd.DataFrame, list[Reject]]:
+def _candidates(
+    root: Path, settings: Mapping[str, Any], reader: Mapping[str, str] | None
+) -> tuple[pd.DataFrame, list[Reject]]:
     """What the adapter offers and rejects, its paths made relative to `root`."""
-    base = data_folder(root, adapter)
-    clips, rejects = ADAPTERS[adapter].read(base)
+    adapter, plugins = settings["adapter"], settings.get("plugins", ())
+    base = data_folder(root, adapter, plugins)
+    task = reader["name"] if reader else declared("adapter", plugins)[adapter].task
+    clips, rejects = find(task)(base)
     prefix = PurePosixPath(base.relative_to(root))
     rejects = [reject._replace(path=str(prefix / reject.path)) for reject in rejects]
     return clips.assign(path=[str(prefix / path) for path in clips["path"]]), rejects

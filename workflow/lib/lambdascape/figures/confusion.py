@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep
 
 MOST_NUMBERED = 15  # with more classes the numbers in the cells cannot be read

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_text_table
 from lambdascape.figures import style
-from lambdascape.study.declarations import figure
 
 MOST_CLASSES = 60
 MOST_RULES = 8

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import GROUPS, Sweep, read_sweep, text
 
 WIDTH, HEIGHT = 1.32, 0.98  # of a panel, inches

@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.vectors import project
 from lambdascape.embeddings.held_out import sample_tiles
 from lambdascape.embeddings.space_file import read_embeddings
 from lambdascape.embeddings.splits import in_test_split
 from lambdascape.figures import style
-from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import mapped_runs, read_sweep
 
 MAX_TILES = 1500

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.mechanism import rules
 from lambdascape.mechanism.stages import by_stage
 from lambdascape.mechanism.verdicts import TEXT
-from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import GROUPS, Sweep, read_sweep, text
 
 WIDTH, LEAST_HEIGHT = 5.0, 3.7  # of the panel, inches

@@ -10,10 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.statistics.bootstrap import largest_deviation
-from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep, text
 from lambdascape.study.sweep import arm_and_seed
 

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep, text
 
 PARTS = {"all": "with the reference spaces", "trained": "the trained spaces alone"}

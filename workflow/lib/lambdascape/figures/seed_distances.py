@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lambdascape.core.declarations import declared, figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.similarity.layout import PAIRS_TEXT
 from lambdascape.similarity.seed_test import RELATIONS, dissimilarity, relate
-from lambdascape.study.declarations import declared, figure
 from lambdascape.study.run_table import REFERENCES, Sweep, read_sweep
 
 COLOURS = {"seed": "#1f2328", "axis": "#7e03a8", "both": "#e16462"} | style.REFERENCE_COLOURS

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.similarity.layout import PAIRS_TEXT, matrix
-from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep
 
 PANELS = {

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.study.declarations import figure
 from lambdascape.study.run_table import Sweep, read_sweep, text
 
 LOWEST = 1e-7  # share of the variance below which lies nothing but the rounding of float32

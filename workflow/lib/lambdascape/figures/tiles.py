@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from lambdascape.core.declarations import figure
 from lambdascape.features.store import Features, open_features, read_manifest
 from lambdascape.features.tile_grid import tile_frames
 from lambdascape.figures import style
-from lambdascape.study.declarations import figure
 
 PER_CLASS = 4
 MOST_CLASSES = 12

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.study.declarations import figure
 from lambdascape.study.hyperparameters import PUBLISHED
 from lambdascape.study.run_table import Sweep, read_sweep, text
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import write_digest
+from lambdascape.core.sources import OF_A_FILE
 from lambdascape.jobs.devices import accelerator
-from lambdascape.jobs.fingerprint import OF_A_FILE
 from lambdascape.jobs.job import job
 from lambdascape.jobs.receipts import DIGEST
 

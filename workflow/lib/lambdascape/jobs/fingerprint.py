@@ -3,23 +3,19 @@
 import hashlib
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 
-from lambdascape.core.errors import InputError
-from lambdascape.core.sources import NUMERIC, Source, name_of, path_of, reached, read, sources
+from lambdascape.core.sources import NUMERIC, OF_A_FILE, name_of, path_of, reached, read_file, sources
 
 # These carry out or report work but cannot change a result, so that a change of theirs retrains nothing.
 WITHOUT_EFFECT = frozenset(
     f"{package}.{module}"
     for package, modules in {
-        "core": ("disk", "errors", "locks"),
+        "core": ("declarations", "disk", "errors", "locks", "sources"),
         "jobs": ("call", "fingerprint", "gpu_locks", "job", "machine", "memory", "provenance", "receipts"),
         "models": ("tensorboard",),
-        "study": ("declarations",),
     }.items()
     for module in modules
 )
-OF_A_FILE = ":"  # in the name of a task in a file outside the package: `plugins/mine.py:fit`
 
 
 def task(name: str) -> dict[str, str]:
@@ -61,18 +57,6 @@ def fingerprint(module: str) -> str:
     packages = sorted({NUMERIC[name] for source in found for name in source.packages})
     parts = [*sorted(source.code for source in found), *(f"{name} {_version(name)}" for name in packages)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def read_file(path: str) -> Source:
-    """What stands in a Python file outside the package.
-
-    Raises:
-        InputError: it cannot be read, is no Python, or declares something wrongly.
-    """
-    try:
-        return read(Path(path).read_bytes(), Path(path))
-    except OSError as error:
-        raise InputError(f"{path}: must be a Python file; {error.strerror}") from None
 
 
 def fingerprints() -> frozenset[str]:

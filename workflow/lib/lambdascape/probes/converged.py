@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lambdascape.core.declarations import probe
 from lambdascape.embeddings.splits import LabelledSpace, draw_validation
 from lambdascape.probes.logistic import choose_c, ends_grid, fit
 from lambdascape.probes.scoring import ProbeInput, ScoreTable
-from lambdascape.study.declarations import probe
 
 
 @probe("converged", label="logistic regression", chooses="c")

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from lambdascape.core.declarations import probe
 from lambdascape.core.errors import InputError
 from lambdascape.embeddings.splits import LabelledSpace, Mask, check_splits, sessions_by_class
 from lambdascape.probes.logistic import fit
 from lambdascape.probes.scoring import ProbeInput, ScoreTable
 from lambdascape.statistics.metrics import FEW_SHOT
-from lambdascape.study.declarations import probe
 
 
 @probe("few_shot", label="few labelled sessions")

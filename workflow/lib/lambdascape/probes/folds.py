@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lambdascape.core.declarations import probe
 from lambdascape.core.errors import InputError
 from lambdascape.embeddings.splits import draw_validation
 from lambdascape.probes.logistic import choose_c, fit
 from lambdascape.probes.scoring import ProbeInput, ScoreTable
-from lambdascape.study.declarations import probe
 
 MEAN = "mean"
 # The tables name folds in the column in which other probes name these splits.

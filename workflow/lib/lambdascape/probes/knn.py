@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.core.declarations import probe
 from lambdascape.embeddings.splits import LabelledSpace, Mask, draw_validation
 from lambdascape.probes.scoring import Posterior, ProbeInput, ScoreTable, all_classes, validation_score
 from lambdascape.probes.standardised import chunks
-from lambdascape.study.declarations import probe
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.core.declarations import probe
 from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask, draw_validation
 from lambdascape.probes.scoring import ProbeInput, ScoreTable, validation_score
 from lambdascape.probes.standardised import Fit, fit_scaler, scaled
-from lambdascape.study.declarations import probe
 
 
 @probe("mlp", label="small network", chooses="layers")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from lambdascape.core.declarations import declared
 from lambdascape.report.formatting import Table, number
 from lambdascape.similarity.seed_test import varies_alone
-from lambdascape.study.declarations import declared
 from lambdascape.study.run_table import Sweep
 
 MAIN = "procrustes"  # the measure that the sentence speaks of, fixed beforehand; the table has all

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from lambdascape.core.declarations import similarity_measure
 from lambdascape.similarity.measures import Floats, jaccard_sums
 from lambdascape.similarity.space_group import SpaceGroup
-from lambdascape.study.declarations import similarity_measure
 
 CELLS = 1 << 22  # neighbours read at once
 

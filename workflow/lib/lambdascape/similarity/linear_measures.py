@@ -1,8 +1,8 @@
 """Linear CKA over tiles of different sessions, and the Procrustes distance."""
 
+from lambdascape.core.declarations import similarity_measure
 from lambdascape.similarity.measures import Floats
 from lambdascape.similarity.space_group import SpaceGroup
-from lambdascape.study.declarations import similarity_measure
 
 
 @similarity_measure("procrustes", label="Procrustes distance", is_distance=True)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from lambdascape.core.declarations import similarity_measure
 from lambdascape.similarity.measures import Floats, standard_ranks
 from lambdascape.similarity.space_group import SpaceGroup
-from lambdascape.study.declarations import similarity_measure
 
 
 @similarity_measure("rsa", label="RSA of class × session means")

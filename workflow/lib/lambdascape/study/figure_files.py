@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lambdascape.core.declarations import Declared, declared
 from lambdascape.core.errors import InputError
 from lambdascape.jobs.fingerprint import task
 from lambdascape.jobs.provenance import contents
 from lambdascape.study.catalogue import TABLES
-from lambdascape.study.declarations import Declared, declared
 
 DRAWN = ("svg", "png")
 WORDS = ("title", "caption", "wide")

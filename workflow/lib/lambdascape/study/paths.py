@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lambdascape.core.declarations import Declared, declared
 from lambdascape.jobs.fingerprint import task
 from lambdascape.study import sweep
 from lambdascape.study.catalogue import PAGE_PARTS, RECOMPUTED, STAGES, TABLES, WITH_RECOMPUTED
 from lambdascape.study.data_paths import DataNames
-from lambdascape.study.declarations import Declared, declared
 from lambdascape.study.figure_files import FigureFiles
 
 UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"

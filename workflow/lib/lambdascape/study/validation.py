@@ -10,9 +10,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.datasets.archives import archives_of, downloadable
-from lambdascape.datasets.index import LAYOUTS
 from lambdascape.features.tile_grid import seconds_to_frames, tile_frames
 from lambdascape.study import sweep
 
@@ -307,7 +307,7 @@ def _contradictions_of_source(dataset: dict[str, Any]) -> Iterator[str]:
     """Rules about where the audio comes from: made here, downloaded, or there already."""
     adapter, path = dataset["adapter"], dataset["path"]
     if dataset["download"] and not archives_of(adapter):
-        listed = [name for name in downloadable() if name in LAYOUTS]
+        listed = [name for name in downloadable() if name in declared("adapter")]
         yield (
             f"dataset.download: must be false for the adapter {adapter}, of which no archives with a known digest are "
             f"listed (they are for {', '.join(listed)}); got true. Name the folder of the audio in dataset.path"

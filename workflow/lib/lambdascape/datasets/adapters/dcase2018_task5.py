@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lambdascape.core.declarations import adapter
 from lambdascape.core.errors import InputError
 from lambdascape.datasets.candidates import CANDIDATE, Reject, inner_paths, natural, shown, unlisted
 from lambdascape.datasets.index import MAP, META
@@ -16,6 +17,18 @@ NAME = re.compile(r"[A-Za-z]*Node(?P<node>[0-9]+)_(?P<moment>ex(?P<session>[0-9]
 LABELS = ("evaluation_setup/evaluate.txt", "evaluation_setup/evaluation.txt")  # of the evaluation set
 
 
+@adapter(
+    "demo",
+    archives=["DCASE2018-task5-dev", "DCASE2018-task5-eval"],
+    index=["meta.txt", "evaluation_setup/map.txt"],
+    lists="evaluation_setup/*.txt",
+)
+@adapter(
+    "dcase2018_task5",
+    archives=["DCASE2018-task5-dev", "DCASE2018-task5-eval"],
+    index=["meta.txt", "evaluation_setup/map.txt"],
+    lists="evaluation_setup/*.txt",
+)
 def read(base: Path) -> tuple[pd.DataFrame, list[Reject]]:
     """The clips that the data set offers; moments are `ex<session>_<segment>`.
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from lambdascape.core.declarations import adapter
 from lambdascape.datasets.candidates import CANDIDATE, Reject, inner_paths, read_csv, unlisted
 from lambdascape.datasets.index import ESC50_META
 
 
+@adapter("esc50", archives=["ESC-50-*"], index=["meta/esc50.csv"])
 def read(base: Path) -> tuple[pd.DataFrame, list[Reject]]:
     """The clips that the data set offers.
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from lambdascape.core.declarations import adapter
 from lambdascape.datasets.candidates import CANDIDATE, Reject, audio_files, inner_paths, read_csv, unlisted
 from lambdascape.datasets.index import TABLE
 
 
+@adapter("folder", archives=[], index=["clips.csv"], needs_index=False)
 def read(root: Path) -> tuple[pd.DataFrame, list[Reject]]:
     """The clips that the folder offers.
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from lambdascape.core.declarations import adapter
 from lambdascape.core.errors import InputError
 from lambdascape.datasets.candidates import CANDIDATE, Reject, inner_paths, read_csv, shown, unlisted
 from lambdascape.datasets.index import TAU_META
@@ -17,6 +18,24 @@ TESTED, TRAINED = "fold1", "training"  # names of the two folds: what the offici
 NAME = re.compile(r"(?P<moment>[^-]+-[^-]+-[0-9]+-[0-9]+(-[0-9]+)?)-[^-]+\.wav")
 
 
+@adapter(
+    "tau2019",
+    archives=["TAU-urban-acoustic-scenes-2019-development"],
+    index=["meta.csv"],
+    lists="evaluation_setup/fold1_*.csv",
+)
+@adapter(
+    "tau2020",
+    archives=["TAU-urban-acoustic-scenes-2020-mobile-development"],
+    index=["meta.csv"],
+    lists="evaluation_setup/fold1_*.csv",
+)
+@adapter(
+    "tau2022",
+    archives=["TAU-urban-acoustic-scenes-2022-mobile-development"],
+    index=["meta.csv"],
+    lists="evaluation_setup/fold1_*.csv",
+)
 def read(base: Path) -> tuple[pd.DataFrame, list[Reject]]:
     """The clips that the data set offers.
 

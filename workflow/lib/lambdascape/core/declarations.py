@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lambdascape.core.errors import InputError
-from lambdascape.core.sources import LIBRARY, name_of, sources
-from lambdascape.jobs.fingerprint import OF_A_FILE, read_file
+from lambdascape.core.sources import LIBRARY, OF_A_FILE, name_of, read_file, sources
 
 Made = TypeVar("Made", bound=Callable[..., Any])
 
@@ -29,6 +28,24 @@ class Declared:
     task: str
     arguments: tuple[str, ...]
     options: dict[str, Any]
+
+
+def adapter(
+    name: str, *, archives: Sequence[str], index: Sequence[str], lists: str = "", needs_index: bool = True
+) -> Callable[[Made], Made]:
+    """Declare an adapter of a data set: a function that reads what clips it offers.
+
+    It is called with the folder to which the data set's own paths are relative, and returns a table with the columns
+    `candidates.CANDIDATE` and a list of `candidates.Reject`. Stacked decorators declare several editions.
+
+    Args:
+        name: `dataset.adapter` in the config.
+        archives: the folders that its archives make, as patterns.
+        index: the index files of its editions, of which one must be there.
+        lists: pattern of further index files.
+        needs_index: whether there is no data set without one.
+    """
+    return _as_it_is
 
 
 def figure(
@@ -87,6 +104,7 @@ def _as_it_is(made: Made) -> Made:
 
 # Decorator and package of each kind.
 DECORATORS: dict[str, tuple[Callable[..., Any], str]] = {
+    "adapter": (adapter, "datasets.adapters"),
     "figure": (figure, "figures"),
     "probe": (probe, "probes"),
     "similarity_measure": (similarity_measure, "similarity"),
