@@ -1,4 +1,4 @@
-# Every command installs what it needs by itself. `make` alone lists them.
+# Every command installs what it needs. `make` alone lists the commands.
 #
 # Needs: make, a shell, Python 3.11 to 3.13, and a package registry that pip can reach.
 
@@ -6,15 +6,15 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# Given on the command line, such as `make run STUDY=studies/x.yaml CORES=4`.
-STUDY ?=#          a file laid over config.yaml; empty: the default study
+# Settings for the command line, such as `make run STUDY=studies/x.yaml CORES=4`.
+STUDY ?=#          a config file whose keys replace those of config.yaml; empty: the default study
 TARGET ?= all#     a rule or a file of the workflow
-CORES ?= all#      how many cores the workflow may use at once
+CORES ?= all#      number of cores that the workflow may use at once
 PROFILE ?=#        a folder of profiles/ that says where jobs run, such as slurm; empty: here
-PYTHON ?=#         the Python to build with; empty: the first of python3.11 to python3.13, python3 that fits
-VENV ?= .venv#     where the environment lies
+PYTHON ?=#         the Python of the environment; empty: the first of python3.11 to python3.13, python3 that fits
+VENV ?= .venv#     folder of the environment
 ACCELERATOR ?=#    cuda (for TensorFlow) or jax-cuda: add NVIDIA's libraries to the environment, several GB
-EXTRA ?=#          onnx: add to the environment what exports as ONNX need
+EXTRA ?=#          onnx: add the packages for ONNX exports to the environment
 PYTEST_ARGS ?=#    more for pytest, such as -k, -m, -x or a path
 SNAKEMAKE_ARGS ?=# more for Snakemake, such as --forcerun
 RECOVER_ARGS ?=#   how to recover: --wait for jobs that go on, --ended HOST
@@ -23,18 +23,18 @@ BENCH_ARGS ?=#     more for bench-training, such as --batch 128 --precision bflo
 
 export PYTHON VENV ACCELERATOR EXTRA
 
-# Modules of the user's own Python must not stand in for the locked ones.
+# Modules of the user's own Python must not replace the locked ones.
 unexport PYTHONPATH PYTHONHOME
 
 py := $(VENV)/bin/python -m
 # `python` in a rule's shell command is the environment's, too.
 snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
-# --configfile takes several values: nothing may stand behind it.
+# --configfile takes several values: nothing may follow it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
-# A profile says itself how much runs at once; on a cluster the cores of the login node are no limit.
+# A profile sets how much runs at once; on a cluster the cores of the login node are no limit.
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
-.PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format lock env dev-env clean-env bench-features \
+.PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format docs lock env dev-env clean-env bench-features \
   bench-scale bench-input bench-training bench-dynamics bench-statistics bench-coverage bench-dimension bench-probes bench-similarity bench-start bench-report bench-viewer
 
 help: ## list these commands
@@ -73,16 +73,16 @@ cluster-plan: study-exists env ## say what a study asks of a cluster: jobs, hour
 	@PYTHONPATH=workflow/lib $(py) lambdascape plan --study config.yaml $(if $(STUDY),"$(STUDY)") \
 	  $(if $(PROFILE),--profile "profiles/$(PROFILE)") $(PLAN_ARGS)
 
-faults: dev-env ## inject every fault at its long count, and print the table of what came of it (PYTEST_ARGS=)
+faults: dev-env ## inject every fault many times, and print a table of the results (PYTEST_ARGS=)
 	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 -m fault $(PYTEST_ARGS)
 
 test: dev-env ## run all tests (PYTEST_ARGS=)
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 $(PYTEST_ARGS)
 
-findings: dev-env ## list which findings of an audit have a test that holds them mended
+findings: dev-env ## list which findings of an audit have a test
 	@$(py) pytest --findings --collect-only -q --no-header --no-summary $(PYTEST_ARGS) | grep -E '^[A-Z]+[0-9]+ '
 
-lint: dev-env ## check style, types, the workflow's files and spelling
+lint: dev-env ## check style, types, imports, workflow files and spelling
 	$(py) ruff check
 	$(py) ruff format --check
 	$(py) mypy
@@ -91,59 +91,64 @@ lint: dev-env ## check style, types, the workflow's files and spelling
 	$(snakemake) --lint
 	$(py) codespell_lib
 
-format: dev-env ## bring Python and workflow files into the house style
+docs: dev-env ## build the documentation as a site in build/docs, offline
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python docs/hooks.py
+	@$(py) mkdocs build --quiet
+	@echo "Documentation: build/docs/index.html"
+
+format: dev-env ## format Python and workflow files
 	$(py) ruff check --fix
 	$(py) ruff format
 	$(py) snakefmt Snakefile workflow/rules
 
-bench-features: env ## measure the features beside the plain loop and the floor of the best steps
+bench-features: env ## measure the speed of the features, compared with a plain loop
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/features.py --json results/benchmarks/features.json
 
-bench-scale: env ## measure what many clips and a second worker cost
+bench-scale: env ## measure the cost of many clips and of a second worker
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/scale.py
 
-bench-input: env ## measure how fast triplets come out of the store, and what they cost a step
+bench-input: env ## measure the speed of reading triplets from the store, and its share of a training step
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/input.py --json results/benchmarks/input.json
 
-bench-training: env ## measure the training step beside PyTorch (fetched into an environment of its own) and sgemm
+bench-training: env ## measure the training step, compared with PyTorch (in an environment of its own) and sgemm
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/training.py --torch "$(VENV)-torch" \
 	  --json results/benchmarks/training.json $(BENCH_ARGS)
 
-bench-dynamics: env ## measure what reading the layers costs a training
+bench-dynamics: env ## measure the cost of layer diagnostics in training
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/dynamics.py --json results/benchmarks/dynamics.json
 
-bench-statistics: env ## measure what recomputed batch statistics cost a training, and how near few batches come (after make run)
+bench-statistics: env ## measure the cost and precision of recomputed batch statistics (after make run)
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/batch_statistics.py --json results/benchmarks/batch_statistics.json
 
-bench-coverage: env ## simulate how often the intervals hold the truth
+bench-coverage: env ## simulate the coverage of the intervals
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/intervals.py
 
-bench-dimension: env ## simulate how far estimates of the intrinsic dimension are from the truth
+bench-dimension: env ## simulate the error of estimates of the intrinsic dimension
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/dimension.py
 
-bench-probes: env ## measure what probes cost: 36,000 tiles to fit, and a million tiles in bounded memory
+bench-probes: env ## measure the cost of probes: 36,000 tiles to fit, and a million tiles in bounded memory
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/probes.py
 
-bench-similarity: env ## measure what comparing every two of 100 spaces costs
+bench-similarity: env ## measure the cost of comparing every two of 100 spaces
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/similarity.py --json results/benchmarks/similarity.json
 
-bench-start: env ## measure what a start and each job cost beside the work, on a study of 30 runs
+bench-start: env ## measure the overhead of a start and of each job, on a study of 30 runs
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/start.py --json results/benchmarks/start.json
 
-bench-report: dev-env ## measure the report of 30 runs: time, size, and how soon a browser can use it
+bench-report: dev-env ## measure the report of 30 runs: time, size, and loading time in a browser
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/page.py --json results/benchmarks/report.json
 
-bench-viewer: dev-env ## measure what the viewer costs at its largest, in the browser too
+bench-viewer: dev-env ## measure the viewer at its largest, in a browser too
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/viewer.py --json results/benchmarks/viewer.json
 
-lock: ## renew envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
+lock: ## update envs/*.txt from pyproject.toml, keeping versions that still fit (UPGRADE=1: newest of all)
 	@sh envs/lock
 
-env: ## make or update the environment that the workflow needs
+env: ## make or update the environment of the workflow
 	@sh envs/install run
 
-dev-env: ## the same, with the tools for tests and checks
+dev-env: ## the same, with the tools for tests, checks and documentation
 	@sh envs/install dev
 
-clean-env: ## remove the environment; the next command makes it anew
+clean-env: ## remove the environment; the next command makes it again
 	rm -rf "$(VENV)" "$(VENV).lock"

@@ -1,4 +1,4 @@
-"""What workflow/STORE.md tells a reader of the store is so."""
+"""What docs/reference/files.md says about the store is true."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ from stores import write_store
 
 @pytest.fixture
 def page(repo: Path) -> str:
-    return (repo / "workflow/STORE.md").read_text(encoding="utf-8")
+    return (repo / "docs/reference/files.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture

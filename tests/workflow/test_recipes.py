@@ -1,4 +1,4 @@
-"""Every recipe of workflow/RECIPES.md, its commands taken from the page, on a finished tiny study: what reruns."""
+"""Every recipe of docs/how-to/recipes.md, its commands taken from the page, on a finished tiny study: what reruns."""
 
 import os
 import re
@@ -52,7 +52,7 @@ class Recipe:
 
 @pytest.fixture(scope="module")
 def page(repo: Path) -> dict[str, Recipe]:
-    sections = re.split(r"^## ", (repo / "workflow/RECIPES.md").read_text(), flags=re.MULTILINE)[1:]
+    sections = re.split(r"^## ", (repo / "docs/how-to/recipes.md").read_text(), flags=re.MULTILINE)[1:]
     return {section.partition("\n")[0]: Recipe(section) for section in sections}
 
 
@@ -72,15 +72,15 @@ EXPECTED: dict[str, Plan] = {
     "Probe the other folds": {"fit_probes": 4},
     "Hold another fold out": {"train_model": 2, "embed_trained": 2, "embed_untrained": 1, "embed_mean_logmel": 1}
     | judged(4),
-    "Throw away one stage": {"measure_geometry": 4, "geometry": 1},
+    "Redo one stage": {"measure_geometry": 4, "geometry": 1},
     "Run one rule again": {"measure_geometry": 4},
 }
 PARTLY: dict[str, Plan] = {
-    "Look at a partly finished study": {"train_model": 1, "embed_trained": 1} | judged(1) | {"summarise_space": 4},
+    "See what is left to do": {"train_model": 1, "embed_trained": 1} | judged(1) | {"summarise_space": 4},
     "Report on the runs that are finished": {"summarise_space": 3},
 }
 OTHERWISE = {
-    "One single file by name", "Share features", "Move results to another machine", "Continue after a crash"
+    "Make a single file", "Share features", "Move results to another machine", "Continue after a crash"
 }  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_every_stage_that_the_page_names_is_made_again(
 ) -> None:
     """What `geometry` plans stands above; each of the others plans its own rules, and no features."""
     checkout = finished.copy_to(tmp_path / "checkout")
-    recipe = page["Throw away one stage"]
+    recipe = page["Redo one stage"]
     commands = [command.replace("geometry", stage) for command in recipe.commands]
     assert commands != recipe.commands
     subprocess.run(shlex.split(commands[0]), cwd=checkout.folder, check=True)
@@ -146,7 +146,7 @@ def test_a_single_file_is_made_with_what_it_needs_and_nothing_else(
 ) -> None:
     """With nothing in the environment, as on another node, but where programs are."""
     checkout = finished.copy_to(tmp_path / "checkout")
-    words = page["One single file by name"].prepare(checkout.folder)
+    words = page["Make a single file"].prepare(checkout.folder)
     product = checkout.folder / words[2]
     before = product.read_bytes()
     product.unlink()

@@ -1,4 +1,4 @@
-"""What must rerun, and what must not (the table of workflow/README.md), by dry runs on a finished tiny study."""
+"""What must rerun, and what must not (docs/explanation/architecture.md), by dry runs on a finished tiny study."""
 
 import shutil
 from pathlib import Path

@@ -1,0 +1,68 @@
+"""What the documentation is generated from: the reference of the config, and the help of the command line.
+
+`mkdocs build` calls `on_files`. Run as a script, it writes the page of the command line, which is committed so that it
+can be read without a build; a test compares.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REPO = Path(__file__).resolve().parents[1]
+CONFIG = "reference/config.md"
+COMMAND_LINE = REPO / "docs/reference/command-line.md"
+COLUMNS = "100"  # width of the help texts
+INTRODUCTION = """\
+The commands beside the workflow. In the environment of `make env` the program is `.venv/bin/lambdascape`;
+`python -m lambdascape` does the same. Exit code 2 always means that the command line itself cannot be used."""
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the reference of the config, which lies where snakedeploy copies it from."""
+    from mkdocs.structure.files import File
+
+    files.append(File.generated(config, CONFIG, content=config_page()))
+    return files
+
+
+def config_page() -> str:
+    """The generated reference of all keys, and the default study with its comments."""
+    reference = REPO / "config/README.md"
+    keys = reference.read_text(encoding="utf-8") if reference.exists() else "# Config\n"
+    default = (REPO / "config.yaml").read_text(encoding="utf-8")
+    return f"{keys}\n## The default study\n\n```yaml\n{default}```\n"
+
+
+def command_line_page() -> str:
+    """The help of `lambdascape` and of each of its commands."""
+    from lambdascape.cli.main import _parser
+
+    os.environ["COLUMNS"] = COLUMNS
+    parser = _parser()
+    parts = [
+        "# Command line",
+        "<!-- Generated from the program's help by `make docs`. -->",
+        INTRODUCTION,
+        _block(parser.format_help()),
+    ]
+    for name, command in _commands(parser):
+        parts += [f"## {name}", _block(command.format_help())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
+
+
+def _block(text: str) -> str:
+    return f"```text\n{text.rstrip()}\n```"
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(REPO / "workflow/lib"))
+    COMMAND_LINE.write_text(command_line_page(), encoding="utf-8")
