@@ -93,7 +93,7 @@ lint: dev-env ## check style, types, imports, workflow files and spelling
 
 docs: dev-env ## build the documentation as a site in build/docs, offline
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python docs/hooks.py
-	@$(py) mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(py) mkdocs build --quiet
 	@echo "Documentation: build/docs/index.html"
 
 format: dev-env ## format Python and workflow files

@@ -1,6 +1,10 @@
 """The tiny study with a space that the user brings, and everything exported: one run of the workflow for all tests."""
 
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +116,22 @@ def test_an_exported_network_embeds_a_clip_as_the_study_did(exported: Checkout, 
         assert found["start_s"].tolist() == tiles.loc[here, "start_s"].tolist()
         vectors = found[[f"e{number}" for number in range(embedding.shape[1])]].to_numpy()
         np.testing.assert_allclose(vectors, embedding[here], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_page_embed_a_file(exported: Checkout, repo: Path) -> None:
+    page = (repo / "docs/how-to/exports.md").read_text().replace("results/demo", "results/tiny")
+    (command,) = re.findall(r"^\.venv/bin/lambdascape (.+)$", page, re.MULTILINE)
+    (example,) = re.findall(r"```python\n(.+?)```", page, re.DOTALL)
+    clip = read_text_table(exported.folder / "results/datasets/tiny/clips.tsv")["path"][0]
+    shutil.copy(exported.folder / "results/datasets/tiny/audio" / clip, exported.folder / "file.wav")
+    run = exported.lambdascape(*command.split())
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("file\tchannel\tstart_s\te0")
+    subprocess.run(
+        [sys.executable, "-c", f"{example}\nassert len(start_s) == len(embedding) > 0"],
+        cwd=exported.folder, env=os.environ | {"PYTHONPATH": "workflow/lib"}, check=True,
+    )  # fmt: skip
 
 
 @pytest.mark.slow

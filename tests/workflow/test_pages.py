@@ -19,7 +19,12 @@ from lambdascape.cli.main import _parser
 from lambdascape.study.validation import laid_over
 
 REPO = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(path.relative_to(REPO)) for path in REPO.glob("docs/**/*.md"))]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "benchmarks/README.md",
+    *sorted(str(path.relative_to(REPO)) for path in REPO.glob("docs/**/*.md")),
+]
 RECIPES = "docs/how-to/recipes.md"  # tests/workflow/test_recipes.py runs its commands
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (REPO / "Makefile").read_text(), re.MULTILINE))
