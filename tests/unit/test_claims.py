@@ -163,7 +163,7 @@ def test_differences_within_the_noise_are_undecided_and_say_what_would_have_been
     evidence = evidence_of(study, study.tables["training"])
     finding = ask(evidence, "highest", "largest")
     assert finding.verdict == "undecided"
-    assert "Would have seen a difference of 0." in finding.power
+    assert "A difference of 0." in finding.power
     assert finding.low < 0 < finding.high
 
 
@@ -253,13 +253,13 @@ def scores_of(means: dict[float, float]) -> Evidence:
 def test_a_grid_that_ends_where_it_is_best_does_not_refute_that_the_best_lies_inside() -> None:
     finding = ask(scores_of(PUBLISHED_F1), "best_inside", "highest")
     assert finding.verdict == "undecided"
-    assert finding.power == "The grid ends where it is best, at λ = 0.01: extend it, as the best may lie below."
+    assert finding.power == "The best value is an end of the grid, λ = 0.01: extend it, as the best may be below."
     assert (finding.estimated, finding.low > 0) == ("λ = 0.01 less λ = 0.1", True)
     assert "Only the place of the best is tested, not why it is the best." in finding.brief
     extended = PUBLISHED_F1 | {0.001: 0.67, 0.0001: 0.66, 0.0: 0.60}
     assert ask(scores_of(extended), "best_inside", "highest").verdict == "confirmed"
     above = ask(scores_of({0.1: 0.5, 1.0: 0.6, 10.0: 0.7}), "best_inside", "highest")
-    assert (above.verdict, above.power.endswith("at λ = 10: extend it, as the best may lie above.")) == (
+    assert (above.verdict, above.power.endswith("λ = 10: extend it, as the best may be above.")) == (
         "undecided",
         True,
     )
@@ -344,7 +344,7 @@ def test_the_ledger_says_what_its_tests_find_in_the_published_curves(study: Stud
     assert "λ = 0.01: 0.3462, λ = 0.1: 0.3591, λ = 1: 0.3828. As claimed." in published[1]
     assert published[10].endswith("why it is the best. Not as claimed.")
     assert "over the means of each λ, -1.00, p = 0.33. As claimed." in published[9]
-    assert published[7].count("is little. As claimed.") == 2
+    assert published[7].count("counts as equal. As claimed.") == 2
 
 
 @pytest.mark.finding("B11")
@@ -379,10 +379,10 @@ SHARE = MeasuredQuantity("share", "training", "active_fraction", {"split": "trai
 @pytest.mark.parametrize(
     ("kind", "given", "ends_at", "power"),
     [
-        ("highest", "largest", (-1, 1), "With so few seeds no possible difference would have been seen with 80 %"),
+        ("highest", "largest", (-1, 1), "With so few seeds no possible difference would have been detected with 80 %"),
         ("at_least", {"place": "largest", "value": 0.4}, (-0.4, 0.6), "With so few seeds no possible difference"),
         ("at_most", {"place": "largest", "value": 0.4}, (-0.6, 0.4), "With so few seeds no possible difference"),
-        ("differs_at_most", {"places": ["smallest", "largest"], "margin": 0.1}, (-1, 1), "none that is possible"),
+        ("differs_at_most", {"places": ["smallest", "largest"], "margin": 0.1}, (-1, 1), "no possible margin"),
     ],
 )
 def test_of_a_share_no_difference_beyond_what_is_possible_is_told(
@@ -409,7 +409,7 @@ def test_an_undecided_claim_shows_the_least_favourable_of_the_comparisons_that_f
     finding = ask(ends(arms | {0.1: [0.94, 1.0, 1.02, 0.91]}), "lowest", "smallest")
     assert (finding.verdict, finding.estimated) == ("undecided", "λ = 0.1 less λ = 0.01")
     assert finding.high < 0
-    assert finding.power.endswith("One of 2 comparisons refutes only where it is surer than this (Bonferroni).")
+    assert finding.power.endswith("One of 2 comparisons refutes only at a higher confidence (Bonferroni).")
     # A small difference that is sure does not hide a large one that is not.
     finding = ask(ends(arms | {0.1: [1.1, 1.2, 1.151, 1.05]}), "lowest", "smallest")
     assert (finding.verdict, finding.estimated) == ("undecided", "λ = 1 less λ = 0.01")
@@ -502,8 +502,8 @@ def test_convergence_epochs_are_compared_no_finer_than_an_epoch() -> None:
     assert finding.high - finding.low == pytest.approx(2.0)
     shapes[0.1] = RISING
     assert ask(curves(shapes), "lowest", "largest", at).power == (
-        "A curve ends unclear or rising and so has no epoch of convergence; nothing can be compared, as one such curve "
-        "of one seed leaves the whole claim undecided."
+        "A curve has an unclear or rising end and so no epoch of convergence; one such curve of one seed leaves the "
+        "whole claim undecided."
     )
 
 
@@ -541,7 +541,7 @@ def test_a_relation_has_to_be_there_within_and_across_values(
     assert finding.verdict == verdict
     assert f"over {values * seeds} runs: among the seeds of one λ" in finding.evidence
     if values == 3:
-        assert finding.power == "So few of them cannot decide: even a perfect order has p = 0.33."
+        assert finding.power == "There are too few: even a perfect order has p = 0.33."
 
 
 @pytest.mark.parametrize(("slope", "verdict"), [(-1.0, "confirmed"), (1.0, "refuted")])
@@ -602,8 +602,8 @@ def test_one_seed_leaves_every_claim_undecided_with_its_numbers(tmp_path: Path) 
     ledger = Study(seeds=(1,)).judge(tmp_path)
     assert set(ledger["verdict"]) == {"undecided"}
     assert "λ = 0.01: 0.199, λ = 0.1: 0.249, λ = 1: 0.299" in ledger["evidence"][1]
-    assert "one seed, so that the noise is unknown" in ledger["evidence"][1]
-    assert ledger["power"][1].startswith("One seed: how much seeds differ is unknown")
+    assert "one seed, so the spread between seeds is unknown" in ledger["evidence"][1]
+    assert ledger["power"][1].startswith("One seed: the spread between seeds is unknown")
     assert ledger["estimate"][1] == pytest.approx(0.05)
     assert np.isnan(ledger["low"][1])
     assert "still falling at epoch 20" in ledger["evidence"][8]
@@ -627,7 +627,7 @@ def test_a_loss_that_is_missing_leaves_its_claims_undecided(study: Study, tmp_pa
     study.loss[0.01] = np.append(study.loss[0.01][:-1], np.nan)
     ledger = study.judge(tmp_path)
     assert set(ledger["verdict"][[1, 2, 3, 8]]) == {"undecided"}
-    assert ledger["power"][3] == "A run has no such value, so that nothing can be compared."
+    assert ledger["power"][3] == "A run has no such value, so there is nothing to compare."
     assert "λ = 0.01: no value" in ledger["evidence"][3]
 
 

@@ -1,1 +1,1 @@
-"""The ledger of claims: statements from a file, judged on the numbers of a study."""
+"""Claims: statements from a file, judged on the numbers of a study."""

@@ -31,7 +31,7 @@ def problems(paths: Iterable[str | Path], schema: dict[str, Any], config: dict[s
     Args:
         paths: the files.
         schema: the JSON schema of claims files.
-        config: the study's config, whose blocks tell which hyperparameters there are.
+        config: the study's config, whose blocks contain the hyperparameters.
 
     Returns:
         One line per problem, each with its file; empty when the claims can be judged.

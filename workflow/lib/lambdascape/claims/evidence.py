@@ -38,7 +38,7 @@ class Arms:
         table: shape (value, seed).
         scores: the same on resampled sessions, with a last arm of zeros; None for what no session bears on.
         resolution: see `Contrast`.
-        share: whether the measure lies between 0 and 1.
+        share: whether the measure is between 0 and 1.
     """
 
     about: str
@@ -97,7 +97,7 @@ def _over_sessions(words: str, scores: PairedScores, first: int, second: int) ->
 
 @dataclass(frozen=True)
 class Evidence:
-    """The tables of a study and the hyperparameter that they are asked about.
+    """The tables of a study and the hyperparameter that the claims are about.
 
     Attributes:
         about: column of `runs`.
@@ -138,7 +138,7 @@ class Evidence:
     def count_in_words(self) -> str:
         """How many seeds the numbers rest on."""
         seeds = len(self.seeds)
-        return f"mean and range over {seeds} seeds" if seeds > 1 else "one seed, so that the noise is unknown"
+        return f"mean and range over {seeds} seeds" if seeds > 1 else "one seed, so the spread between seeds is unknown"
 
     def value_at(self, place: Any) -> Any:
         """The value at a place of the grid.
@@ -223,7 +223,7 @@ class Evidence:
     def points(self, measure: MeasuredQuantity) -> pd.DataFrame:
         """A number for every run, whatever its seed, or for every epoch of it that is kept: run, epoch, value.
 
-        What is known of a run alone stands with its last epoch of training.
+        A measure without epochs is given the last epoch of training.
         """
         rows, training = self.rows(measure), self.tables["training"]
         if measure.at and measure.at != "every":

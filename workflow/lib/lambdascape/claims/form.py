@@ -16,7 +16,7 @@ PLACES = {
     "smallest": "the smallest",
 }
 GROUPS = ("all", "below_largest", "above_smallest")
-ON_CURVES = ("still_falling", "has_converged")  # tests that look at a curve's end
+ON_CURVES = ("still_falling", "has_converged")  # tests of a curve's end
 ON_THE_ORDER = ("ordered", "best_inside")  # tests that need values with an order
 
 

@@ -1,4 +1,4 @@
-"""The ledger: every claim of a claims file with its verdict, the numbers behind it, and what would refute it."""
+"""The table of verdicts: every claim of a claims file with its verdict, the evidence, and what would refute it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -46,7 +46,7 @@ TESTS = {
     "lowest": "{place} is below every other {symbol}.",
     "ordered": "The measure is {given} from each {symbol} to the next larger one.",
     "best_inside": "A {symbol} inside the grid is better (the {given}) than both its ends. An end can refute that only "
-    "where no {symbol} lies beyond it.",
+    "if no {symbol} is possible beyond it.",
     "differs_at_most": "The two differ by less than the margin that the claim names.",
     "at_least": "{place} is above the level that the claim names.",
     "at_most": "{place} is below the level that the claim names.",
@@ -55,17 +55,17 @@ TESTS = {
     "correlates": "The rank correlation is {given}, among the seeds of one {symbol} and over the means of each.",
 }
 INTERVALS = (
-    "Confirmed when the {confidence:g} % interval of every comparison leaves 0 on this side, refuted when that of one "
-    "leaves it on the other (Bonferroni over the comparisons). Comparisons are paired by seed; those of scores are "
+    "Confirmed if the {confidence:g} % interval of every comparison is on this side of 0, refuted if that of one is on "
+    "the other side (Bonferroni over the comparisons). Comparisons are paired by seed; those of scores are "
     "paired by session too, and their interval is for new runs on new sessions."
 )
 EQUIVALENCE = (
-    "Confirmed when the {confidence:g} % interval of the difference lies inside the margin on both sides, refuted when "
-    "it lies outside (Bonferroni over the measures). Runs are paired by seed, and scores by session too."
+    "Confirmed if the {confidence:g} % interval of the difference is inside the margin on both sides, refuted if it is "
+    "outside (Bonferroni over the measures). Runs are paired by seed, and scores by session too."
 )
 CORRELATIONS = (
-    "Confirmed when all have p below {alpha:.2g} in a permutation test, refuted when the opposite is found in one "
-    "(Bonferroni). Runs of which both measures are kept at several epochs are asked over their epochs too."
+    "Confirmed if all have p below {alpha:.2g} in a permutation test, refuted if the opposite is found in one "
+    "(Bonferroni). Runs with both measures at several epochs are also tested over their epochs."
 )
 
 

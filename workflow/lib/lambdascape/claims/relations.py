@@ -55,7 +55,7 @@ class Relation(NamedTuple):
 def correlates(question: Question) -> ClaimResult:
     """Whether two measures rise together, or one falls as the other rises: within values and across them.
 
-    Relations of different kinds are told apart: that among the seeds of one value, by ranks within each value; that of
+    There are relations of different kinds: that among the seeds of one value, by ranks within each value; that of
     the values' means, which are as many facts as there are values, however many seeds each has; and, where both
     measures are kept of several epochs, that over the epochs of a run. All have to agree to confirm; the opposite in
     one refutes.
@@ -105,9 +105,10 @@ def _pairs(evidence: Evidence, first: MeasuredQuantity, second: MeasuredQuantity
 def _ranked(words: str, pairs: pd.DataFrame, strata: npt.NDArray, confidence: float) -> Relation:
     """The rank correlation over pairs, within strata."""
     one = rank_correlation(pairs["first"].to_numpy(float), pairs["second"].to_numpy(float), strata, confidence)
-    power = f"Would have seen a correlation of {detectable_correlation(one.pairs, confidence, POWER):.2g} {ODDS}."
+    least = detectable_correlation(one.pairs, confidence, POWER)
+    power = f"A correlation of {least:.2g} would have been detected {ODDS}."
     if one.rarest > 1 - confidence:
-        power = f"So few of them cannot decide: even a perfect order has p = {one.rarest:.2g}."
+        power = f"There are too few: even a perfect order has p = {one.rarest:.2g}."
     return Relation(words, one.rho, one.p, one.low, one.high, power)
 
 
@@ -124,7 +125,7 @@ def _over_epochs(pairs: pd.DataFrame, confidence: float) -> list[Relation]:
     words = "over the epochs of a run"
     found = over_seeds(words, rho)
     p = 2 * float(t.sf(abs(found.estimate) / max(found.error, np.finfo(float).tiny), found.freedom))
-    power = f"Would have seen a correlation of {found.detectable(confidence):.2g} {ODDS}."
+    power = f"A correlation of {found.detectable(confidence):.2g} would have been detected {ODDS}."
     return [Relation(words, found.estimate, p, *found.interval(confidence), power)]
 
 

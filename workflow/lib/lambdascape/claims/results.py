@@ -1,4 +1,4 @@
-"""What a test of a claim is asked, and what it finds."""
+"""The input of a test of a claim, and its result."""
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -39,7 +39,7 @@ class ClaimResult:
 
 
 class Told(NamedTuple):
-    """The numbers behind a finding in words: in one line, and in full."""
+    """The evidence in words: in one line, and in full."""
 
     brief: str
     full: str

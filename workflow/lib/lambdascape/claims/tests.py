@@ -1,4 +1,4 @@
-"""The tests of claims: each looks at a measure of the runs and gives an estimate, its interval and a verdict."""
+"""The tests of claims: each takes a measure of the runs and gives an estimate, its interval and a verdict."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ def ordered(question: Question) -> ClaimResult:
 
 
 def level(question: Question) -> ClaimResult:
-    """Whether one value lies above a level, or for `at_most` below."""
+    """Whether one value is above a level, or for `at_most` below."""
     arms, bound = question.evidence.arms(question.measure), float(question.claim.given["value"])
     alone = arms.alone(question.evidence.value_at(question.claim.given["place"]))
     if question.claim.kind == "at_least":
@@ -62,8 +62,8 @@ def best_inside(question: Question) -> ClaimResult:
     """Whether a value inside the grid is above both ends, or for `lowest` below.
 
     Any of the inner values may confirm and either end may refute, so each has to pass at a stricter confidence. An end
-    of the grid refutes only where it is an end of the hyperparameter, such as 0: else the best may lie beyond it, and
-    that it lies inside was not found, which is not the same.
+    of the grid refutes only if it is an end of the hyperparameter's range, such as 0: otherwise the best may be beyond
+    it, and the claim is undecided.
     """
     arms, grid = question.evidence.arms(question.measure), question.evidence.grid
     if len(grid) < 3:
@@ -91,7 +91,7 @@ def best_inside(question: Question) -> ClaimResult:
         if end in question.evidence.ends:
             return _finding(question, "refuted", shown, told, as_claimed)
         name, side = setting(question.evidence.about, end), "below" if end == grid[0] else "above"
-        power = f"The grid ends where it is best, at {name}: extend it, as the best may lie {side}."
+        power = f"The best value is an end of the grid, {name}: extend it, as the best may be {side}."
         return replace(_finding(question, "undecided", shown, told, as_claimed), power=power)
     return finding
 
@@ -112,13 +112,13 @@ def differs_at_most(question: Question) -> ClaimResult:
     elif strict_low > margin or strict_high < -margin:
         verdict = "refuted"
     finding = _finding(question, verdict, found, _means(question), abs(found.estimate) < margin)
-    told = f" A difference of {margin:.2g} is little."
+    told = f" A difference of at most {margin:.2g} counts as equal."
     finding = replace(finding, brief=finding.brief + told, evidence=finding.evidence + told)
-    # Both ends have to lie inside, so that each may be missed in half of the other cases only.
+    # Both ends have to be inside, so each may be missed in half of the remaining cases only.
     least = found.detectable(question.confidence, (1 + POWER) / 2)
-    power = f"Were there no difference, one of at most {least:.2g} would have been shown {ODDS}."
+    power = f"If there were no difference, a margin of {least:.2g} or more would have been confirmed {ODDS}."
     if not found.possible(least):
-        power = f"Were there no difference, none that is possible would have been ruled out {ODDS}."
+        power = f"If there were no difference, no possible margin would have been confirmed {ODDS}."
     return replace(finding, power=power) if found.known else finding
 
 
@@ -192,9 +192,9 @@ def _all_above_zero(question: Question, contrasts: list[Contrast], told: Told) -
         return _finding(question, "confirmed", _weakest(contrasts, question.confidence), told, as_claimed)
     finding = _finding(question, "undecided", _most_open(contrasts, question.confidence), told, as_claimed)
     if finding.high < 0:
-        # The interval that is shown is that of one comparison, and lies where it seems to refute.
+        # The interval that is shown is that of one comparison, and by itself would refute.
         count = len(contrasts) * len(question.claim.measured)
-        surer = f"One of {count} comparisons refutes only where it is surer than this (Bonferroni)."
+        surer = f"One of {count} comparisons refutes only at a higher confidence (Bonferroni)."
         return replace(finding, power=f"{finding.power} {surer}")
     return finding
 
@@ -209,7 +209,7 @@ def _weakest(contrasts: list[Contrast], confidence: float) -> Contrast:
 
 
 def _most_open(contrasts: list[Contrast], confidence: float) -> Contrast:
-    """Why all cannot be said to be above 0: one without an interval, else of those not above it the lowest estimate."""
+    """Why not all are above 0: one without an interval, else of those not above it the lowest estimate."""
     unknown = [one for one in contrasts if not one.known]
     failing = [one for one in contrasts if one.interval(confidence)[0] <= 0]
     return min(unknown or failing or contrasts, key=lambda one: np.inf if np.isnan(one.estimate) else one.estimate)
@@ -220,11 +220,11 @@ def _finding(
 ) -> ClaimResult:
     low, high = shown.interval(question.confidence)
     effect = shown.detectable(question.confidence)
-    power = f"Would have seen a difference of {effect:.2g} {ODDS}."
+    power = f"A difference of {effect:.2g} would have been detected {ODDS}."
     if not shown.known:
         power = _why_unknown(question, shown)
     elif not shown.possible(effect):
-        power = f"With so few seeds no possible difference would have been seen {ODDS}."
+        power = f"With so few seeds no possible difference would have been detected {ODDS}."
     return ClaimResult(verdict, shown.words, shown.estimate, low, high, power, *told, as_claimed)
 
 
@@ -232,14 +232,14 @@ def _why_unknown(question: Question, shown: Contrast) -> str:
     """Why a contrast has no interval."""
     if np.isnan(shown.estimate) and question.measure.at == "convergence":
         return (
-            "A curve ends unclear or rising and so has no epoch of convergence; nothing can be compared, as one such "
-            "curve of one seed leaves the whole claim undecided."
+            "A curve has an unclear or rising end and so no epoch of convergence; one such curve of one seed leaves "
+            "the whole claim undecided."
         )
     if np.isnan(shown.estimate):
-        return "A run has no such value, so that nothing can be compared."
+        return "A run has no such value, so there is nothing to compare."
     if len(question.evidence.seeds) < 2:
-        return "One seed: how much seeds differ is unknown, so that no effect of any size could have been shown."
-    return "One held-out session: how much sessions differ is unknown, so that no effect could have been shown."
+        return "One seed: the spread between seeds is unknown, so no effect of any size could have been detected."
+    return "One held-out session: the spread between sessions is unknown, so no effect could have been detected."
 
 
 JUDGES: dict[str, Callable[[Question], ClaimResult]] = {

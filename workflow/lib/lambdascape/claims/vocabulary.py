@@ -68,7 +68,7 @@ def unknown(key: str, measure: dict[str, Any]) -> Iterator[str]:
     """Say which names of a measure the study's tables cannot have.
 
     Args:
-        key: where the measure stands in the claims file.
+        key: the measure's key in the claims file.
         measure: its entry, of the form that the schema asks for.
     """
     table, where = measure["table"], measure.get("where", {})
