@@ -361,7 +361,7 @@ def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_p
     study = Runs(1.0, 0.0, seeds=(1, 2)).set(RUN, "stage4", weight_norm=2.0, angular_update=0.002)
     sweep, judged = written(study.lose(RUN, 0.4, 0.45), tmp_path)
     assert mechanism_sentence(sweep, judged) == (
-        "How did λ act, each run held against λ = 0 with the same seed? By the rules below, at λ = 1: shorter "
+        "How did λ act, each run compared with λ = 0 with the same seed? By the rules below, at λ = 1: shorter "
         "weights, larger steps in 1 of 2, little effect in 1 of 2."
     )
     card = dict(mechanism_cards(judged)[RUN])
@@ -369,7 +369,7 @@ def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_p
         "shorter weights, larger steps: In a normalised stage the weights are shorter"
     )
     assert card == {
-        "Held against": "l2~0_seed~1",
+        "Compared with": "l2~0_seed~1",
         "Variance/ε, lowest": "200.00 (stem)",
         "Turn of a step": "×2.00 (stage 4)",
         "Length of weights": "×0.50",
@@ -382,7 +382,7 @@ def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_p
     assert list(mechanism_cards(judged)) == list(judged["run"])
     sweep, judged = written(Runs(1.0, 0.01), tmp_path)
     assert mechanism_sentence(sweep, judged).endswith(
-        "at λ = 1: little effect in 1 of 1. What λ = 0.01 itself does is not seen: no run is without λ."
+        "at λ = 1: little effect in 1 of 1. The effect of λ = 0.01 itself is unknown: no run has λ = 0."
     )
     sweep, judged = written(Runs(0.1), tmp_path)
     assert (mechanism_sentence(sweep, judged), mechanism_cards(judged)) == ("", {})
@@ -420,7 +420,7 @@ def test_a_sentence_stands_for_the_figure_where_l2_does_not_vary_and_gaps_are_no
     sweep, judged = written(alone, tmp_path)
     assert set(judged["rule"]) == {"no reference"}
     figure = mechanism_figure(sweep, alone.layers(), judged)
-    assert "no run can be held against another" in [text.get_text() for text in figure.axes[0].texts]
+    assert "no run can be compared with another" in [text.get_text() for text in figure.axes[0].texts]
     assert mechanism_sentence(sweep, judged) == (
         "How did λ act? By the rules below, at λ = 0, margin 2: undecided (no reference) in 1 of 1; "
         "at λ = 1, margin 1: undecided (no reference) in 1 of 1."

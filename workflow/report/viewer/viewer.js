@@ -220,7 +220,7 @@
       space.figure.classList.toggle("viewer-clicked", index === state.clicked);
       space.figure.dataset.ringed = near.join(" ");
       const kept = near.filter((tile) => elsewhere.has(tile)).length;
-      space.figure.querySelector(".viewer-kept").textContent = near.length === 0 ? "no neighbours: all tiles are one point"
+      space.figure.querySelector(".viewer-kept").textContent = near.length === 0 ? "no neighbours: all tiles are on one point"
         : index === state.clicked ? alike(state.tile, near) : `${kept} of ${near.length} the same; ${alike(state.tile, near)}`;
     });
   }
@@ -235,7 +235,7 @@
     const rows = [["Tile", `${tile}, from ${seconds(of("start_s", tile))}`], ["Clip", of("clip", tile)], ["Class", of("label", tile)],
       ["Session", of("session", tile)], ["Node", of("node", tile)], ["Split", of("split", tile)]];
     const predicted = spaces[state.clicked].predicted[tile];
-    if (predicted) rows.push(["Probe says", `${data.classes[predicted - 1]}, in ${spaces[state.clicked].words}`]);
+    if (predicted) rows.push(["Prediction of the probe", `${data.classes[predicted - 1]}, in ${spaces[state.clicked].words}`]);
     list.replaceChildren(...rows.filter(([, words]) => words !== "").flatMap(([name, words]) => [element("dt", name), element("dd", words)]));
   }
 

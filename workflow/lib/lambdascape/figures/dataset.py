@@ -85,7 +85,7 @@ def dataset_figure(clips: pd.DataFrame, rejected: pd.DataFrame) -> Figure:
     _bars(right, shown["sessions"], "Sessions", LIGHT)
     right.set_yticklabels([])
     _durations(panel(LEFT, BOTTOM, half, LOWER), seconds(clips))
-    wide_names = 1.9  # the rules' names stand inside the right half
+    wide_names = 1.9  # the rules' names are inside the right half
     place = LEFT + half + GAP + wide_names
     _rejects(panel(place, BOTTOM, WIDTH - RIGHT - place, LOWER), rejected["rule"], len(clips), wide_names)
     cut = f"; the {len(shown)} largest of {len(counted)} classes" if len(shown) < len(counted) else ""

@@ -31,7 +31,7 @@ KEYS_IN_A_ROW = 6
 
 @dataclass(frozen=True)
 class LayerMeasure:
-    """A row of panels: its symbol, what it tells, and the value at which its meaning changes; from 0 or in decades."""
+    """A row of panels: its symbol, its meaning, and the value at which that changes; from 0 or in decades."""
 
     symbol: str
     words: str
@@ -47,7 +47,7 @@ KINDS = {
     "gradient_ratio": LayerMeasure("‖∇penalty‖ / ‖∇triplet‖", "above 1 the penalty leads", 1.0),
     "variance_over_epsilon": LayerMeasure("variance / ε", "below 1 the stage fades", 1.0),
     "moving_over_true_variance": LayerMeasure("moving / true variance", "above 1 the averages trail", 1.0),
-    "gamma": LayerMeasure("mean |γ|", "scale behind normalisation", decades=False),
+    "gamma": LayerMeasure("mean |γ|", "scale after normalisation", decades=False),
     "dead_kernels": LayerMeasure("dead kernels", "share that hands on nothing", decades=False),
     "effective_rank": LayerMeasure("effective rank", "directions in the kernels"),
 }

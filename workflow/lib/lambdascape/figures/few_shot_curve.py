@@ -1,4 +1,4 @@
-"""Scores against the number of labelled sessions, one curve per value of the axis, the reference spaces dashed."""
+"""Scores against the number of labelled sessions, one curve per value of the axis, the baselines dashed."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ NOTHING = "No scores of few sessions: the data have no labels, or the study leav
 
 @figure(
     "few_shot",
-    title="What a probe scores when few sessions are labelled",
+    title="Scores of a probe when few sessions are labelled",
     label="score with few labelled sessions",
     category="Probes",
     caption="""\
@@ -69,15 +69,15 @@ def few_shot_figure(sweep: Sweep, shots: pd.DataFrame) -> Figure:
         if (references["kind"] == kind).any()
     ]
     _frame(axes, clips)
-    over = f"{sweep.seeds()} seeds and the draws" if sweep.seeds() > 1 else "the draws of one seed"
+    over = f"{sweep.seeds()} seeds and random samples" if sweep.seeds() > 1 else "random samples, one seed"
     over += f", and over {sweep.others_in_words}" if sweep.others else ""
-    style.title(axes, "What a probe scores when few sessions are labelled", f"mean over {over}; bands: all draws")
+    style.title(axes, "Scores of a probe when few sessions are labelled", f"mean over {over}; bands: all samples")
     style.label_ends(axes, ends)
     return figure
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, label: str, words: str, colour: str, main: bool) -> style.End:
-    """Draw the mean over runs and draws with the range of the draws; returns the end of the line to label."""
+    """Plot the mean over runs and samples with the range of the samples; returns the end of the line to label."""
     found = rows.groupby("shots").agg(
         sessions=("sessions", "mean"), mean=("value", "mean"), low=("value", "min"), high=("value", "max")
     )

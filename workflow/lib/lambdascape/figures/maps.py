@@ -23,7 +23,7 @@ from lambdascape.study.run_table import mapped_runs, read_sweep
 
 MAX_TILES = 1500
 SAMPLE_SEED = 2020
-MOST_GROUPS = 20  # more groups than this cannot be told apart by colour and shape
+MOST_GROUPS = 20  # more groups than this cannot be distinguished by colour and shape
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 Space = tuple[str, npt.NDArray[np.float32], pd.DataFrame]
 

@@ -1,4 +1,4 @@
-"""How λ acted in each run: where each stage stands among the rules of the mechanism card, and what the rules say."""
+"""How λ acted in each run: each stage by the numbers that the rules use, and the verdicts."""
 
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ mode, as changes in shares of the reference’s held-out loss. From ``tables/mec
 def plot_mechanism(
     runs: str | Path, layers: str | Path, mechanism: str | Path, svg: str | Path, png: str | Path, synthetic: bool
 ) -> None:
-    """Draw every normalised stage by its two numbers that the rules look at, and list the verdicts.
+    """Plot every normalised stage by its two numbers that the rules use, and list the verdicts.
 
     Args:
         runs: runs.tsv.
@@ -151,7 +151,7 @@ def _points(axes: Axes, sweep: Sweep, known: pd.DataFrame) -> None:
         axes.plot(*place, ls="", marker=marker, ms=6.5, mew=0.8 if shorter else 1.1, zorder=3, label=label, **look)
     if known.empty:
         centre: Any = {"transform": axes.transAxes, "ha": "center", "va": "center", "color": style.QUIET}
-        axes.text(0.5, 0.4, "no run can be held against another", **centre)
+        axes.text(0.5, 0.4, "no run can be compared with another", **centre)
 
 
 def _cards(sweep: Sweep, judged: pd.DataFrame) -> list[tuple[str, list[str], str, str]]:

@@ -1,4 +1,4 @@
-"""The main figure: what the converged probe scores at each value of the axis, beside the reference spaces."""
+"""The main figure: the score of the converged probe at each value of the axis, beside the baselines."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from lambdascape.study.sweep import arm_and_seed
 
 @dataclass(frozen=True)
 class Appearance:
-    """How the marks of a unit look; means and seeds stand beside the tick by these shifts, in steps of the axis."""
+    """Style of the marks of a unit; means and seeds are beside the tick by these shifts, in steps of the axis."""
 
     marker: str
     line: str
@@ -155,11 +155,11 @@ def _mean(axes: Axes, row: pd.DataFrame, x: float, look: Appearance, shared: dic
 
 
 def noise_floor(rows: pd.DataFrame) -> tuple[float, float]:
-    """Between which ends the means of all arms lie in 95 % of studies whose arms are alike.
+    """The range of the means of all arms in 95 % of studies whose arms do not differ.
 
     The decision lines of an analysis of means (Ott 1967; Nelson 1982) of the table arm by seed. For k arms and r seeds:
     the common mean ± h · s · √((k - 1) / (k r)). s² is the variance of the scores less the mean of their arm and that
-    of their seed, (k - 1)(r - 1) degrees of freedom: what a seed does to all arms alike moves none against the others.
+    of their seed, (k - 1)(r - 1) degrees of freedom: the effect of a seed on all arms changes none against the others.
     h is `bootstrap.largest_deviation`, so that the lines hold for all means together.
 
     Args:
@@ -191,7 +191,7 @@ def _noise(axes: Axes, rows: pd.DataFrame) -> list[style.End]:
 
 
 def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame, step: float) -> list[style.End]:
-    """A line for each scored reference space, its interval at the right end; returns the ends for the labels."""
+    """A line for each scored baseline, its interval at the right end; returns the ends for the labels."""
     ends, right, colours = [], axes.get_xlim()[1], style.reference_colours(sweep.kinds)
     for place, (kind, words) in enumerate(sweep.kinds.items()):
         here = rows.merge(sweep.references[sweep.references["kind"] == kind], on="run")
@@ -215,7 +215,7 @@ def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame, step: float) -> li
 
 
 def _frame(axes: Axes, sweep: Sweep, place: npt.NDArray[np.float64], step: float) -> None:
-    """Ticks at the values, the break of the axis behind zero, names."""
+    """Ticks at the values, the break of the axis after zero, names."""
     axes.set_xticks(place, [text(value) or "all runs" for value in sweep.values])
     axes.tick_params(axis="x", pad=6)
     scale = " (logarithmic scale)" if sweep.key and not isinstance(sweep.values[-1], str | bool) else ""

@@ -1,4 +1,4 @@
-"""A map of all runs: the nearer two points, the more alike their spaces but for a rotation."""
+"""A map of all runs: the nearer two points, the more similar are their spaces, apart from a rotation."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.study.run_table import Sweep, read_sweep, text
 
-PARTS = {"all": "with the reference spaces", "trained": "the trained spaces alone"}
+PARTS = {"all": "with the baselines", "trained": "only the trained spaces"}
 SEED_MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p", "h", "d")
 REFERENCE_MARKERS = {"untrained": "X", "mean_logmel": "P"}
 OWN_MARKER = "*"

@@ -1,4 +1,4 @@
-"""What moves a space: pairs that differ in the seed alone, in the value, or in training at all."""
+"""What changes a space: pairs that differ only in the seed, in the value, or in being trained at all."""
 
 import textwrap
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from lambdascape.study.run_table import REFERENCES, Sweep, read_sweep
 
 COLOURS = {"seed": "#1f2328", "axis": "#7e03a8", "both": "#e16462"} | style.REFERENCE_COLOURS
 STEP = 0.15  # from one kind of pair to the next; a measure has 1
-MOST_POINTS = 400  # drawn of one kind of pair
+MOST_POINTS = 400  # plotted of one kind of pair
 
 
 @figure(
@@ -48,7 +48,7 @@ def plot_moves(
     png: str | Path,
     synthetic: bool,
 ) -> None:
-    """Draw how much alike two spaces are, by what differs between them.
+    """Plot the similarity of two spaces, by what differs between them.
 
     Args:
         runs: runs.tsv.
@@ -106,15 +106,15 @@ def moves_figure(sweep: Sweep, pairs: pd.DataFrame, labels: Mapping[str, str] | 
     distances = set(related.loc[related["is_distance"].astype(bool), "measure"])
     words = [_label(known.get(measure, measure), measure in distances) for measure in measures]
     axes.set_yticks(range(len(measures)), words)
-    axes.set_xlabel("similarity of two spaces (1: alike)", labelpad=6)
+    axes.set_xlabel("similarity of two spaces (1: equal)", labelpad=6)
     axes.grid(True, axis="x")
     axes.grid(False, axis="y")
     kinds = relations_in_words(sweep)
     handles = [Line2D([], [], ls="", marker="o", ms=6, color=COLOURS[r], label=kinds[r]) for r in drawn]
     figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.14, 0.01), ncols=2, columnspacing=2.5)
-    detail = "a point is a pair of spaces, a bar their mean; grey: as far as the seed alone moves a space"
-    asked = f"{sweep.symbol}, or the seed?" if sweep.key else "how far the seed does"
-    style.title(axes, f"What moves a space: {asked}", detail)
+    detail = "a point is a pair of spaces, a bar their mean; grey: only the seed differs"
+    asked = f"{sweep.symbol} or the seed?" if sweep.key else "the seed"
+    style.title(axes, f"What changes a space: {asked}", detail)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Every space beside every other: heat maps with the noise floor and the reference spaces marked."""
+"""Similarity of every two spaces: heat maps with the noise floor and the baselines marked."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -51,7 +51,7 @@ the reason of what is missing.
 """,
 )
 def plot_similarity(runs: str | Path, pairs: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:
-    """Draw how much alike every two spaces are.
+    """Plot the similarity of every two spaces.
 
     Args:
         runs: runs.tsv.
@@ -96,8 +96,8 @@ def similarity_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
         _panel(axes, values, bar, len(spaces) <= MOST_NUMBERED)
         _groups(axes, [words for _, words in spaces], len(sweep.trained), axes is panels[0])
         axes.set_title(words, loc="left", fontsize=10.5, fontweight="bold", pad=6)
-    detail = "1: alike; outlined: the seed alone differs (noise floor); beyond the line: reference spaces"
-    style.title(panels[0], "How much alike the spaces are", detail, above=22)
+    detail = "1: equal; outlined: only the seed differs (noise floor); beyond the line: baselines"
+    style.title(panels[0], "Similarity of the spaces", detail, above=22)
     return figure
 
 

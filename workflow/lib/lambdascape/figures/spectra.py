@@ -14,7 +14,7 @@ from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.study.run_table import Sweep, read_sweep, text
 
-LOWEST = 1e-7  # share of the variance below which lies nothing but the rounding of float32
+LOWEST = 1e-7  # share of the variance; smaller ones are rounding of float32
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

@@ -1,4 +1,4 @@
-"""How every figure looks: colours, type, labels that keep apart, and the writing of SVG and PNG."""
+"""How every figure looks: colours, type, labels that do not overlap, and the writing of SVG and PNG."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -64,7 +64,7 @@ styled = mpl.rc_context(RC)
 
 
 def reference_colours(kinds: Iterable[str]) -> dict[str, str]:
-    """A colour for each kind of reference space, see `sweep.Sweep.kinds`; with more than there are they come again."""
+    """A colour for each kind of baseline, see `sweep.Sweep.kinds`; colours repeat if there are too few."""
     own = [kind for kind in kinds if kind not in REFERENCE_COLOURS]
     return REFERENCE_COLOURS | {kind: OWN_COLOURS[place % len(OWN_COLOURS)] for place, kind in enumerate(own)}
 
@@ -129,7 +129,7 @@ def heat_map(
         values: shape (row, column), the first row on top.
         highest: value of the darkest shade.
         bar: takes the scale of the shades.
-        texts: shape (row, column), what stands in the cells; None for nothing.
+        texts: shape (row, column), text of the cells; None for none.
         size: of the texts, in points.
     """
     mesh = axes.pcolormesh(np.ma.masked_invalid(values), vmin=0, vmax=highest, cmap="Blues")
@@ -174,7 +174,7 @@ def colours(values: Sequence[Any]) -> dict[Any, str]:
 
 
 def places(values: Sequence[Any]) -> npt.NDArray[np.float64]:
-    """Where values in order of size stand on an axis.
+    """Positions of values, in order of size, on an axis.
 
     Returns:
         The logarithm to base 10 of positive numbers, with zero one mean step (at least half a decade) below

@@ -18,8 +18,8 @@ from lambdascape.embeddings.shown import ShownSpace, common_tiles, shown_spaces
 COLUMNS = ["kind", "clip", "label", "session", "node", "start_s", "neighbours", "share", "spaces", "of", "distance"]
 TEXT = ("kind", "clip", "label", "session", "node", "neighbours")
 KINDS = {  # in the order of the list; in words for the report
-    "label": ("other label", "its nearest clips all carry another label"),
-    "node": ("odd node", "the clips of its node lie far from those of the other nodes"),
+    "label": ("other label", "its nearest clips all have another label"),
+    "node": ("odd node", "the clips of its node are far from those of the other nodes"),
     "far": ("alone", "no other clip is near it"),
 }
 FENCE = 3.0  # interquartile ranges above the upper quartile: Tukey's outer fence (1977, Exploratory Data Analysis)

@@ -1,4 +1,4 @@
-"""The rules by which a mechanism card is judged, in words and as code, and the evidence that they look at."""
+"""The rules that decide how λ acted in a run, in words and as code, and the evidence that they use."""
 
 import math
 from collections.abc import Callable
@@ -14,13 +14,13 @@ INTACT = 10.0  # variance/ε: here by less than a tenth
 HALVED = 0.5  # of the reference's variance/ε
 NOTABLE = 1.5  # factor by which weights are shorter and a step turns them further
 CHANGED = 0.1  # of the reference's held-out loss
-FEWEST_EPOCHS = 6  # the evidence looks at three of them or more, and weights need time to shrink
+FEWEST_EPOCHS = 6  # the evidence uses three of them or more, and weights need time to shrink
 NONE = float("nan")
 
 
 @dataclass(frozen=True)
 class RuleEvidence:
-    """What is known of a run; NaN and '' where nothing is.
+    """The evidence of a run; NaN and '' stand for unknown values.
 
     Values are medians over the last quarter of the epochs (at least three) that the run and its reference have in
     common; those that end in `_ratio` are over the reference's. `collapsed` and `dead_kernels` are of the run's own
@@ -28,12 +28,12 @@ class RuleEvidence:
 
     Attributes:
         varies: whether λ varies in the study.
-        reference: the run it is held against, '' if there is none; the run itself where it is the reference.
+        reference: the run it is compared with, '' if there is none; the run itself if it is the reference.
         is_reference: whether it has the smallest λ of the runs that differ from it in λ alone.
-        reference_collapsed: whether one of the rules of collapse holds for the reference.
-        head_only: whether λ holds for the embedding layer alone.
+        reference_collapsed: whether one of the rules of collapse applies to the reference.
+        head_only: whether λ applies to the embedding layer alone.
         epochs: number of epochs that both have.
-        collapsed: whether all tiles lie in one place, on either split.
+        collapsed: whether all tiles have one embedding, on either split.
         dead_kernels: largest share of dead kernels in a stage, 0 to 1.
         dead_stage: that stage.
         variance_over_epsilon: variance before normalisation over its ε in the normalised stage where it is lowest; of
@@ -100,7 +100,7 @@ class RuleEvidence:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: its name, the verdict that it leads to, the rule in words, and whether it holds."""
+    """A rule: its name, its verdict, the rule in words, and whether it applies."""
 
     name: str
     verdict: str
@@ -115,33 +115,33 @@ RULES = (
     Rule(
         "reference",
         REFERENCE,
-        "The run has the smallest λ of those that differ from it in λ alone: the others are held against it.",
+        "The run has the smallest λ of those that differ from it in λ alone: the others are compared with it.",
         lambda e: e.is_reference,
     ),
     Rule("no reference", UNDECIDED, "No run of the same seed differs from it in λ alone.", lambda e: not e.reference),
     Rule(
         "reference collapsed",
         UNDECIDED,
-        "The reference has collapsed itself, by one of the next two rules: nothing can be laid to λ.",
+        "The reference has collapsed itself, by one of the next two rules: no effect can be attributed to λ.",
         lambda e: e.reference_collapsed,
     ),
     Rule(
         "space collapsed",
         COLLAPSE,
-        "After the last epoch all tiles lie in one place, and not so in the reference.",
+        "After the last epoch all tiles have one embedding, and this is not so in the reference.",
         lambda e: e.collapsed,
     ),
     Rule(
         "dead kernels",
         COLLAPSE,
-        f"After the last epoch more than {MOST_DEAD * 100:g} % of the kernels of a stage are dead, and not so in the "
-        "reference.",
+        f"After the last epoch more than {MOST_DEAD * 100:g} % of the kernels of a stage are dead, and this is not so "
+        "in the reference.",
         lambda e: e.dead_kernels > MOST_DEAD,
     ),
     Rule(
         "head only",
         UNDECIDED,
-        "λ holds for the embedding layer alone, which no batch normalisation follows: the rules below do not apply.",
+        "λ applies to the embedding layer alone, which no batch normalisation follows: the rules below do not apply.",
         lambda e: e.head_only,
     ),
     Rule(
@@ -154,8 +154,8 @@ RULES = (
         "faded stage",
         ATTENUATION,
         f"In a normalised stage variance/ε is below {FADED:g} and below {HALVED * 100:g} % of the reference’s: "
-        "normalisation makes up for less than half of any further shrinking of the weights, and the stage fades. This "
-        "leads towards collapse.",
+        "normalisation compensates for less than half of any further shrinking of the weights, and the stage fades. "
+        "This leads towards collapse.",
         lambda e: e.variance_over_epsilon < FADED and e.variance_ratio < HALVED,
     ),
     Rule(
@@ -163,14 +163,15 @@ RULES = (
         LARGER_STEPS,
         f"In a normalised stage the weights are shorter than in the reference and a step turns them further, each by a "
         f"factor of {NOTABLE:g} or more, while variance/ε is at least {INTACT:g} in every normalised stage: λ changed "
-        "a scale that does not matter, and with it the effective learning rate. Whether that explains what became of "
-        "the losses, a control would show: a run with the reference’s λ whose learning rate turns the weights as far.",
+        "a scale that does not matter, and with it the effective learning rate. A control would show whether this "
+        "explains the losses: a run with the reference’s λ whose learning rate turns the weights as far.",
         lambda e: e.turned_further and e.variance_over_epsilon >= INTACT,
     ),
     Rule(
         "turned and weakened",
         UNDECIDED,
-        f"The same, but variance/ε is below {INTACT:g} in a stage: the scale begins to matter, and λ may act by both.",
+        f"The same, but variance/ε is below {INTACT:g} in a stage: the scale begins to matter, and λ may act in both "
+        "ways.",
         lambda e: e.turned_further and e.variance_over_epsilon < INTACT,
     ),
     Rule(
@@ -191,8 +192,8 @@ RULES = (
     Rule(
         "smaller gap, no gain",
         UNDECIDED,
-        "The gap is as much smaller, but the held-out loss is higher or the penalty leads the gradient of a stage: "
-        "that the network learns less explains it as well.",
+        "The gap is as much smaller, but the held-out loss is higher or the penalty dominates the gradient of a "
+        "stage: the network may simply learn less.",
         lambda e: e.gap_shrank,
     ),
     Rule(
@@ -201,10 +202,10 @@ RULES = (
         f"Gap and held-out loss differ from the reference’s by less than {CHANGED * 100:g} % of its held-out loss.",
         lambda e: abs(e.gap_change) < CHANGED and abs(e.held_out_change) < CHANGED,
     ),
-    Rule("unexplained", UNDECIDED, "The losses differ, and none of the rules says why.", lambda e: True),
+    Rule("unexplained", UNDECIDED, "The losses differ, and none of the rules explains it.", lambda e: True),
 )
 
 
 def decide(evidence: RuleEvidence) -> Rule:
-    """The first rule that holds."""
+    """The first rule that applies."""
     return next(rule for rule in RULES if rule.holds(evidence))

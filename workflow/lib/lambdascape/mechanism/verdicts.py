@@ -1,4 +1,4 @@
-"""The mechanism card: did λ act in a run as a regulariser, by larger steps of shorter weights, or to collapse?
+"""How λ acted in a run: as a regulariser, by larger steps of shorter weights, or by collapse.
 
 Every run is held against its reference, the run of the same seed that differs in λ alone and has the smallest λ of the
 study.
@@ -71,7 +71,7 @@ def mechanisms(runs: pd.DataFrame, training: pd.DataFrame, layers: pd.DataFrame)
 
 
 def _own(run: str, training: pd.DataFrame, layers: pd.DataFrame) -> dict[str, Any]:
-    """What shows a collapse in the last epoch of a run, whatever it is held against."""
+    """Evidence of a collapse in the last epoch of a run, whatever it is compared with."""
     flags = _last(training[(training["run"] == run) & (training["measure"] == "collapsed")])
     last = _last(layers[(layers["run"] == run) & (layers["measure"] == "dead_kernels")])
     dead = dict(zip(last["group"].astype(str), last["value"].astype(float), strict=True))

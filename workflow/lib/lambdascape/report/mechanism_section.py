@@ -26,15 +26,15 @@ def mechanism_sentence(sweep: Sweep, judged: pd.DataFrame) -> str:
             parts.append(f"at {name}: {found}")
     references = list(judged.loc[judged["verdict"] == REFERENCE, "run"])
     against = (
-        f", each run held against {' and '.join(_labels(sweep, references))} with the same seed" if references else ""
+        f", each run compared with {' and '.join(_labels(sweep, references))} with the same seed" if references else ""
     )
     return f"How did λ act{against}? By the rules below, {'; '.join(parts)}.{_unseen(sweep, references)}"
 
 
 def _unseen(sweep: Sweep, references: list[str]) -> str:
-    """What no run shows, where the smallest λ is not 0."""
+    """What no run shows if the smallest λ is not 0."""
     least = [label for label in _labels(sweep, references) if label != sweep.label(0.0)]
-    return f" What {' and '.join(least)} itself does is not seen: no run is without λ." if least else ""
+    return f" The effect of {' and '.join(least)} itself is unknown: no run has λ = 0." if least else ""
 
 
 def _labels(sweep: Sweep, runs: list[str]) -> list[str]:
@@ -44,15 +44,15 @@ def _labels(sweep: Sweep, runs: list[str]) -> list[str]:
 
 CARD_NOTE = (
     "Medians over the last quarter of the epochs, at least three, that the run and its reference have in common; dead "
-    "kernels after the last epoch. ×: over the reference’s, in the stage in which shorter weights and a further turn "
-    "have gone furthest together. Losses are means over all triplets; gap: held-out loss less that of fixed training "
+    "kernels after the last epoch. ×: ratio to the reference’s, in the stage in which weights are "
+    "shortest and turn furthest. Losses are means over all triplets; gap: held-out loss less that of fixed training "
     "triplets, both in inference mode with the same weights; changes are shares of the reference’s held-out loss. "
-    "Losses of one run move by chance: what holds for one seed alone is no finding."
+    "Losses of one run vary by chance: do not rely on what only one seed shows."
 )
 
 
 def mechanism_cards(judged: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
-    """The card of each run, name and text: its verdict and what that rests on; none where λ does not vary.
+    """The details of each run, name and text: its verdict and the evidence; none if λ does not vary.
 
     Args:
         judged: mechanism.tsv.
@@ -62,7 +62,7 @@ def mechanism_cards(judged: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
 
 
 def _card(row: dict[str, Any]) -> list[tuple[str, str]]:
-    held_against = [("Held against", row["reference"])] if row["reference"] not in ("", row["run"]) else []
+    held_against = [("Compared with", row["reference"])] if row["reference"] not in ("", row["run"]) else []
     dead = _in_stage(row, "dead_kernels", "dead_stage") if row["dead_kernels"] > 0 else number(row["dead_kernels"], 2)
     return [
         ("How λ acted", f"{row['verdict']}: {WORDS[row['rule']]}"),

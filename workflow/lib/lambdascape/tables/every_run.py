@@ -17,14 +17,14 @@ from lambdascape.study.hyperparameters import in_words
 from lambdascape.study.run_table import Sweep, read_sweep
 from lambdascape.tables.flagged import flagged
 
-CPU = "cpu"  # what a history names in the place of a GPU
+CPU = "cpu"  # the device in a history without a GPU
 TEXT = ("run", "kind", "mechanism", "mechanism_rule", "device")
 # Columns behind those of the sweep: words for a heading, and what a reader has to know.
 HEADINGS: dict[str, tuple[str, str]] = {
-    "run": ("Run", "its swept values and its seed; a reference space has no values"),
-    "kind": ("Kind", "trained, recomputed (the same network with the statistics of its weights), or a reference"),
+    "run": ("Run", "its swept values and its seed; a baseline has no values"),
+    "kind": ("Kind", "trained, recomputed (the same network with the statistics of its weights), or a baseline"),
     "seed": ("Seed", "of initial weights, triplets and dropout"),
-    "epochs": ("Epochs", "learned; fewer than asked for where training stopped early"),
+    "epochs": ("Epochs", "trained; fewer than configured if training stopped early"),
     "triplet_loss_first": ("Triplet loss, first epoch", "of the training triplets, as minimised"),
     "triplet_loss_last": ("Triplet loss, last epoch", "of the training triplets, as minimised"),
     "penalty_first": ("Penalty, first epoch", "λ · Σw²"),
@@ -40,13 +40,13 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "macro_f1_high": ("– high", "upper end of its bootstrap interval over sessions"),
     "effective_rank": (
         "Effective rank",
-        "directions that the space uses, centred by the mean of the training tiles; more is richer",
+        "directions that the space uses, centred by the mean of the training tiles",
     ),
-    "collapsed": ("Collapsed", "1: after the last epoch all tiles lie in one place"),
+    "collapsed": ("Collapsed", "1: after the last epoch all tiles have one embedding"),
     "at_rest": ("At rest", "1: after the last epoch no triplet is active"),
     "stale_statistics": ("Stale statistics", "1: those of batch normalisation do not fit the weights that are saved"),
-    "mechanism": ("How λ acted", "verdict of the mechanism card"),
-    "mechanism_rule": ("Rule", "of the mechanism card that decided"),
+    "mechanism": ("How λ acted", "verdict of the rules of the mechanism"),
+    "mechanism_rule": ("Rule", "of the mechanism that decided"),
     "seconds": ("Training time (s)", "wall time of all epochs, also of those before a kill"),
     "device": ("Device", "that trained it"),
 }
@@ -63,7 +63,7 @@ def collect_runs(
     receipts: str | Path,
     output: str | Path,
 ) -> None:
-    """Write one row per run and reference space.
+    """Write one row per run and baseline.
 
     Args:
         runs: runs.tsv.
@@ -125,7 +125,7 @@ def every_run(
         took: seconds and device of each training, by run.
 
     Returns:
-        One row per run and reference space in the order of `runs`; what a row cannot have is missing.
+        One row per run and baseline in the order of `runs`; cells that do not apply are missing.
     """
     varying = [key for key in (sweep.key, *sweep.others) if key]
     table = runs[[*FIRST, *varying, "seed"]].astype({"seed": "Int64"}).set_index("run", drop=False)

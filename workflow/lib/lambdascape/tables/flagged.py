@@ -8,10 +8,10 @@ from lambdascape.study.catalogue import WITH_RECOMPUTED
 MARK = "⚑"
 # What follows from each flag for who reads the scores.
 MEANING = {
-    "collapsed": "Scores and maps of such a space tell of the collapse, not of the sounds.",
-    "at_rest": "The triplet loss had nothing left to teach there.",
-    "stale_statistics": "Scores and held-out losses there are those of averages of earlier weights, not of the network "
-    "that was trained: read the space with recomputed statistics, or set training.batch_statistics: recomputed.",
+    "collapsed": "Scores and maps of such a space show the collapse, not the sounds.",
+    "at_rest": "The triplet loss no longer trains the network there.",
+    "stale_statistics": "Scores and held-out losses there belong to averages of earlier weights, not to the trained "
+    "network: use the space with recomputed statistics, or set training.batch_statistics: recomputed.",
 }
 
 

@@ -1,1 +1,1 @@
-"""The spaces to look at and to listen to: the same tiles on every map, their neighbours, pictures and sound."""
+"""The viewer of the spaces: the same tiles on every map, their neighbours, thumbnails and sound."""

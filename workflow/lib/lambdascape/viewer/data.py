@@ -63,7 +63,7 @@ def page_data(
 
 
 def json_text(values: Any) -> str:
-    """JSON that can stand in a script of HTML: no text in it ends the script or opens a comment."""
+    """JSON that can be put into a script of HTML: no text in it ends the script or opens a comment."""
     text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 SIDE = 320  # pixels of a map, before it is stretched to its place
-EDGE = 1.08  # the points lie within ±1
+EDGE = 1.08  # the points are within ±1
 SIZES = ((600, 9.0), (1500, 7.0), (3000, 5.5))  # up to so many points, size of one in pixels
 SMALLEST = 4.5
-MARKS = "overlay"  # a layer of its own: a click draws the marks again, not the points
+MARKS = "overlay"  # a layer of its own: a click redraws the marks, not the points
 LOOKS = ("x", "y", "colour", "alpha", "marker")
 SELF, RING, CROSS = 23, 15, 11  # pixels
 
@@ -95,7 +95,7 @@ def _differs(points: pd.DataFrame, column: str) -> bool:
 
 
 def bokeh_script() -> str:
-    """BokehJS, as it comes with Bokeh; no plot here asks for what it would load from elsewhere (fonts, formulas)."""
+    """BokehJS, as it comes with Bokeh; no plot here uses what it would load from elsewhere (fonts, formulas)."""
     from bokeh.settings import settings
 
     return (Path(settings.bokehjs_path()) / "js" / "bokeh.min.js").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The tiles that the viewer shows: the same on every map, drawn by class and session, findings of the audit first."""
+"""The tiles that the viewer shows: the same on every map, sampled by class and session, findings of the audit first."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,10 +38,10 @@ def sample_points(
         audit: audit.tsv.
         test_fold: the fold held out.
         most: tiles to show, at most; at least 1.
-        seed: seed of the draw.
+        seed: of the random sample.
         output: table `COLUMNS`: point is a number from 0; path of the audio file in the data set's folder and its
             channel (empty for the mean of all); split is `held out` or `training`; of, how many tiles
-            all were drawn from.
+            all were sampled from.
 
     Raises:
         InputError: the spaces share no tile.
@@ -68,7 +68,7 @@ def choose(tiles: pd.DataFrame, findings: pd.DataFrame, count: int, seed: int) -
         tiles: one row per tile: clip, start_s, label, session.
         findings: clip and start_s of tiles that shall be there, the most important first.
         count: how many tiles, at least 1.
-        seed: seed of the draw.
+        seed: of the random sample.
 
     Returns:
         Row numbers, ascending.

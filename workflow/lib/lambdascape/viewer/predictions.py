@@ -24,7 +24,7 @@ def predict_points(
     test_fold: str,
     output: str | Path,
 ) -> None:
-    """Fit the converged probe of each space shown again, with the C that it chose, and ask it for the held-out points.
+    """Fit the converged probe of each space shown again, with the C that it chose, and predict the held-out points.
 
     Args:
         runs: runs.tsv.
@@ -32,7 +32,7 @@ def predict_points(
         embeddings: HDF5 files of spaces.
         names: the space of each file, in the same order.
         scores: converged.tsv of each space, in the same order; of a space without a seed, which has a C for each seed
-            of the study, that of the first seed (draw 0).
+            of the study, that of the first seed (column `draw` 0).
         test_fold: the fold held out.
         output: table `COLUMNS`: predicted is a class; labelled held-out points only, header only without labels.
 

@@ -1,4 +1,4 @@
-"""Where the points lie on the map of each space, and which tiles are their neighbours there."""
+"""Positions of the points on the map of each space, and the neighbours of each tile in it."""
 
 import sys
 import warnings
@@ -76,7 +76,7 @@ def manifold(embedding: Floats, start: Floats, count: int, seed: int) -> Floats:
     Args:
         embedding: shape (tile, dim).
         start: shape (tile, 2): an aligned first layout keeps spaces comparable.
-        count: neighbours that UMAP looks at; fewer where there are fewer points.
+        count: UMAP's n_neighbors; fewer if there are fewer points.
         seed: of its random steps.
     """
     if len(embedding) < FEWEST or is_one_point(embedding):

@@ -24,7 +24,7 @@ CHUNK = 256  # tiles read at once
 def draw_thumbnails(
     points: str | Path, features: str | Path, clips: str | Path, tile_s: float, output: str | Path
 ) -> None:
-    """Draw the sheet: picture i stands in row i // `COLUMNS`, column i % `COLUMNS`; time runs right, frequency up.
+    """Make the sheet: picture i is in row i // `COLUMNS`, column i % `COLUMNS`; time runs right, frequency up.
 
     Args:
         points: points.tsv.

@@ -37,7 +37,7 @@ def write_viewer(
             points, coordinates, neighbours, predictions, audit, pictures, sound, attribution.
         about: study, synthetic, title and licence of the data, redistributable, tile_s, fmin and fmax of its pictures,
             points (that may be shown), neighbours.
-        fragment: HTML to write, to stand in the body of a page whose policy lets the scripts of `script_sources` run,
+        fragment: HTML to write, for the body of a page whose policy lets the scripts of `script_sources` run,
             images come from `data:` and sound from `data:` and `blob:`. Its colours are the report's custom properties.
         page: HTML to write: the piece as a page of its own.
     """
@@ -53,7 +53,7 @@ def write_viewer(
     data = {"plots": plots(points, len(spaces))} | page_data(
         points, coordinates, read_table(tables["neighbours"], ("run",)), predictions, Path(tables["pictures"]), sound
     )
-    media = {name: data.pop(name) for name in ("sheet", "sound")}  # parsed when they are first asked for
+    media = {name: data.pop(name) for name in ("sheet", "sound")}  # parsed when they are first needed
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
     def rendered(template: str, **values: Any) -> str:
@@ -85,13 +85,13 @@ def write_viewer(
 
 
 def script_sources(html: str) -> list[str]:
-    """What a content security policy must name for the scripts of a piece of HTML to run: `'sha256-…'` of each."""
+    """The sources that a content security policy must list for the scripts of a piece of HTML: `'sha256-…'` of each."""
     scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)  # data, which have a type, do not run
     return [f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts]
 
 
 def colourings(points: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, str]:
-    """What the points can be coloured by, and its name: what does not differ is left out."""
+    """Columns by which points can be coloured, with names; columns without differences are left out."""
     there = {column: name for column, name in GROUPS.items() if points[column].nunique() > 1}
     return there | ({"correct": "correctness of the probe"} if len(predictions) else {})
 
