@@ -288,7 +288,7 @@ def test_a_study_as_published_runs_and_is_ranked_against_the_other(finished: Che
         assert sorted(ranks["setting"].unique()) == [0.01, 1.0]
         assert len(ranks) == 3 * 2 * 2
         page = (study / "report/index.html").read_text()
-        assert "Against another study" in page
+        assert "Compared with another study" in page
         assert 'id="figure-protocols"' in page
         assert ", recomputed statistics" in page
         assert finished.planned(config="second.yaml") == {}

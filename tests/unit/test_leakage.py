@@ -66,7 +66,7 @@ def test_a_run_in_which_nothing_leaks(run: Run) -> None:
     assert "24 of 48 clips are held out (fold1); the receipts of all 6 trainings" in found["L1.1"].words
     assert "all 36 fits of probes (by_epoch, converged, knn, few_shot)" in found["L1.2"].words
     assert "in all 9 spaces" in found["L1.3"].words
-    assert "but the trained networks heard their audio" in found["L1.3"].words
+    assert "but the trained networks were trained on their audio" in found["L1.3"].words
     assert "48 files were compared" in found["L1.4"].words
     assert "6 sessions are held out, 6 are not, and none is on both sides. 2 recording devices" in found["L3.2"].words
     assert "All 3 classes are on both sides" in found["L3.3"].words

@@ -134,7 +134,7 @@ def test_the_viewer_stands_in_the_page_and_only_its_own_scripts_may_run(tmp_path
     text = write(FakeStudy(tmp_path / "study"), viewer=viewer)
     page = Page(text)
     assert page.open == []
-    assert page.text.index("Maps") < page.text.index("The spaces themselves")
+    assert page.text.index("Maps") < page.text.index("Geometry of the spaces")
     assert ("a", {"href": "#viewer"}) in page.tags
     digest = base64.b64encode(hashlib.sha256('start("λ")'.encode()).digest()).decode()
     assert text.count("&#39;sha256-") == 2
@@ -252,7 +252,7 @@ def test_every_claim_is_there_with_verdict_estimate_evidence_and_what_would_refu
 
 def test_the_answer_the_verdicts_and_what_to_do_next_come_first(tmp_path: Path) -> None:
     text = Page(write(FakeStudy(tmp_path))).text
-    order = ("The answer", "What was claimed", "What to do next", "The ledger", "1. The loss", "The numbers behind")
+    order = ("The answer", "What was claimed", "What to do next", "Claims, judged", "1. The loss", "The numbers behind")
     places = [text.index(words) for words in order]
     assert places == sorted(places)
 
@@ -333,7 +333,7 @@ def test_licence_times_digests_and_command_are_told(tmp_path: Path) -> None:
 
 def test_without_labels_a_sentence_replaces_the_probes(tmp_path: Path) -> None:
     page = Page(write(FakeStudy(tmp_path, labelled=False)))
-    assert "The data have no labels: the probes were left out" in page.text
+    assert "The data have no labels, so there are no probes" in page.text
     assert "Scores of the converged probe" not in page.text
     # Triplet loss, dynamics, mechanism, those of the data.
     assert sum(tag == "img" for tag, _ in page.tags) == 5 + len(SPACES)
@@ -366,17 +366,17 @@ def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(t
     [
         (
             {"seeds": (1, 2, 3)},
-            "λ moves the space farther than the seed does, on average: 0.300 against 0.100, without a test.",
+            "λ changes the space more than the seed does, on average: 0.300 compared with 0.100 (not a test).",
             True,
         ),
         (
             {"seeds": (1, 2, 3)},
-            "differs from what it would be if neither λ nor the seed mattered (permutation test over runs, p = 0.0",
+            "different from what it would be if neither λ nor the seed mattered (permutation test over runs, p = 0.0",
             True,
         ),
         ({}, "their classes and nothing else would be 0.050 on average, below 0.125 in 95 of 100 cases", True),
-        ({"seeds": (1, 2, 3)}, "a trace that seeds do not wipe out is beyond chance, be it small (permutation", True),
-        ({}, "takes more runs to tell (permutation test over runs, p = 0.167, least possible 0.167)", True),
+        ({"seeds": (1, 2, 3)}, "effect beyond that of the seeds, though it may be small (permutation", True),
+        ({}, "effect beyond that of the seeds (permutation test over runs, p = 0.167, least possible 0.167)", True),
         ({"seeds": (1,)}, "With one seed there is no noise floor", False),
         ({"points": ({"l2": 0.1},)}, "Nothing varies between runs of one seed", False),
     ],
@@ -386,7 +386,7 @@ def test_a_sentence_says_whether_l2_moves_the_space(
 ) -> None:
     text = Page(write(FakeStudy(tmp_path, **changes))).text
     assert finding in text
-    assert ("the seed alone 0.100, λ alone 0.300, both 0.400" in text) == numbers
+    assert ("0.100 if only the seed differs, 0.300 if only λ differs, 0.400 if both differ" in text) == numbers
     assert "0.900 from the untrained networks and 0.900 from the mean log-mel" in text
 
 
@@ -397,17 +397,17 @@ def test_what_the_tests_leave_open_is_left_open(tmp_path: Path) -> None:
     moves = moves.assign(excess=-0.05, note="a space is one point")
     first, second, third, *rest = moved(sweep, moves)
     assert first.startswith(
-        "In these runs λ moves the space less far than the seed does, on average: 0.050 against 0.1"
+        "In these runs λ changes the space less than the seed does, on average: 0.050 compared with 0.1"
     )
-    assert second.startswith(
-        "The difference is not seen to differ from what it would be if neither λ nor the seed matt"
+    assert second.startswith("This is not significantly different from what it would be if neither λ nor the seed matt")
+    assert third.startswith(
+        "No significant effect of λ beyond that of the seeds is found (permutation test over runs, p = 0.5"
     )
-    assert third.startswith("No trace of λ that seeds do not wipe out is seen (permutation test over runs, p = 0.500")
     assert "2 pairs of spaces cannot be compared: a space is one point." in rest
 
 
 @pytest.mark.finding("A3")
-@pytest.mark.parametrize(("excess", "side"), [(0.2, "farther"), (-0.2, "less far")])
+@pytest.mark.parametrize(("excess", "side"), [(0.2, "more"), (-0.2, "less")])
 def test_a_small_p_of_the_excess_is_not_printed_as_evidence_that_l2_matters_more(
     excess: float, side: str, tmp_path: Path
 ) -> None:
@@ -415,7 +415,7 @@ def test_a_small_p_of_the_excess_is_not_printed_as_evidence_that_l2_matters_more
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
     moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p_excess=0.0123, excess=excess, note="")
     sentences = moved(read_sweep(study.tables["runs"]), moves)
-    compared = [words for words in sentences if re.search(r"\b(more|less|farther)\b.* than the seed", words)]
+    compared = [words for words in sentences if re.search(r"\b(more|less)\b.* than the seed", words)]
     tested = [words for words in sentences if "0.012" in words]
     assert len(compared) == len(tested) == 1
     assert side in compared[0]
@@ -429,7 +429,7 @@ def test_where_no_two_runs_can_be_compared_the_reason_stands(tmp_path: Path) -> 
     none = dict.fromkeys(("seed", "axis", "both", "excess", "p_excess", "gap", "p"), np.nan)
     moves = pd.read_csv(study.tables["moves"], sep="\t").assign(**none, missing=9, note="0 of 7 classes …")
     first, *rest = moved(read_sweep(study.tables["runs"]), moves)
-    assert first == "How far the spaces of two runs lie apart cannot be said: 0 of 7 classes …."
+    assert first == "The distance of the spaces of two runs is unknown: 0 of 7 classes …."
     some = pd.read_csv(study.tables["moves"], sep="\t").assign(null_mean=np.nan, note="2 of 7 classes …")
     rest = moved(read_sweep(study.tables["runs"]), some)
     assert any(words.endswith("it was not fitted: 2 of 7 classes ….") for words in rest)
@@ -505,8 +505,8 @@ def answered(study: FakeStudy, scores: pd.DataFrame, **changes: pd.DataFrame) ->
     [
         ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72)}, "λ = 0.1, chosen on validation sessions, scores above every other λ"),
         ({1.0: (0.5, 0.7), 0.1: (0.55, 0.72)}, "No λ stands out: λ = 0.1 is chosen on validation sessions"),
-        ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72), 0.01: (0.72, 0.71)}, "but λ = 0.1 cannot be told from it"),
-        ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72), 0.01: (0.6, 0.73)}, "but λ = 0.01 cannot be told from it"),
+        ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72), 0.01: (0.72, 0.71)}, "but does not differ significantly from λ = 0.1"),
+        ({1.0: (0.5, 0.52), 0.1: (0.7, 0.72), 0.01: (0.6, 0.73)}, "but does not differ significantly from λ = 0.01"),
         ({1.0: (0.5,), 0.1: (0.9,)}, "λ = 0.1 is chosen on validation sessions, but with one seed that may be chance."),
         ({1.0: (0.5, 0.6)}, "The study trains one setting, so it compares none."),
     ],
@@ -521,7 +521,7 @@ def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Pat
     said = " ".join(answer_of(tmp_path, {1.0: (0.22, 0.24), 0.1: (0.27, 0.29)}).sentences)
     assert "(mean of 2 seeds): 0.280 at λ = 0.1, 0.230 at λ = 1." in said
     assert "it scores 0.280 on held-out sessions (0.240 to 0.340)" in said
-    assert "Their labels were unseen, but the networks heard their audio in training." in said
+    assert "Their labels were unseen, but the networks were trained on their audio." in said
     assert (
         "λ = 0.1 less the second on validation, λ = 1: 0.050 (-0.020 to 0.100 for new runs on new sessions; p 0.004"
         in said
@@ -529,7 +529,7 @@ def test_the_answer_names_means_references_intervals_and_few_seeds(tmp_path: Pat
     assert "λ = 0.1 less the untrained network (0.200), on the same sessions: 0.080 (0.030 to 0.150 for" in said
     assert "λ = 0.1 less the mean log-mel (0.300), on the same sessions: -0.020 (-0.070 to 0.050 for new runs" in said
     assert "choose λ = 0.1, with a probability of 1.00 of being the best" in said
-    assert "With 2 seeds luck is not ruled out" in said
+    assert "With 2 seeds chance is not excluded" in said
     said = " ".join(answer_of(tmp_path / "one", {1.0: (0.2,), 0.1: (0.3,)}).sentences)
     assert "0.100 (0.070 to 0.130 for these runs on new sessions; no p with one seed)" in said
 
@@ -562,7 +562,7 @@ def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessio
     assert found.headline == "λ = 1 is chosen on validation sessions, but scores below λ = 0.1 on held-out ones."
     said = " ".join(found.sentences)
     assert "choose λ = 1, with a probability of 0.00 of being the best; it scores 0.400 on held-out sessions" in said
-    assert "λ = 0.1 has a higher held-out mean, 0.500, which is flattered" in said
+    assert "λ = 0.1 has a higher held-out mean, 0.500, which is biased upwards" in said
     assert "λ = 1 less the second on validation, λ = 0.1: -0.100 (-0.150 to -0.030 for new runs on new sessions" in said
 
 
@@ -617,7 +617,7 @@ def test_criteria_that_pick_what_the_labels_pick_are_listed_and_the_others_have_
     said = report_comparisons.selection_sentence(sweep, more.assign(difference=0.014))
     assert said == (
         "Without labels, effective rank and uniformity would have picked λ = 0.01, as the labels do; held-out triplet "
-        "loss picks λ = 1 (+0.014 held-out macro-F1 against the labels’ pick)."
+        "loss picks λ = 1 (+0.014 held-out macro-F1 compared with the labels’ pick)."
     )
     assert "(-0.200 held-out macro-F1" in report_comparisons.selection_sentence(sweep, more)
     all_of_them = report_comparisons.selection_sentence(sweep, more.assign(picks=best, agrees=1))
@@ -812,15 +812,15 @@ def test_table_1_tells_the_epochs_of_training_from_those_of_the_probe(tmp_path: 
 
 def test_a_study_that_is_compared_with_none_has_no_section_on_it_and_one_that_is_has(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path / "own", points=({"l2": 1.0}, {"l2": 0.1}, {"l2": 0.01}))
-    assert "Against another study" not in write(study)
+    assert "Compared with another study" not in write(study)
     other = FakeStudy(tmp_path / "other", seeds=(1,), score=lambda point, seed: 0.5 + 0.1 * np.log10(point["l2"]))
     path = tmp_path / "protocols.tsv"
     compare_protocols(["as-published", "strict"], other.tables, study.tables, 0.95, path)
     study.tables["protocols"] = [path]
     page = Page(write(study, config=CONFIG | {"protocol": "strict"}))
-    assert "Against another study" in page.text
+    assert "Compared with another study" in page.text
     words = "From as-published to strict, by macro-F1 per clip, converged probe: "
-    assert f"{words}3 of 3 pairs of λ stand in the other order." in page.text
+    assert f"{words}3 of 3 pairs of λ change their order." in page.text
     assert "as-published rests on one seed: a changed order may be chance." in page.text
     assert "Protocol strict: one schedule and one budget for all runs, several seeds." in page.text
 
@@ -881,6 +881,6 @@ def test_scores_of_folds_that_training_has_heard_are_called_so(tmp_path: Path) -
     ]
     table = folds_summary(sweep, pd.DataFrame(rows, columns=study.frame("scores").columns), "fold1")
     assert table is not None
-    assert table.header == ["Space", "fold1, unheard", "fold2, heard", "Mean", "Mean less unheard"]
+    assert table.header == ["Space", "fold1, held out", "fold2, trained on", "Mean", "Mean less held out"]
     assert table.rows[0][1:] == ["0.500", "0.750", "0.625", "0.125"]
     assert "all folds but fold1" in table.note

@@ -16,7 +16,7 @@ from lambdascape.report.scores_section import (
 )
 from lambdascape.study.run_table import Sweep
 
-FEW_SEEDS = 5  # with fewer seeds the spread over them is a weak yardstick
+FEW_SEEDS = 5  # with fewer seeds their spread is not well known
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Answer:
     Attributes:
         headline: the finding in one sentence.
         sentences: the numbers it rests on, and what limits it.
-        numbers: the scores in words, which also describe the main figure to who cannot see it.
+        numbers: the scores in words, which also describe the main figure for screen readers.
     """
 
     headline: str
@@ -37,10 +37,10 @@ class Answer:
 def answer(
     sweep: Sweep, scores: pd.DataFrame, choice: pd.DataFrame, comparisons: pd.DataFrame, confidence: float
 ) -> Answer:
-    """Say what validation chooses, how that scores on held-out sessions, and from what it can be told there.
+    """Say what validation chooses, how that scores on held-out sessions, and which arms it differs from there.
 
-    Which arm is called the best is a function of the validation sessions alone. It is told from another where the
-    comparison on the held-out sessions is significant after Holm's correction.
+    Only the validation sessions decide which arm is called the best. It differs from another one if the comparison on
+    the held-out sessions is significant after Holm's correction.
 
     Args:
         sweep: the study's axis and runs.
@@ -98,13 +98,14 @@ def _headline(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame, lev
         return f"{_capital(name)} is chosen on validation sessions, but scores below {rest} on held-out ones."
     if not below:
         return (
-            f"No {sweep.symbol} stands out: {name} is chosen on validation sessions, but held-out ones tell it from "
-            "no other."
+            f"No {sweep.symbol} stands out: {name} is chosen on validation sessions, but does not differ "
+            "significantly from "
+            "any other on held-out ones."
         )
     words = f"{_capital(name)}, chosen on validation sessions, scores above"
     if not level_with:
         return f"{words} every other {sweep.symbol} on held-out ones."
-    return f"{words} {listed(below)} on held-out ones, but {listed(level_with)} cannot be told from it."
+    return f"{words} {listed(below)} on held-out ones, but does not differ significantly from {listed(level_with)}."
 
 
 def told_from(
@@ -122,7 +123,7 @@ def told_from(
 
 
 def _choice(sweep: Sweep, choice: pd.DataFrame) -> str:
-    """What validation chooses, how sure that is, and what the held-out sessions say of it."""
+    """What validation chooses, how sure that is, and its score on held-out sessions."""
     rows, labels = records(choice), arm_labels(sweep)
     row = next(one for one in rows if one["chosen"])
     ends = span(row["test_low"], row["test_high"])
@@ -130,15 +131,15 @@ def _choice(sweep: Sweep, choice: pd.DataFrame) -> str:
     if len(choice) == 1:
         return f"It scores {held_out}."
     words = (
-        f"The validation sessions, which alone may choose, choose {labels[row['arm']]}, with a probability of "
+        f"The validation sessions, which alone decide, choose {labels[row['arm']]}, with a probability of "
         f"{number(row['probability_best'], 2)} of being the best; it scores {held_out}. Their labels were unseen, but "
-        "the networks heard their audio in training."
+        "the networks were trained on their audio."
     )
     highest = max(rows, key=lambda one: float(one["test_mean"]))
     if highest["test_mean"] > row["test_mean"]:
         words += (
             f" {_capital(labels[highest['arm']])} has a higher held-out mean, {number(highest['test_mean'])}, "
-            "which is flattered, as it was looked for there."
+            "which is biased upwards, because it was selected there."
         )
     return words
 
@@ -174,7 +175,7 @@ def _others(sweep: Sweep) -> str:
         return ""
     return (
         f"Not {sweep.symbol} alone differs between the runs, but also {sweep.others_in_words}: the "
-        f"numbers above are means over that, and a difference need not come from {sweep.symbol}."
+        f"numbers above are means over that, and a difference may have another cause than {sweep.symbol}."
     )
 
 
@@ -182,7 +183,7 @@ def _limits(seeds: int, values: int) -> str:
     if values < 2 or seeds >= FEW_SEEDS:
         return ""
     count = "one seed" if seeds == 1 else f"{seeds} seeds"
-    return f"With {count} luck is not ruled out; that takes at least {FEW_SEEDS}."
+    return f"With {count} chance is not excluded; that takes at least {FEW_SEEDS}."
 
 
 def _capital(words: str) -> str:

@@ -1,4 +1,4 @@
-"""The ledger of claims as the report shows it."""
+"""The claims and their verdicts, as the report shows them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Entry:
         estimated: what the estimate is.
         estimate: the number, empty where there is none.
         interval: its interval in words, empty where there is none.
-        brief: the numbers behind it in one line; of an undecided claim, the power of the data too.
+        brief: the numbers behind it in one line; for an undecided claim, also the power of the data.
         published: what the same test says of the published curves; empty where they do not show what is measured.
         details: name and text of what a reader may want beside it.
     """

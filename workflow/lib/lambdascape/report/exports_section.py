@@ -1,4 +1,4 @@
-"""What a study handed to other tools, as the report links it."""
+"""The exported files of a study, as the report links them."""
 
 import os
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ WORDS = {
     "tensorboard --logdir on its folder",
     "embedder.keras": "the network: log-mel tiles in, embeddings out",
     "embedder.onnx": "the same network as ONNX",
-    "README.md": "its card: data, settings, scores, limits",
+    "README.md": "its model card: data, settings, scores, limits",
 }
 
 

@@ -1,4 +1,4 @@
-"""The figures of the report: each inlined, with its caption, what to read it by, and where its numbers lie."""
+"""The figures of the report: each inlined, with its caption, how to read it, and the files of its numbers."""
 
 import base64
 import os
@@ -59,7 +59,7 @@ def pictures(
         figures: name to path of the SVG, its PNG beside it.
         words: name to `title`, `caption` (reStructuredText) and `wide` of every figure, see `declarations.figure`.
         output: path of the report, from which links lead to files.
-        places: name to path of files that captions name and that lie beyond the study's folder, such as `clips.tsv`.
+        places: name to path of files that captions name and that are outside the study's folder, such as `clips.tsv`.
         numbers: the scores in words, for who cannot see the main figure.
 
     Raises:
@@ -83,14 +83,14 @@ def _relative(path: str | Path, output: str | Path) -> str:
 
 
 def _address(words: str, away: Mapping[str, str]) -> str:
-    """Where a file that a caption names lies, from the report; empty where it is none."""
+    """Path from the report to a file that a caption names; empty if it is none."""
     if re.fullmatch(r"(tables|similarity)/\w+\.tsv|embeddings/", words):
         return f"../{words}"
     return away.get(words, "")
 
 
 def linked(caption: Markup, address: Callable[[str], str]) -> Markup:
-    """A caption whose literals are links where `address` knows one; without the file the name still tells.
+    """A caption whose literals are links where `address` knows one; without the file only its name is shown.
 
     Args:
         caption: HTML of `caption_html`.
@@ -118,7 +118,7 @@ def parted(caption: Markup) -> tuple[Markup, Markup, Markup]:
 
 
 def _inlined(svg: Path) -> str:
-    """A data address that holds the drawing; an image runs no script, whatever its labels say."""
+    """A data URL that contains the drawing; an image runs no script, whatever its labels contain."""
     if svg.stat().st_size > LARGEST_SVG:
         return _png(svg)
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.read_bytes()).decode()}"

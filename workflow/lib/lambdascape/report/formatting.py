@@ -17,15 +17,15 @@ SEGMENTS = (
 )
 MOST_ROWS = 50  # longer lists are cut; their files are named
 MEASURES = {
-    "effective_rank": ("Effective rank", "directions that the space uses; more is richer"),
+    "effective_rank": ("Effective rank", "number of directions that the space uses"),
     "participation_ratio": ("Participation ratio", "directions among which the variance is shared"),
     "alignment": ("Alignment", "mean squared distance of neighbouring tiles; lower is closer"),
-    "uniformity": ("Uniformity", "evenness of the cover of the sphere; lower is more even"),
+    "uniformity": ("Uniformity", "how evenly the sphere is covered; lower is more even"),
     "intrinsic_dimension": ("Intrinsic dimension (TwoNN)", "of the surface on which one tile of each session lies"),
     "norm_mean": ("Mean length of an embedding", "1 for trained spaces"),
     "norm_std": ("Spread of that length", "standard deviation"),
     "silhouette": ("Silhouette", "-1 to 1; higher is better separated"),
-    "intra_inter_ratio": ("Spread inside by spread between", "1 where the groups say nothing, 0 where each is a point"),
+    "intra_inter_ratio": ("Spread inside by spread between", "1 if the groups do not differ, 0 if each is a point"),
     "centroid_distance": ("Distance of centroids", "mean over pairs of groups, points at length 1"),
     "kmeans_ami": ("AMI of k-means", "agreement with clusters; 0 by chance, 1 equal"),
     "kmeans_nmi": ("NMI of k-means", "not corrected for chance"),
@@ -35,7 +35,7 @@ MEASURES = {
     "retrieval_chance": ("Retrieval: chance", "P@1 and R-precision of a random order"),
     "retrieval_tiles": ("Retrieval: tiles", "that have others of their group to be found"),
     "retrieval_groups": ("Retrieval: groups", "of those tiles"),
-    "separation_points": ("Points", "at which silhouette, spread, centroids and k-means look"),
+    "separation_points": ("Points", "on which silhouette, spread, centroids and k-means are computed"),
     "separation_groups": ("Groups", "of those points"),
     "triplet_loss": ("Triplet loss", "as minimised"),
     "triplet_loss_nonzero": ("Triplet loss, active triplets", "mean over triplets with a loss above 0"),
@@ -54,7 +54,7 @@ TRIPLETS = {
     "train_inference_recomputed": "fixed training, recomputed",
     "test_recomputed": "held-out, recomputed",
 }
-# What geometry asks of each kind of group, and the kinds: ending of the measure's name, words, what a reader must know.
+# Measures of each kind of group, and the kinds: ending of the measure's name, words, a note for the reader.
 GROUPED = (
     *("separation_points", "separation_groups"),
     *("silhouette", "intra_inter_ratio", "centroid_distance", "kmeans_ami", "kmeans_nmi"),
@@ -70,12 +70,13 @@ GROUPS = (
         "",
         "Classes",
         (
-            "Points are the means of sessions, of classes with two held-out sessions or more. Retrieval ranks no tile "
-            "of the same session. Higher is better, within what the next tables allow."
+            "Points are the means of sessions, of classes with two held-out sessions or more. Retrieval leaves out "
+            "tiles "
+            "of the same session. Higher is better, unless the next tables are high too."
         ),
     ),
-    ("_session", "Sessions", "A nuisance: the more these show, the more rooms and occasions are told, not classes."),
-    ("_node", "Nodes", "A nuisance: the more these show, the more the space tells which recorder heard a tile."),
+    ("_session", "Sessions", "A nuisance: high values mean that the space separates rooms and occasions, not classes."),
+    ("_node", "Nodes", "A nuisance: high values mean that the space separates recorders."),
 )
 
 
@@ -89,7 +90,7 @@ class Table:
         rows: the cells, as text.
         words: how many of the first columns are words; the others are numbers.
         strong: numbers of the rows to set strong.
-        note: what a reader has to know beside it.
+        note: for the reader, below the table.
     """
 
     caption: str
@@ -117,7 +118,7 @@ def span(low: Any, high: Any) -> str:
 def spaces(sweep: Sweep) -> list[tuple[str, list[str]]]:
     """Name and runs of every row of a summary: the trained arms in order of the axis, then the references.
 
-    An arm that keeps moving averages stands there twice, the second time with the statistics of its weights.
+    An arm that keeps moving averages has two rows, the second with the statistics of its weights.
     """
     arms = [
         (sweep.label(setting) + (f", {arm}" if arm else "") + ending, [str(run) for run in rows["run"]])
@@ -148,7 +149,7 @@ def converged(
 
 
 def segments_differ(scores: pd.DataFrame) -> bool:
-    """Whether segments score otherwise than clips, as they do where several nodes heard one moment."""
+    """Whether segments score differently from clips, as they do if several nodes recorded one moment."""
     rows = scores[(scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] == "macro_f1")]
     segment, clip = (rows[rows["unit"] == unit].set_index("run")["value"] for unit in ("segment", "clip"))
     return bool((segment != clip.reindex(segment.index)).any())
@@ -164,7 +165,7 @@ def ends_of_grid(scores: pd.DataFrame) -> tuple[int, int]:
 
 
 def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
-    """Scores of the converged probe, a row for each arm and each reference space; the row named `chosen` strong.
+    """Scores of the converged probe, a row for each arm and each baseline; the row named `chosen` strong.
 
     There is a column for segments where they are not the clips.
     """
@@ -200,7 +201,7 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
         rows,
         strong=[place for place, (name, _) in enumerate(spaces(sweep)) if name == chosen],
         note="Seeds: lowest to highest. Ends: lowest to highest end of the seeds’ own bootstrap intervals over "
-        "sessions; the interval of a mean stands under Comparisons. Validation: per clip, on training sessions kept "
+        "sessions; for the interval of a mean see Comparisons. Validation: per clip, on training sessions kept "
         "apart to choose the probe's penalty; a space without a seed has those of every seed in turn. Bold: chosen on "
         "the validation sessions of all seeds." + (SEGMENTS if segments else "") + (_ends(ends, of) if ends else ""),
     )
@@ -209,8 +210,8 @@ def score_summary(sweep: Sweep, scores: pd.DataFrame, chosen: str) -> Table:
 def _ends(ends: int, of: int) -> str:
     """That the grid of C ends where validation chooses."""
     return (
-        f" The inverse penalty C is at an end of its grid in {ends} of {of} spaces: the best may lie beyond. Where the "
-        "classes separate, the larger end is next to no penalty."
+        f" The inverse penalty C is at an end of its grid in {ends} of {of} spaces: the best may be beyond it. If the "
+        "classes separate, the larger end is nearly no penalty."
     )
 
 
@@ -241,7 +242,7 @@ def training_summary(sweep: Sweep, training: pd.DataFrame) -> Table:
 
 
 def class_scores(sweep: Sweep, scores: pd.DataFrame, clips: pd.DataFrame, test_fold: str) -> Table:
-    """F1 of each class, a column for each arm and reference space."""
+    """F1 of each class, a column for each arm and baseline."""
     shown = spaces(sweep)
     per_class = pick(
         scores,
@@ -267,13 +268,13 @@ def class_scores(sweep: Sweep, scores: pd.DataFrame, clips: pd.DataFrame, test_f
         "F1 of each class per held-out clip, means over seeds",
         ["Class", "Clips", "Sessions", *(name for name, _ in shown)],
         rows,
-        note="Clips: those of one moment, heard by several nodes, count once. A class with few sessions has "
+        note="Clips: those of one moment, recorded by several nodes, count once. A class with few sessions has "
         "an uncertain score.",
     )
 
 
 def geometry_summary(sweep: Sweep, geometry: pd.DataFrame) -> Table:
-    """The shape of the spaces, a column for each arm and reference space."""
+    """The shape of the spaces, a column for each arm and baseline."""
     grouped = {f"{measure}{ending}" for measure in GROUPED for ending, _, _ in GROUPS}
     shape = [m for m in dict.fromkeys(geometry["measure"]) if m.removesuffix(UNCENTRED) not in grouped]
     measures = [measure for measure in shape if not measure.endswith(UNCENTRED)]
@@ -284,7 +285,7 @@ def geometry_summary(sweep: Sweep, geometry: pd.DataFrame) -> Table:
         words=2,
         note=" ".join(
             [
-                "The same tiles for every space, drawn once, each class with its share.",
+                "The same random sample of tiles for every space, each class with its share.",
                 CENTRED,
                 *_missing(geometry, {measure: measure for measure in measures}),
             ]
@@ -390,7 +391,7 @@ def listing(caption: str, table: pd.DataFrame, header: list[str], path: str) -> 
 
 
 def shown(value: Any) -> str:
-    """A value of the config as it stands in Table 1."""
+    """A value of the config as in Table 1."""
     if isinstance(value, list):
         return ", ".join(shown(item) for item in value)
     return NOTHING if value is None else text(value)

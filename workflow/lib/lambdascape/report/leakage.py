@@ -16,7 +16,7 @@ from lambdascape.jobs.receipts import read_receipt
 from lambdascape.study.catalogue import RECOMPUTED
 
 Status = Literal["verified", "violated", "not verified", "not applicable"]
-# Settings of the features that look at one clip alone; a setting that is not listed may be fitted to many.
+# Settings of the features that use one clip only; a setting that is not listed may be fitted to many.
 PER_CLIP = {
     "sr",
     "n_fft",
@@ -46,7 +46,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the checks look at.
+    """What the checks use.
 
     Attributes:
         clips: the manifest, every column as text.
@@ -79,7 +79,7 @@ class Facts:
 
     @property
     def sessions_known(self) -> bool:
-        """Whether some session holds several moments; else every clip may be a session for lack of knowledge."""
+        """Whether some session has several moments; otherwise sessions may be unknown, one for each clip."""
         return bool((self.clips.groupby("session")["moment"].nunique() > 1).any())
 
     def on_both_sides(self, column: str) -> list[str]:
@@ -145,10 +145,10 @@ def _test_set(facts: Facts) -> tuple[Status, str]:
     count, odd = facts.models
     if odd:
         return "not verified", f"No receipt says that these were trained without {facts.fold}: {_named(odd)}."
-    heard = " Scores on other folds are of networks that heard their audio; the report marks them."
+    others = " Scores on other folds are of networks that were trained on their audio; the report marks them."
     return "verified", (
         f"{held_out} of {len(facts.clips)} clips are held out ({facts.fold}); the receipts of all {count} trainings "
-        f"name that fold as the one left out.{heard if facts.config['split']['probe_folds'] == 'all' else ''}"
+        f"name that fold as the one left out.{others if facts.config['split']['probe_folds'] == 'all' else ''}"
     )
 
 
@@ -157,7 +157,7 @@ def _preprocessing(facts: Facts) -> tuple[Status, str]:
     if fitted:
         return (
             "not verified",
-            f"Whether these settings of the features look at one clip alone is not known: {_named(fitted)}.",
+            f"Whether these settings of the features use one clip only is unknown: {_named(fitted)}.",
         )
     frames = "No setting of the features is fitted to data: a clip's frames come from that clip alone."
     spaces, odd = facts.statistics
@@ -177,7 +177,7 @@ def _preprocessing(facts: Facts) -> tuple[Status, str]:
         )
     return "verified", (
         f"{frames} The receipts of all {count} fits of probes ({', '.join(facts.probes)}) name {facts.fold} as left "
-        "out of the fit, and so of their standardisation; that the code keeps to it tests hold, nothing measures here."
+        "out of the fit, and so of their standardisation; that the code does so is tested, but not measured here."
     )
 
 
@@ -198,7 +198,7 @@ def _selection(facts: Facts) -> tuple[Status, str]:
     return "verified", (
         f"No feature is selected. What the probes choose ({named}) was chosen on validation sessions of the training "
         f"split in all {len(facts.spaces)} spaces, and so was the arm. Their labels were unseen there, but the trained "
-        "networks heard their audio."
+        "networks were trained on their audio."
     )
 
 
@@ -211,17 +211,18 @@ def _duplicates(facts: Facts) -> tuple[Status, str]:
     copies = int(files["content"].duplicated().sum())
     return "verified", (
         f"{len(files)} files were compared by size and bytes, long ones by 48 KiB of them: none is on both sides, "
-        f"{copies} are copies on one side. The same sound encoded anew would not be found."
+        f"{copies} are copies on one side. The same sound in another encoding would not be found."
     )
 
 
 def _features(facts: Facts) -> tuple[Status, str]:
     inputs = facts.config["network"]["input"]
     if inputs not in FRAMES_ONLY:
-        return "not verified", f"Whether the network's input ({inputs}) tells more than sound is not known."
+        return "not verified", f"Whether the network's input ({inputs}) contains more than sound is unknown."
     return "verified", (
         f"The network sees {FRAMES_ONLY[inputs]}, the probe sees the embedding; neither sees a label, a session, a "
-        "node or a time. Whether the sound itself gives the answer away, as a room may, no check can tell."
+        "node or a time. No check can decide whether the sound itself reveals the class by something else, such as "
+        "the room."
     )
 
 
@@ -251,7 +252,7 @@ def _independence(facts: Facts) -> tuple[Status, str]:
 
 def _sampling(facts: Facts) -> tuple[Status, str]:
     if not facts.labelled:
-        return "not verified", "Without labels it is not known what the held-out clips hold."
+        return "not verified", "Without labels the contents of the held-out clips are unknown."
     clips = facts.clips[facts.clips["label"] != ""].drop_duplicates("moment")
     shares = pd.crosstab(clips["label"], clips["fold"] == facts.fold, normalize="columns")
     shares = shares.reindex(columns=[False, True], fill_value=0.0)
@@ -261,8 +262,8 @@ def _sampling(facts: Facts) -> tuple[Status, str]:
     apart = (shares[True] - shares[False]).abs()
     return "not verified", (
         f"All {len(shares)} classes are on both sides; the share that differs most is that of {apart.idxmax()}, by "
-        f"{100 * apart.max():.1f} % of the clips. Whether the held-out sessions stand for those to come, no data here "
-        "can tell."
+        f"{100 * apart.max():.1f} % of the clips. These data cannot show whether the held-out sessions "
+        "represent future ones."
     )
 
 

@@ -18,24 +18,25 @@ from lambdascape.study.run_table import Sweep, text
 from lambdascape.study.sweep import arm_and_seed
 from lambdascape.tables.flagged import flagged
 
-FLAT = 0.05  # of macro-F1: differences that surely lie below it are called flat, and studies are planned to see it
+FLAT = 0.05  # of macro-F1: differences below it are called flat, and studies are planned to detect it
 LOSS = "triplet_loss_all"  # over all triplets: which are active changes while the network learns
 WIDEST_STEP = 10.0  # factor from the end of a grid to the next value
 RULES = {
-    "Collapse": "Half of a value’s runs or more have collapsed, by their flags or the mechanism card: leave it out.",
-    "Reference": "The interval of the chosen value less the untrained network, on the same sessions, does not lie "
-    "above 0: training must pay before its settings can matter.",
-    "Seeds": f"Fewer than two seeds: run {FEW_SEEDS}. The next four cannot be judged before.",
-    "Flat": "The values next to each other that cannot be told from the chosen one: where every interval of their "
-    f"differences, for new runs, lies within ±{FLAT:g}, the response is flat between them.",
-    "Power": "Where it does not, more seeds are needed, or more sessions: as many as would show a difference of "
+    "Collapse": "Half of a value’s runs or more have collapsed, by their flags or the mechanism: leave it out.",
+    "Reference": "The interval of the chosen value less the untrained network, on the same sessions, is not "
+    "above 0: training must help before its settings can matter.",
+    "Seeds": f"Fewer than two seeds: run {FEW_SEEDS}. The next four rules need them.",
+    "Flat": "Neighbouring values that do not differ significantly from the chosen one: if every interval of their "
+    f"differences, for new runs, is within ±{FLAT:g}, the response is flat between them.",
+    "Power": "Otherwise more seeds are needed, or more sessions: as many as would detect a difference of "
     f"{FLAT:g} between the chosen value and the second on validation with 80 % probability.",
     "Edge": "The chosen value ends the grid, or the response is flat up to an end: run two more beyond that end, by "
     f"the factor of the last step, at most {WIDEST_STEP:g}; not where that end has collapsed.",
-    "Peak": "The chosen value is told from both its neighbours: run the geometric means between them.",
-    "Choice": "Held-out sessions put another value above the chosen one: more sessions must choose.",
+    "Peak": "The chosen value differs significantly from both its neighbours: run the geometric means between them.",
+    "Choice": "On held-out sessions another value scores higher than the chosen one: more validation sessions are "
+    "needed.",
     "Penalty": "C of the converged probe is at an end of its grid in half of the spaces or more: extend the grid. "
-    "Where a larger C changes no score the classes separate, and the probe needs no penalty.",
+    "If a larger C changes no score, the classes separate and the probe needs no penalty.",
     "Training": f"The training loss of the chosen value’s runs still falls by more than {LITTLE * 100:g} % of its "
     "whole fall over the last quarter of the epochs: train longer.",
 }
@@ -69,7 +70,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class Findings:
-    """The tables that the rules look at; see `next_steps`."""
+    """The tables that the rules use; see `next_steps`."""
 
     sweep: Sweep
     scores: pd.DataFrame
@@ -91,7 +92,7 @@ class Findings:
         return self.sweep.trained["setting"][arms == arm].iloc[0]
 
     def alike(self) -> list[Any]:
-        """The values next to each other, the chosen one among them, that cannot be told from it."""
+        """The neighbouring values that do not differ significantly from the chosen one, which is among them."""
         place = {value: i for i, value in enumerate(self.sweep.values)}
         names = {row["arm"]: row["arm"] for row in records(self.choice)}
         *_, level = told_from(names, self.comparisons, chosen_arm(self.choice), 1 - self.confidence)
@@ -126,7 +127,7 @@ def next_steps(
         read: the tables scores, choice, comparisons, training and mechanism.
         confidence: of the intervals; 1 less it is the level of the tests.
         config: the whole config, for the seeds that were run and whether arms are listed; None for neither.
-        sessions: in all of the data; more cannot be held out. None where it is not known.
+        sessions: in all of the data; more cannot be held out. None if unknown.
 
     Returns:
         Steps by the rules `RULES`, in their order.
@@ -171,13 +172,11 @@ def _collapsed(found: Findings) -> Iterator[NextStep]:
     if gone:
         names = listed([found.sweep.label(value) if found.sweep.key else "this setting" for value in gone])
         counts = listed([f"{some} of {of} {'run' if of == 1 else 'runs'}" for some, of in gone.values()])
-        yield NextStep(
-            "Collapse", f"Leave out {names}", f"{counts} collapsed: their scores tell of that, not of sounds."
-        )
+        yield NextStep("Collapse", f"Leave out {names}", f"{counts} collapsed: their scores show that, not the sounds.")
 
 
 def _reference(found: Findings) -> Iterator[NextStep]:
-    """Whether the chosen value lies above the networks that nobody trained, on the same sessions."""
+    """Whether the chosen value scores above the untrained networks, on the same sessions."""
     pairs = reference_pairs(found.comparisons)
     pairs = pairs[(pairs["first"] == chosen_arm(found.choice)) & (pairs["second"] == "untrained")]
     for pair in records(pairs):
@@ -186,11 +185,11 @@ def _reference(found: Findings) -> Iterator[NextStep]:
             continue
         name = found.sweep.label(found.chosen) if found.sweep.key else "The trained network"
         why = f"{name} less the untrained network, on the same sessions: {in_words(pair)}."
-        yield NextStep("Reference", "Make training pay first: more epochs, more audio or more held-out sessions", why)
+        yield NextStep("Reference", "First make training help: more epochs, more audio or more held-out sessions", why)
 
 
 def _response(found: Findings) -> tuple[list[NextStep], list[Any], int]:
-    """Where the response is flat, has its peak, or leaves the grid; the values and the number of seeds to run."""
+    """Whether the response is flat, peaks inside the grid or leaves it; the values and number of seeds to run."""
     sweep, alike = found.sweep, found.alike()
     steps, seeds, reached = [], 0, [found.chosen]
     if len(alike) > 1:
@@ -198,7 +197,7 @@ def _response(found: Findings) -> tuple[list[NextStep], list[Any], int]:
         if _is_flat(found, alike):
             reached = alike
             why = f"No two of these values differ by {FLAT:g} macro-F1 or more, at {found.confidence * 100:g} %."
-            steps.append(NextStep("Flat", f"The response is flat {between}: choose there by other grounds", why))
+            steps.append(NextStep("Flat", f"The response is flat {between}: choose by other criteria", why))
         else:
             what, why, seeds = _power(found, between)
             steps.append(NextStep("Power", what, why))
@@ -206,16 +205,16 @@ def _response(found: Findings) -> tuple[list[NextStep], list[Any], int]:
     if values:
         ends = [sweep.label(end) for end in dict.fromkeys((sweep.values[0], sweep.values[-1])) if end in reached]
         reason = "the response is flat up to there" if len(reached) > 1 else "validation chooses it"
-        why = f"{listed(ends)} {'ends' if len(ends) == 1 else 'end'} the grid, and {reason}: the best may lie beyond."
+        why = f"{listed(ends)} {'ends' if len(ends) == 1 else 'end'} the grid, and {reason}: the best may be beyond it."
         steps.append(NextStep("Edge", f"Extend the grid: run {_named(sweep, values)}", why))
     elif alike == [found.chosen] and (values := _between(sweep, found.chosen)):
-        why = f"{sweep.label(found.chosen)} scores above both its neighbours: the peak lies between them."
+        why = f"{sweep.label(found.chosen)} scores above both its neighbours: the peak is between them."
         steps.append(NextStep("Peak", f"Refine the grid: run {_named(sweep, values)}", why))
     return steps, values, seeds
 
 
 def _is_flat(found: Findings, alike: list[Any]) -> bool:
-    """Whether all pairs of these values surely differ by less than `FLAT`."""
+    """Whether the intervals of all pairs of these values are within ± `FLAT`."""
     pairs = [
         pair
         for pair in records(main_pairs(found.comparisons))
@@ -225,28 +224,29 @@ def _is_flat(found: Findings, alike: list[Any]) -> bool:
 
 
 def _power(found: Findings, between: str) -> tuple[str, str, int]:
-    """What it takes to tell the chosen value from the second; what to do, why, and the number of seeds."""
+    """What is needed to separate the chosen value from the second; what to do, why, and the number of seeds."""
     precision = _precision(found)
     if precision is None:
-        return f"Hold out more sessions to tell values {between} apart", "It takes two held-out sessions.", 0
+        return f"Hold out more sessions to compare values {between}", "Two held-out sessions are needed.", 0
     least = precision.detectable()
     seen = "no possible difference" if least >= 1 else f"a difference of {number(least, 2)} macro-F1"
     now = (
-        f"Scores {between} cannot be told apart: {precision.seeds} seeds on {precision.sessions} held-out sessions "
-        f"would show {seen} with 80 % probability"
+        f"Scores {between} do not differ significantly: {precision.seeds} seeds on {precision.sessions} held-out "
+        "sessions "
+        f"would detect {seen} with 80 % probability"
     )
     if least <= FLAT:
-        return f"Take the scores {between} as near equal", f"{now}; what is left is small.", 0
+        return f"Treat the scores {between} as nearly equal", f"{now}; smaller ones hardly matter.", 0
     if seeds := precision.seeds_for(FLAT):
-        return f"Run {seeds} seeds", f"{now}; {seeds} seeds would show {FLAT:g}.", seeds
+        return f"Run {seeds} seeds", f"{now}; {seeds} seeds would detect {FLAT:g}.", seeds
     if needed := precision.seeds_and_sessions_for(FLAT):
         seeds, sessions = needed
         if found.sessions is not None and sessions >= found.sessions:
             lack = f"about {sessions} held out would be needed, the data have {found.sessions}"
-            return "Record more sessions", f"{now}; to show {FLAT:g} with {seeds} seeds, {lack}.", 0
+            return "Record more sessions", f"{now}; to detect {FLAT:g} with {seeds} seeds, {lack}.", 0
         what = f"Hold out {sessions} sessions, and run {seeds} seeds"
-        return what, f"{now}; so many would show {FLAT:g}, which more seeds alone cannot.", seeds
-    return "Hold out many more sessions", f"{now}, and no number of seeds would show {FLAT:g}.", 0
+        return what, f"{now}; these would detect {FLAT:g}, which more seeds alone cannot.", seeds
+    return "Hold out many more sessions", f"{now}, and no number of seeds would detect {FLAT:g}.", 0
 
 
 def _precision(found: Findings) -> Precision | None:

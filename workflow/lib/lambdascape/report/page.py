@@ -78,7 +78,7 @@ def write_report(
 
     Args:
         output: the HTML file.
-        template: Jinja2 template of the page; its parts lie in the folder `page` beside it.
+        template: Jinja2 template of the page; its parts are in the folder `page` beside it.
         study: name of the study.
         config: the whole config, defaults filled in.
         synthetic: whether the audio was made by the workflow; the report then says so first.
@@ -87,7 +87,7 @@ def write_report(
             more may be.
         figures: name to path of the SVG, its PNG beside it; those that no template places come behind the spaces.
         words: of every figure, see `figures_section.pictures`.
-        viewer: the maps to look at and to listen to, see `viewer.viewer_page.write_viewer`; None leaves them out.
+        viewer: the maps and their sound, see `viewer.viewer_page.write_viewer`; None leaves them out.
         exported: files for other tools, which the report links.
         sources: files whose SHA-256 is shown; for `<file>.sha256`, the digest noted there.
         benchmarks: stage to the folder of its benchmark files, in the order of the stages.
@@ -292,6 +292,6 @@ def _tables(
 
 
 def _policy(scripts: str) -> str:
-    """What the page may load and run: these scripts, known by their digests, and nothing from anywhere else."""
+    """The content security policy: the page may run only these scripts, named by their digests, and load nothing."""
     own = " ".join(script_sources(scripts))
     return f"default-src 'none'; img-src data:; media-src data: blob:; style-src 'unsafe-inline'; script-src {own}"

@@ -19,7 +19,7 @@ NAMES = {
 
 
 def probe_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
-    """Macro-F1 per held-out clip, a row for each arm and each reference space, a column for each probe."""
+    """Macro-F1 per held-out clip, a row for each arm and each baseline, a column for each probe."""
     probes = _probes(scores)
     values = {
         name: [_mean(scores, runs, probe=probe, measure="macro_f1") for probe in probes] for name, runs in spaces(sweep)
@@ -29,8 +29,9 @@ def probe_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
         ["Space", *(_in_words(probe) for probe in probes)],
         [[name, *map(number, row)] for name, row in values.items()],
         note=f"Highest by {_highest(values, [_in_words(probe) for probe in probes])}. Converged: logistic regression. "
-        "Sessions: the same, fitted on so many sessions of each class, mean over draws; a class with fewer gives all "
-        "that it has (see the figure). Nearest neighbours: by cosine about the mean of the training tiles; uncentred: "
+        "Sessions: the same, fitted on this number of sessions of each class, mean over random samples; of a class "
+        "with "
+        "fewer, all (see the figure). Nearest neighbours: by cosine about the mean of the training tiles; uncentred: "
         "about the origin. By epoch: the published probe after its last epoch.",
     )
 
@@ -56,7 +57,7 @@ def _mean(scores: pd.DataFrame, runs: list[str], split: str = "test", unit: str 
 
 
 def _highest(values: dict[str, list[float]], probes: list[str]) -> str:
-    """Which spaces each probe puts first, so that a disagreement of the probes is seen."""
+    """Which spaces each probe ranks first, to show disagreement of the probes."""
     groups: dict[str, list[str]] = {}
     for probe, scores in pd.DataFrame(values, index=probes).dropna(how="all").iterrows():
         groups.setdefault(" and ".join(scores.index[scores == scores.max()]), []).append(str(probe))
@@ -74,8 +75,8 @@ def calibration_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
             [name, *(number(_mean(scores, runs, unit=unit, probe=p, measure="ece")) for p, unit in columns)]
             for name, runs in spaces(sweep)
         ],
-        note="How far confidence is from the share that is right, over 15 bins of confidence: 0 is honest. A clip's "
-        "probabilities are the mean of its tiles', which is less sure than one that adds up their evidence.",
+        note="Confidence less the share of correct predictions, over 15 bins of confidence: 0 is calibrated. "
+        "A clip's probabilities are the mean of its tiles', which is less confident than adding up their evidence.",
     )
 
 
@@ -91,14 +92,14 @@ def folds_summary(sweep: Sweep, scores: pd.DataFrame, test_fold: str) -> Table |
         values = [here.loc[here["split"] == split, "value"].mean() for split in [*folds, "mean"]]
         clean = np.mean([value for fold, value in zip(folds, values, strict=False) if fold == test_fold])
         cells.append([name, *map(number, values), number(values[-1] - clean)])
-    heard = [f"{fold}, {'unheard' if fold == test_fold else 'heard'}" for fold in folds]
+    names = [f"{fold}, {'held out' if fold == test_fold else 'trained on'}" for fold in folds]
     return Table(
         "Macro-F1 over folds, converged probe, probabilities averaged over the channels of a segment, means over seeds",
-        ["Space", *heard, "Mean", "Mean less unheard"],
+        ["Space", *names, "Mean", "Mean less held out"],
         cells,
         note=f"The sessions of a fold are in no fit of its own score. But every network was trained on the audio, "
-        f"without labels, of all folds but {test_fold}: scores of heard folds, and so of the mean, tell what labels "
-        "add to audio that was there, and only the unheard fold tells what new audio would give. The official "
-        "score of a data set trains a model for each fold. The last column shows what hearing may be worth; folds "
-        "differ by themselves, as the reference spaces tell, which heard nothing.",
+        f"without labels, of all folds but {test_fold}: scores of those folds, and so of the mean, are for new labels "
+        "of known audio, and only the held-out fold is for new audio. The official score of a data set trains a model "
+        "for each fold. The last column shows the possible effect of training on a fold's audio; folds also differ by "
+        "themselves, as the baselines show, which were not trained.",
     )

@@ -35,7 +35,7 @@ def times(benchmarks: Mapping[str, str | Path]) -> Table:
 
     Args:
         benchmarks: stage to the folder that holds the files of its jobs, at any depth; it may be missing. The receipts
-            of these jobs, which know the device, lie at the same path under `receipts`.
+            of these jobs, which name the device, are at the same path under `receipts`.
     """
     rows, total = [], 0.0
     for stage, folder in benchmarks.items():
@@ -62,15 +62,15 @@ def times(benchmarks: Mapping[str, str | Path]) -> Table:
         ["Stage", "Device", "Jobs", "Wall time, summed", "Largest job's memory"],
         rows,
         words=2,
-        note="Jobs run beside each other, so the study took less than the sum. A stage that was not repeated "
+        note="Jobs run in parallel, so the study took less than the sum. A stage that was not repeated "
         "keeps the time of its last run; of a training that was killed, the part after the last kill counts. "
         f"Device: the GPU that a network computed on, else the processor. {NOTHING}: no job of the "
-        "stage has told it; those of an instant tell no memory.",
+        "stage has reported it; very short jobs report no memory.",
     )
 
 
 def _devices(benchmarks: Sequence[Path]) -> list[str]:
-    """What the jobs with these benchmark files computed on, as far as their receipts tell."""
+    """What the jobs with these benchmark files computed on, according to their receipts."""
     found = []
     for path in benchmarks:
         parts = [FOLDER if part == BENCHMARKS else part for part in path.parts]

@@ -10,17 +10,17 @@ from lambdascape.tables.rankings import MEASURES, RankedMeasure, swaps
 
 
 def protocol_sentences(table: pd.DataFrame) -> list[str]:
-    """What becomes of the order of the shared values, a sentence for each measure; and what weakens that."""
+    """How the order of the shared values differs, a sentence for each measure; and what limits this result."""
     first, second = table["study"].unique()
     sentences = []
     for measure in _measured(table):
         swapped, pairs = swaps(table, measure.name)
         of = f"{swapped} of {pairs} pairs" if pairs > 1 else "the one pair"
         change = (
-            f"{of} of {_symbol(table)} stand in the other order" if swapped else f"the order of {_symbol(table)} stays"
+            f"{of} of {_symbol(table)} change their order" if swapped else f"the order of {_symbol(table)} is the same"
         )
         if swapped == 1:
-            change = change.replace(" stand in", " stands in")
+            change = change.replace(" change their", " changes its")
         sentences.append(f"From {first} to {second}, by {measure.words}: {change}.")
     single = [study for study in (first, second) if (table.loc[table["study"] == study, "seeds"] < 2).any()]
     if single:

@@ -1,4 +1,4 @@
-"""The table of every run as the page shows it: cells to sort by, and a card behind each row."""
+"""The table of every run on the page: cells to sort by, and details of each row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from lambdascape.study.run_table import Sweep, text
 from lambdascape.tables.every_run import heading
 from lambdascape.tables.flagged import MARK
 
-# Columns of every_run.tsv that are no column of their own here: they are joined with another, or stand on the card.
+# Columns of every_run.tsv without a column here: they are joined with another one, or are in the details.
 JOINED = (
     *("kind", "macro_f1_low", "macro_f1_high", *FLAGS),
     *("mechanism_rule", "triplet_loss_first", "penalty_first", "epochs"),
@@ -41,13 +41,13 @@ FORMS: dict[str, Callable[[Any], str]] = {
 }
 OWN_WORDS = {
     "seconds": ("Training time", "wall time of all epochs, also of those before a kill"),
-    FLAG: ("Flag", "what is wrong with the space after the last epoch"),
+    FLAG: ("Flag", "problems of the space after the last epoch"),
 }
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, what a reader has to know of it, and whether it holds numbers."""
+    """A column: its name, its meaning, and whether it holds numbers."""
 
     name: str
     meaning: str
@@ -69,7 +69,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A run: its cells, its colour in the figures, and what lies behind it, name and text; both may be empty."""
+    """A run: its cells, its colour in the figures, and its details, name and text; both may be empty."""
 
     cells: list[Cell]
     colour: str
@@ -114,7 +114,7 @@ def run_table(sweep: Sweep, every_run: pd.DataFrame, mechanism: pd.DataFrame) ->
     ]
     trained, second = len(sweep.trained), len(sweep.recomputed)
     again = f", {second} of them again with recomputed statistics," if second else ""
-    caption = f"{trained} trained runs{again} and {len(rows) - trained - second} reference spaces"
+    caption = f"{trained} trained runs{again} and {len(rows) - trained - second} baselines"
     return RunTable(caption, columns, rows, any(map(_is_ill, records(table))))
 
 

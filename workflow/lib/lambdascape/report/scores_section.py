@@ -69,7 +69,7 @@ def _turned(pair: dict[str, Any], sign: int, low: str, high: str) -> str:
 
 
 def p_value(p: float) -> str:
-    """A p-value as it stands in a table."""
+    """A p-value as in a table."""
     if pd.isna(p):
         return NOTHING
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
@@ -98,16 +98,16 @@ def comparison_table(sweep: Sweep, comparisons: pd.DataFrame, level: float) -> T
 
 
 def reference_table(sweep: Sweep, comparisons: pd.DataFrame, level: float) -> Table | None:
-    """Every arm against every space that no training of the study made; None without labels."""
+    """Every arm compared with every baseline; None without labels."""
     pairs, labels = reference_pairs(comparisons), arm_labels(sweep) | sweep.kinds
     if pairs.empty:
         return None
     return Table(
-        f"Trained against not: macro-F1 per clip on {pairs['sessions'].iloc[0]} held-out sessions",
+        f"Trained networks compared with baselines: macro-F1 per clip on {pairs['sessions'].iloc[0]} held-out sessions",
         HEADER,
         [_cells(pair, labels) for pair in records(pairs)],
         strong=[place for place, p in enumerate(pairs["p_holm"]) if p < level],
-        note=f"{PAIRED} A space without a seed is the same for all of them, but for the validation sessions of its "
+        note=f"{PAIRED} A space without a seed is the same for all of them, except for the validation sessions of its "
         "probe. Holm: p adjusted for the comparisons with the same space; bold where it is significant.",
     )
 
@@ -131,7 +131,7 @@ def comparison_sentence(sweep: Sweep, comparisons: pd.DataFrame, level: float) -
     if pairs.empty:
         return ""
     if pairs["p_holm"].isna().all():
-        return "Whether two of them differ cannot be said: that takes two seeds and two held-out sessions."
+        return "Whether two of them differ is unknown: that takes two seeds and two held-out sessions."
     count = f"{len(pairs)} comparisons" if len(pairs) > 1 else "one comparison"
     found = pairs[pairs["p_holm"] < level].sort_values("p_holm", kind="stable")
     if found.empty:
@@ -169,7 +169,8 @@ def choice_table(sweep: Sweep, choice: pd.DataFrame) -> Table | None:
         for row in records(choice)
     ]
     return Table(
-        "Macro-F1 per clip, means over seeds: on validation, which chooses, and on held-out sessions, which judge",
+        "Macro-F1 per clip, means over seeds, on validation sessions, which choose, and on held-out sessions, which "
+        "judge",
         [
             sweep.axis if sweep.key else "Runs",
             "Validation",
@@ -211,7 +212,7 @@ def selection_table(sweep: Sweep, selection: pd.DataFrame) -> Table | None:
         for row in records(selection)
     ]
     return Table(
-        f"What would have chosen without labels; the labels choose {labels[selection['labels_pick'].iloc[0]]}",
+        f"Choices without labels; the labels choose {labels[selection['labels_pick'].iloc[0]]}",
         [
             "Measure",
             "Better",
@@ -225,7 +226,7 @@ def selection_table(sweep: Sweep, selection: pd.DataFrame) -> Table | None:
         words=3,
         strong=[place for place, agrees in enumerate(selection["agrees"]) if agrees == 1],
         note="Measured on held-out triplets after the last epoch and on held-out tiles. Rank correlation: Spearman’s, "
-        f"across the {sweep.symbol}, of the measure, turned so that more is better, with macro-F1 per clip; at 1 it "
+        f"across the {sweep.symbol}, of the measure, signed so that more is better, with macro-F1 per clip; at 1 it "
         "ranks as the labels do. Its interval comes from resampled sessions and seeds; with few values it is coarse. "
         "Scores: held-out macro-F1, with the interval of the difference for these runs. Bold: it picks what the labels "
         "pick.",
@@ -242,11 +243,11 @@ def selection_sentence(sweep: Sweep, selection: pd.DataFrame) -> str:
     right = [NAMES[name] for name in known["criterion"][known["agrees"] == 1]]
     parts = [
         f"{NAMES[row['criterion']]} picks {labels[row['picks']]} "
-        f"({_signed(row['difference'])} held-out macro-F1 against the labels’ pick)"
+        f"({_signed(row['difference'])} held-out macro-F1 compared with the labels’ pick)"
         for row in records(known[known["agrees"] == 0])
     ]
     if not right:
-        return f"Nothing measured here picks {chosen}, as the labels do, without them: {'; '.join(parts)}."
+        return f"None of these measures picks {chosen}, as the labels do: {'; '.join(parts)}."
     same = f"Without labels, {listed(right)} would have picked {chosen}, as the labels do"
     return f"{same}; {'; '.join(parts)}." if parts else f"{same}."
 

@@ -38,7 +38,7 @@ def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[st
 
     Returns:
         Group to rows with the keys name, value, published, compared, and why: a reason where it is not the published
-        value. Keys of the config that Table 1 does not know stand in a last group, so that none is left out.
+        value. Keys of the config that are not in Table 1 are in a last group, so that none is left out.
     """
     values = dict(_leaves({block: config[block] for block in BLOCKS if block in config}))
     swept = {_place(key, config): _values(runs, key) for key in (sweep.key, *sweep.others) if key}
@@ -57,7 +57,7 @@ def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[st
 
 
 def differences(groups: Mapping[str, Sequence[Row]]) -> Table | None:
-    """What is not as in the published study, and why; None where nothing is.
+    """What differs from the published study, and why; None if nothing does.
 
     Args:
         groups: what `table_1` returns.

@@ -1,4 +1,4 @@
-"""What moves a space, in a sentence and a table."""
+"""What changes a space, the swept value or the seed: sentences and a table."""
 
 from collections.abc import Sequence
 
@@ -10,23 +10,22 @@ from lambdascape.report.formatting import Table, number
 from lambdascape.similarity.seed_test import varies_alone
 from lambdascape.study.run_table import Sweep
 
-MAIN = "procrustes"  # the measure that the sentence speaks of, fixed beforehand; the table has all
+MAIN = "procrustes"  # the measure of the sentences, fixed beforehand; the table has all
 SIGNIFICANT = 0.05
 NOTE = (
-    "Procrustes: 0 for equal spaces, about 1 for unrelated ones; all others the other way round. Excess: how much "
-    "farther what varies moves the space, changed alone, than the seed does, changed alone, in these runs; below 0 "
-    "less far. Its p asks whether it differs from what it would be if neither mattered, not which of the two matters "
-    "more. "
-    "Gap: how much less alike pairs are when both differ than when the seed alone does; above 0 the setting leaves a "
-    "trace that seeds do not wipe out. The sentences speak of the Procrustes distance; the p of the others are not "
-    "corrected for their number. Null: the CKA of two spaces that share their classes and nothing else, found by "
+    "Procrustes: 0 for equal spaces, about 1 for unrelated ones; for all other measures 1 is equal. Excess: how much "
+    "more the space changes if only what varies differs than if only the seed differs, in these runs; below 0, less. "
+    "Its p tests whether it differs from its value if neither mattered, not which of the two matters more. "
+    "Gap: how much less similar pairs are if both differ than if only the seed does; above 0 the setting has an "
+    "effect beyond that of the seeds. The sentences are about the Procrustes distance; the p of the others are not "
+    "corrected for their number. Null: the CKA of two spaces that share their classes and nothing else, estimated by "
     "exchanging sessions of one class, means over pairs of trained spaces. CKA compares tiles of different sessions "
-    "only; unrelated spaces have 0 on average, and single values below 0 are not cut."
+    "only; unrelated spaces have 0 on average, and values below 0 are kept."
 )
 
 
 def moved(sweep: Sweep, moves: pd.DataFrame) -> list[str]:
-    """Say how far what varies and how far the seed moves the space, and what the tests of it say.
+    """Say how much what varies and how much the seed changes the space, and the results of the tests.
 
     Args:
         sweep: the study's axis and runs.
@@ -45,7 +44,7 @@ def moved(sweep: Sweep, moves: pd.DataFrame) -> list[str]:
 
 
 def _what(sweep: Sweep) -> str:
-    """What varies: the axis, or where it never varies alone, all that does."""
+    """What varies: the axis, or everything that varies if the axis never varies alone."""
     return (
         sweep.symbol
         if not sweep.others or varies_alone(sweep)
@@ -54,29 +53,29 @@ def _what(sweep: Sweep) -> str:
 
 
 def _finding(row: "pd.Series[float]", what: str, seeds: int) -> list[str]:
-    """How far what varies and the seed move the space as observed, what the excess is tested for, whether any trace."""
+    """The observed effects of what varies and of the seed, the test of the excess, and the test of any effect."""
     if row["missing"] and row[["seed", "axis", "both"]].isna().all():
-        return [f"How far the spaces of two runs lie apart cannot be said: {row['note']}."]
+        return [f"The distance of the spaces of two runs is unknown: {row['note']}."]
     if np.isnan(row["p"]) or np.isnan(row["p_excess"]):
         if seeds < 2:
-            return [f"With one seed there is no noise floor: whether {what} moves the space farther cannot be said."]
-        return ["Nothing varies between runs of one seed, so nothing but the seed can move the space."]
-    sizes = f"{number(row['axis'])} against {number(row['seed'])}"
-    side = "farther" if row["excess"] > 0 else "less far"
-    observed = f"In these runs {what} moves the space {side} than the seed does, on average: {sizes}, without a test."
+            return [f"With one seed there is no noise floor: whether {what} changes the space more is unknown."]
+        return ["Nothing varies between runs of one seed, so only the seed can change the space."]
+    sizes = f"{number(row['axis'])} compared with {number(row['seed'])}"
+    side = "more" if row["excess"] > 0 else "less"
+    observed = f"In these runs {what} changes the space {side} than the seed does, on average: {sizes} (not a test)."
     test = _test(row["p_excess"], row["smallest_p_excess"])
-    differs = "differs" if row["p_excess"] <= SIGNIFICANT else "is not seen to differ"
-    tested = f"The difference {differs} from what it would be if neither {what} nor the seed mattered ({test})"
+    differs = "is" if row["p_excess"] <= SIGNIFICANT else "is not"
+    tested = (
+        f"This {differs} significantly different from what it would be if neither {what} nor the seed mattered ({test})"
+    )
     first = [observed, f"{tested}; which of the two matters more is not tested."]
     test = _test(row["p"], row["smallest_p"])
     if row["p"] <= SIGNIFICANT:
-        return [
-            *first,
-            f"That {what} leaves a trace that seeds do not wipe out is beyond chance, be it small ({test}).",
-        ]
+        seen = f"{_capital(what)} has a statistically significant effect beyond that of the seeds"
+        return [*first, f"{seen}, though it may be small ({test})."]
     if row["smallest_p"] > SIGNIFICANT:
-        return [*first, f"Whether {what} leaves a trace that seeds do not wipe out takes more runs to tell ({test})."]
-    return [*first, f"No trace of {what} that seeds do not wipe out is seen ({test})."]
+        return [*first, f"More runs are needed to test whether {what} has an effect beyond that of the seeds ({test})."]
+    return [*first, f"No significant effect of {what} beyond that of the seeds is found ({test})."]
 
 
 def _test(p: float, least: float) -> str:
@@ -84,17 +83,17 @@ def _test(p: float, least: float) -> str:
 
 
 def _numbers(row: "pd.Series[float]", what: str) -> list[str]:
-    """The distances behind the finding; half a squared distance, 0 for equal spaces and 1 for unrelated ones."""
-    parts = [f"the seed alone {number(row['seed'])}"] if not np.isnan(row["seed"]) else []
-    parts += [f"{what} alone {number(row['axis'])}"] if not np.isnan(row["axis"]) else []
-    parts += [f"both {number(row['both'])}"] if not np.isnan(row["both"]) else []
+    """The distances behind the result; half a squared distance, 0 for equal spaces and 1 for unrelated ones."""
+    parts = [f"{number(row['seed'])} if only the seed differs"] if not np.isnan(row["seed"]) else []
+    parts += [f"{number(row['axis'])} if only {what} differs"] if not np.isnan(row["axis"]) else []
+    parts += [f"{number(row['both'])} if both differ"] if not np.isnan(row["both"]) else []
     null = [
         f"{number(row[kind])} from the {words}"
         for kind, words in (("untrained", "untrained networks"), ("mean_logmel", "mean log-mel"))
         if not np.isnan(row[kind])
     ]
     sentences = [f"Mean Procrustes distance (0 equal, 1 unrelated): {', '.join(parts)}."] if parts else []
-    sentences += [f"The trained spaces lie {' and '.join(null)}."] if null else []
+    sentences += [f"Distance of the trained spaces: {' and '.join(null)}."] if null else []
     if row["missing"]:
         return [*sentences, f"{row['missing']:g} pairs of spaces cannot be compared: {row['note']}."]
     if row["note"]:
@@ -104,7 +103,7 @@ def _numbers(row: "pd.Series[float]", what: str) -> list[str]:
 
 
 def _null(row: "pd.Series[float]") -> list[str]:
-    """What the CKA of spaces would be that share their classes alone, or why that is not known."""
+    """The CKA of spaces that share only their classes, or why it is unknown."""
     if np.isnan(row["null_mean"]):
         return [f"CKA: {row['note']}."] if row["note"] else []
     size = f"{number(row['null_mean'])} on average, below {number(row['null_95'])} in 95 of 100 cases"
@@ -124,14 +123,14 @@ def moves_summary(sweep: Sweep, moves: pd.DataFrame, plugins: Sequence[str] = ()
         for _, row in moves.iterrows()
     ]
     return Table(
-        "How much alike spaces are, by what differs between them, means over pairs",
+        "Similarity of spaces, by what differs between them, means over pairs",
         [
             "Measure",
-            "Seed alone (noise floor)",
-            f"{_capital(what)} alone",
+            "Only the seed (noise floor)",
+            f"Only {what}",
             "Both",
-            "Against untrained",
-            "Against mean log-mel",
+            "With untrained",
+            "With mean log-mel",
             "Null: mean",
             "Null: 95th percentile",
             "Excess",

@@ -36,7 +36,7 @@ def distant_tables(distant: pd.DataFrame, config: dict[str, Any]) -> dict[str, A
         rows + published,
         words=3,
         note="Exact expectations over all triplets that can be sampled, not counts; in brackets that of a clip out of "
-        "all clips of the split. Same moment: heard by another node at the same time.",
+        "all clips of the split. Same moment: recorded by another node at the same time.",
     )
     by_class = distant[(distant["class"] != "") & (distant["split"] == "train")]
     classes = Table(
