@@ -23,10 +23,10 @@ MOST_NUMBERED = 15  # with more classes the numbers in the cells cannot be read
     category="Probes",
     wide=True,
     caption="""\
-**What the converged probe took held-out clips for**, one matrix for each value of λ (or of what else varies),
-summed over its runs. A row is a true class and sums to 100 %; the diagonal is what was recognised. Shares under
-half a per cent are not written. Clips of several nodes that heard the same moment count once. From
-``tables/confusion.tsv``.
+**Which classes the converged probe predicted for held-out clips**, one matrix for each value of λ (or of what
+else varies), summed over its runs. A row is a true class and sums to 100 %; the diagonal is the share that was
+predicted correctly. Shares under half a per cent are not printed. Clips of several nodes that recorded the same
+moment count once. From ``tables/confusion.tsv``.
 """,
 )
 def plot_confusion(runs: str | Path, confusion: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:

@@ -26,10 +26,10 @@ TOP, MIDDLE, BOTTOM, LOWER = 1.15, 0.75, 0.7, 1.75  # margins, gap of the rows a
     category="Data",
     wide=True,
     caption="""\
-**What there is to learn from.** Clips and sessions of each class; a session is one recording occasion, and its
-clips are never split between training and test, so that sessions, not clips, say how much a score rests on. Below:
-how long the clips are, and how many files were rejected, by the rule that they broke; ``rejected.tsv`` beside the
-manifest names each of them, with what was found. From ``clips.tsv`` and ``rejected.tsv`` of the data set.
+**The data set.** Clips and sessions of each class. A session is one recording occasion, and its clips are never
+split between training and test, so the precision of a score depends on the number of sessions, not of clips.
+Below: the lengths of clips, and how many files were rejected, by reason; ``rejected.tsv`` beside the manifest
+names each of them, with what was found. From ``clips.tsv`` and ``rejected.tsv`` of the data set.
 """,
 )
 def plot_dataset(clips: str | Path, rejected: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:

@@ -55,25 +55,26 @@ KINDS = {
 
 @figure(
     "dynamics",
-    title="What one training step does to each stage of the network, by epoch",
-    label="what a step does to each stage, by epoch",
+    title="Effect of one training step on each stage of the network, by epoch",
+    label="effect of a step on each stage, by epoch",
     category="Training",
     wide=True,
     caption="""\
-**How each λ moves each stage of the network**, one colour for each value (or for each value of what else varies),
-darker for larger ones; lines are means over seeds, bands reach from the lowest to the highest seed. Every value is
-read off one training step of its epoch, the last one on a whole batch. A row has one scale, so that stages can be
-compared; all but two are logarithmic, and a value of 0, such as the gradient of no penalty, has no place on them.
+**The effect of each λ on each stage of the network**, one colour for each value (or for each value of what else
+varies), darker for larger ones. Lines are means over seeds, bands reach from the lowest to the highest seed.
+Every value comes from one training step of its epoch, the last one on a whole batch. All panels of a row have
+the same scale, so that stages can be compared. All but two rows are logarithmic; there a value of 0, such as
+the gradient of no penalty, cannot be shown.
 
-w is the vector of the kernels and biases of a stage. Every convolution is normalised, so that the length of w does
-not matter to what it computes: λ acts by shortening w, which lets the same learning rate turn it further (the
-second to fourth rows). That ends where the variance before the normalisation sinks to its ε (dashed): from there on
-the stage fades. The fifth row compares the gradients of the penalty, 2λw, and of the loss; above 1 (dashed) a step
-follows λ more than the triplets. Moving / true variance is how far the moving averages of batch normalisation trail
-behind the weights: above 1 (dashed) they are those of longer weights, and a network that used them would not
-normalise as it did in training. A kernel is dead when less than 1 % of its first standard deviation is left behind
-the normalisation. The effective rank counts the directions in which the kernels of a stage differ (mean over
-layers). From ``tables/layers.tsv``.
+w is the vector of the kernels and biases of a stage. Every convolution is normalised, so its output does not
+depend on the length of w: λ acts by shortening w, after which the same learning rate turns it further (second
+to fourth rows). This ends where the variance before the normalisation falls to its ε (dashed): from there on
+the stage fades. The fifth row compares the gradients of the penalty, 2λw, and of the loss; above 1 (dashed) a
+step follows λ more than the triplets. Moving / true variance shows how far the moving averages of batch
+normalisation trail behind the weights: above 1 (dashed) they belong to earlier, longer weights, and a network
+that used them would not normalise as it did in training. A kernel is dead if less than 1 % of its first
+standard deviation is left after the normalisation. The effective rank counts the directions in which the
+kernels of a stage differ (mean over layers). From ``tables/layers.tsv``.
 """,
 )
 def plot_dynamics(runs: str | Path, layers: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:

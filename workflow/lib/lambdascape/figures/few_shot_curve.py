@@ -22,12 +22,12 @@ NOTHING = "No scores of few sessions: the data have no labels, or the study leav
     label="score with few labelled sessions",
     category="Probes",
     caption="""\
-**What a probe scores when few sessions of each class are labelled.** Macro-F1 per clip on held-out sessions of a
-logistic regression that was fitted on so many sessions of each class; a class with fewer gives all that it has, so
-that a point stands at the mean number of sessions. Each point is the mean over draws of the sessions, which are the
-same for every space, and over seeds; bands reach from the lowest to the highest single draw. One colour for each
-value of λ (or of what else the study varies); dashed lines are the reference spaces. The penalty is fixed, because
-one session leaves none to choose it on. From ``tables/few_shot.tsv``.
+**Scores of a probe when few sessions of each class are labelled.** Macro-F1 per clip on held-out sessions, of a
+logistic regression fitted on this number of sessions of each class. A class with fewer sessions gives all that
+it has; each point is placed at the mean number. A point is the mean over random samples of sessions, which are
+the same for every space, and over seeds; bands reach from the lowest to the highest single sample. One colour
+for each value of λ (or of what else the study varies); dashed lines are the baselines. The penalty is fixed,
+because one session leaves none for validation. From ``tables/few_shot.tsv``.
 """,
 )
 def plot_few_shot(runs: str | Path, few_shot: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:

@@ -35,12 +35,12 @@ Space = tuple[str, npt.NDArray[np.float32], pd.DataFrame]
     category="Spaces",
     wide=True,
     caption="""\
-**Each space seen along its two directions of greatest variance** (principal components): for each value of λ (or of
-what else varies) the run of the first seed, then the reference spaces. Every point is a tile of the held-out fold,
-the same tiles in every panel unless tiles of different length are compared, drawn so that each class keeps its
-share. Colour and shape tell the class; without labels, the session. The axes say how much of the variance they
-show: what is not shown may look different, and neither the orientation nor the scale of a panel can be compared
-with another's. From ``embeddings/``.
+**Each space in its two directions of greatest variance** (principal components): for each value of λ (or of
+what else varies) the run of the first seed, then the baselines. Every point is a tile of the held-out fold. The
+panels show the same tiles, unless tiles of different lengths are compared; they are sampled so that each class
+keeps its share. Colour and shape show the class, or the session if there are no labels. The axes state how much
+of the variance they show: other directions may look different, and neither the orientation nor the scale of a
+panel can be compared with another's. From ``embeddings/``.
 """,
 )
 def plot_maps(

@@ -42,22 +42,22 @@ KEYS_IN_A_ROW = 6
     category="Training",
     wide=True,
     caption="""\
-**How did λ act in each run?** Every run is held against its reference: the run of the same seed and settings with
-the smallest λ of the study. Each point is a normalised stage of one run, late in the training (median over the last
-quarter of the epochs that both have, at least three of them); its colour is λ, its shape the stage, and it is
-hollow where the weights are not shorter than the reference’s by a factor of 1.5. Both scales are logarithmic.
+**How did λ act in each run?** Every run is compared with its reference: the run of the same seed and settings
+with the smallest λ of the study. Each point is a normalised stage of one run, late in the training (median over
+the last quarter of the epochs that both have, at least three of them). Its colour is λ, its shape the stage; it
+is hollow if the weights are not shorter than the reference’s by a factor of 1.5. Both scales are logarithmic.
 
-To the right normalisation is intact: there the length of the weights does not matter, and shorter weights only let
-a step turn them further (upwards), as a higher learning rate would. To the left of 1 normalisation no longer makes
-up for small weights, and the stage fades. A stage that moves up to the left along a line shows λ at work; where it
-stops tells as what. Points near the dashed line turn as the reference does: a regulariser shows in the losses
-alone.
+To the right normalisation is intact: there the length of the weights does not matter, and with shorter weights
+each step only turns them further (upwards), as a higher learning rate would. Left of 1 normalisation no longer
+compensates for small weights, and the stage fades. A stage that moves up and to the left along a line shows the
+effect of λ; its last position shows which effect. Points near the dashed line turn as the reference does: a
+regulariser shows in the losses only.
 
 Beside it, the verdict on each run by the rules of the report, and medians over the seeds of their evidence:
-variance/ε in the stage where it is lowest; turn of a step and length of the weights in the stage where both have
-changed most, over the reference’s; held-out loss, and its gap to the loss of fixed training triplets in the same
-mode, as changes in shares of the reference’s held-out loss. From ``tables/mechanism.tsv`` and
-``tables/layers.tsv``.
+variance/ε in the stage where it is lowest; turn of a step and length of the weights in the stage where both
+have changed most, as ratios to the reference’s; held-out loss, and its gap to the loss of fixed training
+triplets in the same mode, as changes in shares of the reference’s held-out loss. From ``tables/mechanism.tsv``
+and ``tables/layers.tsv``.
 """,
 )
 def plot_mechanism(

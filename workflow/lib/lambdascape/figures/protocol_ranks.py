@@ -27,14 +27,14 @@ SHIFT = 0.03  # between the marks of neighbouring values, so that their bars do 
     wide=True,
     only_with="compare_with",
     caption="""\
-**How the ranking changes between two studies**: the one that ``compare_with`` names on the left, this one on the
-right, a line for each value that both have. Where lines cross, the two studies disagree on which value is better.
-Each panel has a measure: the training's triplet loss in the last epoch of each run, the mean over all triplets;
-macro-F1 per tile of the published study's probe after its last epoch; macro-F1 per clip of the converged probe; the
-scores on held-out sessions. Points are means over the seeds. Bars are Student's intervals of those means: how far
-other seeds might lie, on the same sessions; what other sessions would do to this study's scores stands in the
-figure of the scores. A hollow point rests on one seed and has no interval: whatever crosses there may be chance.
-Brackets hold the ranks, left and right, among the shared values. From ``tables/protocols.tsv``.
+**How the ranking differs between two studies**: the one that ``compare_with`` names on the left, this one on
+the right, one line for each value that both have. Where lines cross, the two studies disagree on which value is
+better. Each panel has one measure: the triplet loss of training in the last epoch of each run, the mean over
+all triplets; macro-F1 per tile of the published study's probe after its last epoch; macro-F1 per clip of the
+converged probe. The scores are on held-out sessions. Points are means over the seeds. Bars are Student's
+intervals of those means: they are about other seeds on the same sessions. For other sessions see the figure of
+the scores. A hollow point has one seed and no interval; crossings there may be chance. Brackets hold the ranks,
+left and right, among the shared values. From ``tables/protocols.tsv``.
 """,
 )
 def plot_protocols(protocols: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:

@@ -42,26 +42,26 @@ NOISE = "#aeb6bf"
 
 @figure(
     "response",
-    title="What a probe scores on held-out sessions",
+    title="Score of the converged probe on held-out sessions",
     label="score against what varies",
     category="Answer",
     caption="""\
-**What the embeddings hold at each value of λ** (or of what else varies): macro-F1 of the converged probe on
-held-out sessions. Large points are means over the seeds, per clip; their bars are bootstrap intervals over
-sessions: how far the same runs might lie on other sessions. Small points are the runs, one per seed: how far other
-seeds might lie, on the same sessions. The two are different doubts and are shown apart. Diamonds, to the right, are
-the runs per tile. The ring marks the value that the validation sessions choose, whose labels were unseen, but whose
-audio the networks heard in training. Points of one value stand side by side only to be seen. The axis is
-logarithmic; zero has no logarithm and stands left of the break.
+**The score of each value of λ** (or of what else varies): macro-F1 of the converged probe on held-out sessions.
+Large points are means over the seeds, per clip; their bars are bootstrap intervals over sessions: they are
+about the same runs on other sessions. Small points are the runs, one per seed, on the same sessions: they show
+the spread between seeds. These are two kinds of uncertainty and are shown separately. Diamonds, to the right,
+are the runs per tile. The ring marks the value that the validation sessions choose; their labels were unseen,
+but the networks were trained on their audio. Points of one value are placed side by side only so that they can
+be seen. The axis is logarithmic; zero has no logarithm and is left of the break.
 
-The grey band is the noise floor: in 95 % of studies in which λ does nothing, the means of all values lie inside. It
-takes the seeds as paired, without what a seed does to all values alike, and holds for these sessions. A mean beyond
-it differs from the mean of all values by more than seeds explain. It asks of each value whether it differs from
-that mean: whether two values differ from each other, also two inside the band, and whether they would on new
-sessions, is in ``tables/comparisons.tsv``. It needs two seeds. Dashed lines are reference spaces that cost no
-training, per clip: the untrained network (mean over seeds) and the mean log-mel spectrum. The bars at their right
-end reach from the lowest to the highest end of their intervals. Whether training scores above them on the same
-sessions is in ``tables/comparisons.tsv``. From ``tables/scores.tsv`` and ``tables/choice.tsv``.
+The grey band is the noise floor: if λ has no effect, the means of all values lie inside it in 95 % of studies.
+It treats the seeds as paired, leaves out what a seed does to all values alike, and is for these sessions. A
+mean outside it differs from the mean of all values by more than the seeds explain. Whether two values differ
+from each other, even if both are inside the band, and whether they would on new sessions, is in
+``tables/comparisons.tsv``. The band needs two seeds. Dashed lines are baselines that need no training, per
+clip: the untrained network (mean over seeds) and the mean log-mel spectrum. The bars at their right end reach
+from the lowest to the highest end of their intervals. Whether training scores above them on the same sessions
+is in ``tables/comparisons.tsv``. From ``tables/scores.tsv`` and ``tables/choice.tsv``.
 """,
 )
 def plot_response(

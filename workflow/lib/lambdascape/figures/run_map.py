@@ -26,11 +26,12 @@ OWN_MARKER = "*"
     label="map of all runs",
     category="Spaces",
     caption="""\
-**A map of all runs.** Each point is a whole space, and two points lie the nearer the more alike their spaces are
-but for a rotation and a scale: classical scaling of the Procrustes distances, scored on sessions on which the
-rotation was not fitted. Colour tells λ (or what else varies), shape the seed; left with the reference spaces, right
-the trained ones alone. Where the colours keep together, λ decides the space; where they mix, the seed does. The
-axes say how much of the spread they show: what is not shown may look different. From ``similarity/map.tsv``.
+**A map of all runs.** Each point is a whole space. The more similar two spaces are, apart from a rotation and a
+scale, the nearer are their points: classical scaling of the Procrustes distances, scored on sessions on which
+the rotation was not fitted. Colour shows λ (or what else varies), shape the seed; on the left with the
+baselines, on the right only the trained spaces. If the colours form groups, λ determines the space; if they
+mix, the seed does. The axes state how much of the spread they show: other directions may look different. From
+``similarity/map.tsv``.
 """,
 )
 def plot_run_map(runs: str | Path, map: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:

@@ -25,19 +25,19 @@ MOST_POINTS = 400  # plotted of one kind of pair
 
 @figure(
     "moves",
-    title="What moves a space: what varies, or the seed",
-    label="what moves a space: what varies, or the seed",
+    title="What changes a space: what varies, or the seed",
+    label="what changes a space: what varies, or the seed",
     category="Spaces",
     caption="""\
-**What moves a space.** Every point is a pair of spaces, placed by how much alike they are; bars are means. Black:
-the seed alone differs, the noise floor, with its range in grey behind the other kinds of pair. Purple: λ (or what
-else varies) alone differs, and the seed, so also the initial weights and the triplets, is the same. Red: both
-differ. Where purple lies left of black, λ moves the space farther than the seed does in these runs; no test in the
-table says that it does so in others. Where red lies left of black, λ leaves a trace that seeds do not wipe out; the
-p of the gap says whether by more than chance. Brown and blue: a trained space and one without training, which is
-how unlike spaces are that share nothing but the audio. The CKA of spaces that share their classes alone stands in
-the table (null). At most 400 pairs of a kind are drawn. From ``similarity/pairs.tsv``; means and test in
-``similarity/moves.tsv``.
+**What changes a space: λ or the seed?** Every point is a pair of spaces, placed by their similarity; bars are
+means. Black: only the seed differs. This is the noise floor; its range is in grey behind the other kinds of
+pair. Purple: only λ (or what else varies) differs; the seed, and with it initial weights and triplets, is the
+same. Red: both differ. If purple is left of black, λ changes the space more than the seed does in these runs;
+no test in the table shows this for other runs. If red is left of black, λ leaves an effect beyond that of the
+seeds; the p of the gap states whether it is significant. Brown and blue: a trained space and one without
+training, which shows how different spaces are that share only the audio. The table has the CKA of spaces that
+share only their classes (null). At most 400 pairs of a kind are plotted. From ``similarity/pairs.tsv``; means
+and test in ``similarity/moves.tsv``.
 """,
 )
 def plot_moves(

@@ -24,18 +24,18 @@ NOTHING_TO_CHOOSE = "Nothing to choose between: one arm, or no labels."
 
 @figure(
     "selection",
-    title="Measures that need no label against the score",
-    label="measures that need no label against the score",
+    title="Measures that need no label, compared with the score",
+    label="measures that need no label, with the score",
     category="Answer",
     wide=True,
     caption="""\
-**Could λ have been chosen without labels?** (Or what else the study varies.) Each panel is one measure that needs
-no label, on held-out triplets after the last epoch (the loss is the mean over all of them) or on held-out tiles.
-Large points are the means over seeds of each value, small ones the runs; upwards is a better score, macro-F1 of the
-converged probe per clip on held-out sessions; to the right is what the measure calls better, so that a measure that
-ranks as the labels do rises. The square marks what the measure would pick, the ring what the labels pick on
-validation sessions. ρ is Spearman’s rank correlation of the means, with its interval over resampled sessions and
-seeds. From ``tables/selection.tsv``.
+**Could λ have been chosen without labels?** (Or what else the study varies.) Each panel is one measure that
+needs no label, on held-out triplets after the last epoch (the loss is the mean over all of them) or on held-out
+tiles. Large points are the means over seeds of each value, small ones the runs. Upwards is a better score,
+macro-F1 of the converged probe per clip on held-out sessions; to the right is better by the measure. A measure
+that ranks as the labels do therefore rises. The square marks the value that the measure would choose, the ring
+the value that the labels choose on validation sessions. ρ is Spearman’s rank correlation of the means, with its
+interval over resampled sessions and seeds. From ``tables/selection.tsv``.
 """,
 )
 def plot_selection(

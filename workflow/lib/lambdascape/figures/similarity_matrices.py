@@ -28,26 +28,26 @@ MOST_NUMBERED = 10  # with more spaces the numbers in the cells cannot be read
 
 @figure(
     "similarity",
-    title="How much alike every two spaces are",
-    label="how much alike every two spaces are",
+    title="Similarity of every two spaces",
+    label="similarity of every two spaces",
     category="Spaces",
     wide=True,
     caption="""\
-**How much alike every two spaces are**, on the same held-out tiles, by three measures of which none sees a rotation
-or a scale. Procrustes: the rotation that brings one space onto the other is fitted on the tiles of one half of the
-sessions and scored on the other half; where fewer than two classes have sessions in both halves it is missing. CKA
-compares all products of tiles of different sessions at once. It is debiased for independent sessions, not for
-independent tiles: spaces that share neither classes nor anything else have 0 on average, however tiles are nested
-in sessions; values can lie below 0. Spaces that both keep the same classes apart have more than 0: the table has
-that null, with sessions of one class exchanged. The Jaccard index asks whether a tile has the same ten nearest
-neighbours in both spaces, tiles of the same moment left out.
+**How similar every two spaces are**, on the same held-out tiles, by three measures that ignore rotation and
+scale. Procrustes: the rotation of one space onto the other is fitted on the tiles of one half of the sessions
+and scored on the other half; it is missing if fewer than two classes have sessions in both halves. CKA compares
+products of tiles of different sessions. It is debiased for independent sessions, not for independent tiles:
+spaces that share neither classes nor anything else have 0 on average, however tiles are nested in sessions, and
+values can be below 0. Spaces that both separate the same classes have more than 0: the table has that null,
+with sessions of one class exchanged. The Jaccard index measures whether a tile has the same ten nearest
+neighbours in both spaces, without tiles of the same moment.
 
-Inside an orange outline the seed alone differs: that is how much alike chance leaves two spaces, the noise floor.
-In these runs λ moves the space farther than the seed does where the cells of one seed between two outlines are
-paler than those inside; this is seen, not tested. Dark diagonals between the outlines belong to runs of one seed
-that λ has hardly moved. Beyond the black line stand the reference spaces. Where a study sweeps the length of tiles,
-spaces over different tiles cannot be compared and their cells are empty. From ``similarity/pairs.tsv``, which has
-the reason of what is missing.
+Inside an orange outline only the seed differs: this is the similarity by chance, the noise floor. If the cells
+of one seed between two outlines are paler than those inside, λ changes the space more than the seed does in
+these runs; this is an observation, not a test. Dark diagonals between the outlines belong to runs of one seed
+that λ has hardly changed. The baselines are beyond the black line. If a study sweeps the length of tiles,
+spaces of different tiles cannot be compared and their cells are empty. From ``similarity/pairs.tsv``, which has
+the reason of every missing value.
 """,
 )
 def plot_similarity(runs: str | Path, pairs: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:

@@ -24,11 +24,11 @@ RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     label="variance along each direction",
     category="Spaces",
     caption="""\
-**How the variance of each space falls off** along its principal directions, on the same held-out tiles for every
-space. One line for each value of λ (or of what else varies), the mean over its runs, with a band from the lowest to
-the highest; dashed: the spaces that cost no training. A steep line belongs to a space that uses few of its
-dimensions; a line that falls to the bottom early, to one that has lost the others. The axis of shares is
-logarithmic, and shares under 10⁻⁷, which are rounding, are not drawn. From ``tables/spectra.tsv``.
+**The variance of each space along its principal directions**, on the same held-out tiles for every space. One
+line for each value of λ (or of what else varies), the mean over its runs, with a band from the lowest to the
+highest; dashed: the baselines. A steep line belongs to a space that uses few of its dimensions; if a line
+reaches the bottom early, the space has lost the other dimensions. The axis of shares is logarithmic; shares
+under 10⁻⁷, which are rounding, are not plotted. From ``tables/spectra.tsv``.
 """,
 )
 def plot_spectra(runs: str | Path, spectra: str | Path, svg: str | Path, png: str | Path, synthetic: bool) -> None:

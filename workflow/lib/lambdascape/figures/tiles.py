@@ -33,11 +33,11 @@ WIDTH, HEIGHT = 1.8, 0.85  # of a tile, in inches
     category="Data",
     wide=True,
     caption="""\
-**A few tiles of each class** as the feature store holds them, drawn at random from different sessions where there
-are any: time to the right, mel bands upwards, brighter for more. The numbers are natural logarithms of mel
-magnitudes on one scale for all tiles; the darkest colour also stands for everything below it, such as digital
-silence. At most twelve classes are shown, those with the most clips; without labels, tiles of any session. A
-network that is given MFCCs sees these same tiles through a cosine transform. From ``features.h5``.
+**A few tiles of each class** from the feature store, sampled from different sessions if there are any: time to
+the right, mel bands upwards, brighter for more energy. The numbers are natural logarithms of mel magnitudes on
+one scale for all tiles; the darkest colour also stands for everything below it, such as digital silence. At
+most twelve classes are shown, those with the most clips; without labels, tiles of any session. With
+``network.input: mfcc`` the network sees these tiles through a cosine transform. From ``features.h5``.
 """,
 )
 def plot_tiles(

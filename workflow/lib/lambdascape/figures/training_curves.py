@@ -54,15 +54,16 @@ KINDS = {
     label="triplet loss by epoch",
     category="Training",
     caption="""\
-**Triplet loss after each epoch**, one colour for each value of λ (or of what else varies), darker for larger ones.
-Solid: training triplets, the mean over the epoch in training mode, with dropout and while the weights move; dashed:
-triplets of held-out sessions, after the epoch and in inference mode. Their distance is no generalisation gap: that
-is between fixed training triplets and held-out ones in the same mode, in the table below. Lines are means over
-seeds and bands reach from the lowest to the highest seed; with several things varied, thin lines show each of them
-instead. The loss is the one minimised: by default the mean over active triplets, so it can stand still while fewer
-and fewer triplets are active; runs are compared by the mean over all. The penalty is not in it. Dotted, where the
-data set is the published one: the curves of Gröger (2020), read off its figure 1; their epoch 0 is epoch 1 here,
-and which triplets they were measured on is not told. From ``tables/training.tsv``.
+**Triplet loss after each epoch**, one colour for each value of λ (or of what else varies), darker for larger
+ones. Solid: training triplets, the mean over the epoch in training mode, with dropout and changing weights;
+dashed: triplets of held-out sessions, after the epoch and in inference mode. Their difference is not the
+generalisation gap: that is between fixed training triplets and held-out ones in the same mode, in the table
+below. Lines are means over seeds, and bands reach from the lowest to the highest seed; if several things vary,
+thin lines show each of them instead. The loss is the one that is minimised: by default the mean over active
+triplets, which can stay constant while fewer and fewer triplets are active. Runs are compared by the mean over
+all triplets. The penalty is not included. Dotted, if the data set is the published one: the curves of Gröger
+(2020), read off its figure 1; their epoch 0 is epoch 1 here, and the text does not say on which triplets they
+were measured. From ``tables/training.tsv``.
 """,
 )
 def plot_triplet_loss(
@@ -80,9 +81,9 @@ def plot_triplet_loss(
     caption="""\
 **Macro-F1 per tile of the published study's probe** after each of its epochs: a logistic layer on frozen
 embeddings, trained by Adam. Colours, lines and bands as in the figure of the triplet loss; solid: tiles it was
-trained on, dashed: tiles of held-out sessions. A curve that still rises at the end belongs to a probe that is not
-done, and says as much about the probe as about the space. Dotted, where the data set is the published one: figure 2
-of Gröger (2020), moved to epochs that count from 1. From ``tables/probe_epochs.tsv``.
+trained on, dashed: tiles of held-out sessions. If a curve still rises at the end, the probe has not converged,
+and the curve shows the probe as much as the space. Dotted, if the data set is the published one: figure 2 of
+Gröger (2020), shifted to epochs that count from 1. From ``tables/probe_epochs.tsv``.
 """,
 )
 def plot_probe_f1(
@@ -103,10 +104,11 @@ def plot_probe_f1(
     label="cross-entropy of the published probe by epoch",
     category="Probes",
     caption="""\
-**Cross-entropy of the published study's probe** after each of its epochs, in nats, lower is better. Colours, lines
-and bands as in the figure of the triplet loss. With the published double softmax the loss takes probabilities for
-logits and can never come near zero: with nine classes it stays between 1.37 and 2.37. Dotted, where the data set is
-the published one: figure 3 of Gröger (2020), moved to epochs that count from 1. From ``tables/probe_epochs.tsv``.
+**Cross-entropy of the published study's probe** after each of its epochs, in nats; lower is better. Colours,
+lines and bands as in the figure of the triplet loss. With the published double softmax the loss treats
+probabilities as logits and can never come near zero: with nine classes it stays between 1.37 and 2.37. Dotted,
+if the data set is the published one: figure 3 of Gröger (2020), shifted to epochs that count from 1. From
+``tables/probe_epochs.tsv``.
 """,
 )
 def plot_probe_cross_entropy(
