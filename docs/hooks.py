@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 REPO = Path(__file__).resolve().parents[1]
 CONFIG = "reference/config.md"
@@ -40,16 +41,12 @@ def command_line_page() -> str:
     """The help of `lambdascape` and of each of its commands."""
     from lambdascape.cli.main import _parser
 
-    os.environ["COLUMNS"] = COLUMNS
     parser = _parser()
-    parts = [
-        "# Command line",
-        "<!-- Generated from the program's help by `make docs`. -->",
-        INTRODUCTION,
-        _block(parser.format_help()),
-    ]
-    for name, command in _commands(parser):
-        parts += [f"## {name}", _block(command.format_help())]
+    parts = ["# Command line", "<!-- Generated from the program's help by `make docs`. -->", INTRODUCTION]
+    with patch.dict(os.environ, COLUMNS=COLUMNS):
+        parts.append(_block(parser.format_help()))
+        for name, command in _commands(parser):
+            parts += [f"## {name}", _block(command.format_help())]
     return "\n\n".join(parts) + "\n"
 
 

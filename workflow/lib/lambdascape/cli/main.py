@@ -27,10 +27,10 @@ Results and checkpoints stay. A launch that runs is never touched. Exit code 0: 
 with the reason; 2: the command itself cannot be used."""
 
 EMBED = """\
-Embed audio by a trained network that `make run TARGET=exports` has exported: log-mel by the recipe that travels with
-it, cut into tiles as in its study, one row per tile. Other rates are resampled; of several channels those are heard
-that the study heard. Exit code 0: every file was embedded; 1: some could not be, each is named with the reason, and the
-others were; 2: the command itself cannot be used."""
+Embed audio files by a trained network that `make run TARGET=exports` has exported: log-mel by the recipe in its file,
+cut into tiles as in its study, one row per tile. Other rates are resampled; of several channels, those are used that
+the study used. Exit code 0: every file was embedded; 1: some could not be, each is named with the reason; 2: the
+command itself cannot be used."""
 EXAMPLES = """\
 examples:
   lambdascape embed results/demo/exports/models/l2~0.01_seed~1 kitchen.wav
@@ -166,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         help="from one tile's start to the next; default: a tile's length, so that tiles do not overlap",
     )
     command.add_argument(
-        "--channel", metavar="N", type=int, help="the channel that is heard, from 1; default: as in the study"
+        "--channel", metavar="N", type=int, help="the channel to use, from 1; default: as in the study"
     )
     command.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
     command = commands.add_parser(
