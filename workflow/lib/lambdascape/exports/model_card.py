@@ -1,4 +1,4 @@
-"""The card of an exported embedder: what it is, what it scored, what it must not be used for, where it comes from."""
+"""The model card of an exported embedder: what it is, its scores, what it must not be used for, its provenance."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -40,7 +40,7 @@ def write_card(
     confidence: float,
     checkout: str | Path,
 ) -> None:
-    """Write the card of one exported embedder, in Markdown with the head that hubs of models read.
+    """Write the card of one exported embedder, in Markdown with the header that model hubs read.
 
     Args:
         output: the Markdown file.
@@ -148,19 +148,19 @@ def _beside(sweep: Sweep, scores: pd.DataFrame) -> Iterable[str]:
 def _mechanism(judged: pd.DataFrame, run: str) -> str:
     row = judged[judged["run"] == run].iloc[0]
     if row["verdict"] == NOT_APPLICABLE:
-        return "λ does not vary in this study, so how it acted cannot be told."
+        return "λ does not vary in this study, so how it acted is unknown."
     if row["verdict"] == REFERENCE:
-        return "This run has the smallest λ of its seed: the others are held against it."
+        return "This run has the smallest λ of its seed: the others are compared with it."
     words = next((rule.words for rule in RULES if (rule.verdict, rule.name) == (row["verdict"], row["rule"])), "")
     return f"Verdict: **{row['verdict']}** ({row['rule']}), held against `{row['reference']}`. {words}".strip()
 
 
 def _seeds(sweep: Sweep, scores: pd.DataFrame, run: str) -> str:
-    """What luck may have done: the scores of the same settings with other seeds."""
+    """The possible effect of chance: the scores of the same settings with other seeds."""
     here = sweep.trained[sweep.trained["run"] == run].iloc[0]
     same = sweep.trained[(sweep.trained["setting"] == here["setting"]) & (sweep.trained["arm"] == here["arm"])]
     if len(same) < 2:
-        return "It is the only seed of its settings: how much of it is luck, nobody knows."
+        return "It is the only seed of its settings, so the effect of chance is unknown."
     found = converged(scores, same["run"], "macro_f1")["value"]
     known = (
         f"; their macro-F1 per clip on the test split goes from {span(found.min(), found.max())}" if len(found) else ""
