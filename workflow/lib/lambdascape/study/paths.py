@@ -46,7 +46,7 @@ class Study(DataNames):
         """Name to settings, arm and seed of each trained run."""
         return sweep.expand(self.config["sweep"], self.config)
 
-    @property
+    @cached_property
     def axis(self) -> str:
         """The setting that figures have as their x axis; '' where none varies."""
         return sweep.axis_of(self.runs)

@@ -36,7 +36,7 @@ class Sweep:
             measure), other_settings (the values of `others` in words).
         references: one row per reference space: run, arm (a key of `kinds`), seed.
         recomputed: as `trained`, of the second spaces of runs that keep moving averages, with the statistics of the
-            weights; arm, replicate and values are those of the run.
+            weights; arm, replicate and axis_value are those of the run.
     """
 
     key: str
