@@ -11,7 +11,7 @@
 # results/features/<dataset>/<recipe>/features.h5         all frames of all clips, once; or a link to the same path below
 #                                                         the features_store that the config names
 # results/features/<dataset>/<recipe>/shared.tsv          where they lie there, if they were made here
-# results/<study>/runs.tsv                                one row per space: its name and every hyperparameter
+# results/<study>/runs.tsv                                one row per space: run, arm, replicate, …, then every setting
 # results/<study>/models/<run>/                           embedder.weights.h5, history.tsv, layers.tsv
 # results/<study>/embeddings/<space>.h5                   <space>: a run, a reference (untrained_seed~…, mean_logmel),
 #                                                         or one that the config's `spaces` names

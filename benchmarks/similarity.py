@@ -94,7 +94,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, tiles = Path(name), make_tiles(options.tiles)
         points = [(value, seed) for value in range(options.runs // SEEDS) for seed in range(SEEDS)]
-        rows = [{"run": f"{v}_{s}", "kind": "trained", "seed": s, "l2": 10.0**-v} for v, s in points]
+        rows = [
+            {"run": f"{v}_{s}", "kind": "trained", "arm": f"{v}", "replicate": f"{s}", "seed": s, "test_fold": "fold1"}
+            | {"axis": "l2", "value": 10.0**-v, "l2": 10.0**-v}
+            for v, s in points
+        ]
         write_table(pd.DataFrame(rows), folder / "runs.tsv")
         names = [row["run"] for row in rows]
         for run, (value, seed) in zip(names, points, strict=True):

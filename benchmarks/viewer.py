@@ -59,8 +59,21 @@ def make_study(folder: Path, clips: int, dim: int) -> tuple[Path, list[Path], li
             "start_s": 5.0 * (number % 2),
         }
     )
-    runs = [{"run": f"l2~{value}_seed~1", "kind": "trained", "seed": 1, "l2": value} for value in L2]
-    runs += [{"run": "untrained_seed~1", "kind": "untrained", "seed": 1}, {"run": "mean_logmel", "kind": "mean_logmel"}]
+    replicate = {"replicate": "seed1_fold1", "seed": 1, "test_fold": "fold1"}
+    runs = [
+        {
+            "run": f"l2~{value}_seed~1",
+            "kind": "trained",
+            "arm": f"l2~{value}",
+            **replicate,
+            "axis": "l2",
+            "value": value,
+        }
+        | {"l2": value}
+        for value in L2
+    ]
+    runs += [{"run": "untrained_seed~1", "kind": "untrained", "arm": "untrained", **replicate}]
+    runs += [{"run": "mean_logmel", "kind": "mean_logmel", "arm": "mean_logmel"}]
     write_table(pd.DataFrame(runs), folder / "runs.tsv")
     names = tiles["clip"].unique()
     write_table(pd.DataFrame({"clip": names, "path": names, "channel": ""}), folder / "clips.tsv")

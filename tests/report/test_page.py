@@ -130,8 +130,7 @@ def test_the_filter_keeps_the_rows_that_have_every_word(study_page: Path, watch:
     every = names(page)
     field = page.get_by_label("Filter the runs")
     told = str(field.get_attribute("placeholder")).removeprefix("such as ")
-    assert told.startswith("l2~")
-    assert any(name.startswith(f"{told}seed~") for name in every)
+    assert told == every[0]
     field.fill("untrained seed~1")
     assert names(page) == ["untrained_seed~1"]
     assert page.locator(".filter [role=status]").inner_text() == f"1 of {len(every)} runs"

@@ -13,8 +13,7 @@ from lambdascape.embeddings.space_file import write_embeddings
 from lambdascape.mechanism.verdicts import mechanisms
 from lambdascape.similarity.layout import map_spaces
 from lambdascape.similarity.seed_test import judge_moves
-from lambdascape.study.run_table import read_sweep
-from lambdascape.study.sweep import arm_and_seed
+from lambdascape.study.run_table import IDENTITY, read_sweep
 from lambdascape.tables.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
 from lambdascape.tables.distant_tiles import COLUMNS as DISTANT
 from lambdascape.tables.every_run import every_run
@@ -55,6 +54,7 @@ CLAIMS = [
 ]
 
 
+NAMES = ("run", "arm", "replicate")
 MADE: dict[Any, dict[str, bytes]] = {}  # what was written for the same arguments before
 
 
@@ -69,20 +69,32 @@ class FakeStudy:
         labelled: bool = True,
         score: Any = lambda point, seed: 0.5 - 0.1 * float(np.log10(point.get("l2") or 1e-3)) + 0.001 * seed,
         own: tuple[str, ...] = (),
+        opaque: bool = False,
     ) -> None:
+        """Write the tables; `opaque` gives runs, arms and replicates names in which nothing can be read."""
         self.folder, self.labelled, self.score = folder, labelled, score
         self.classes = CLASSES if labelled else ("",)
         fixed = {"margin": 1.0, "tile_s": 2.0}
+        axis = _axis([fixed | point for point in points])
         spaces = [
-            {"run": _slug(point, seed), "kind": "trained", "seed": seed, **fixed, **point}
-            for point in points
+            {"run": f"{arm}_seed~{seed}", "kind": "trained", "arm": arm, **_replicate(seed), "axis": axis}
+            | {"value": (fixed | point).get(axis), **fixed, **point}
+            for point, arm in ((point, _arm(point)) for point in points)
             for seed in seeds
         ]
-        spaces += [{"run": f"untrained_seed~{s}", "kind": "untrained", "seed": s, **fixed} for s in seeds]
-        spaces.append({"run": "mean_logmel", "kind": "mean_logmel", "tile_s": 2.0})
-        spaces += [{"run": name, "kind": "own", "tile_s": 2.0} for name in own]
+        spaces += [
+            {"run": f"untrained_seed~{s}", "kind": "untrained", "arm": "untrained", **_replicate(s), **fixed}
+            for s in seeds
+        ]
+        spaces.append({"run": "mean_logmel", "kind": "mean_logmel", "arm": "mean_logmel", "tile_s": 2.0})
+        spaces += [{"run": name, "kind": "own", "arm": f"own:{name}", "tile_s": 2.0} for name in own]
+        self.words = _words(spaces)
+        if opaque:
+            spaces = [
+                space | {key: self.words.get(space.get(key), space.get(key)) for key in NAMES} for space in spaces
+            ]
         self.spaces = spaces
-        made = MADE.setdefault((repr(points), seeds, labelled, score, own), {})
+        made = MADE.setdefault((repr(points), seeds, labelled, score, own, opaque), {})
         if not made:
             self._make()
             made |= {name: path.read_bytes() for name, path in self.tables.items()}
@@ -146,11 +158,11 @@ class FakeStudy:
         arms: dict[str, list[float]] = {}
         for space in self.spaces if self.labelled else []:
             if space["kind"] == "trained":
-                arms.setdefault(arm_and_seed(space["run"])[0], []).append(self.value(space))
+                arms.setdefault(space["arm"], []).append(self.value(space))
         best = max(arms, key=lambda arm: np.mean(arms[arm])) if arms else ""
         seeds = len(next(iter(arms.values()), []))
         references = {
-            f"own:{space['run']}" if space["kind"] == "own" else space["kind"]: [self.value(space)] * seeds
+            space["arm"]: [self.value(space)] * seeds
             for space in self.spaces
             if self.labelled and space["kind"] != "trained"
         }
@@ -294,7 +306,7 @@ class FakeStudy:
         """How far apart two spaces are: 0.1 for another seed, 0.3 for another point, 0.9 without training."""
         if (first["kind"], second["kind"]) != ("trained", "trained"):
             return 0.9
-        points = [{key: value for key, value in s.items() if key not in ("run", "seed")} for s in (first, second)]
+        points = [{key: value for key, value in s.items() if key not in IDENTITY} for s in (first, second)]
         return 0.1 * (first["seed"] != second["seed"]) + 0.3 * (points[0] != points[1])
 
     def _pairs(self) -> list[tuple[Any, ...]]:
@@ -331,5 +343,41 @@ class FakeStudy:
         return paths
 
 
-def _slug(point: dict[str, Any], seed: int) -> str:
-    return "_".join(f"{key}~{value}" for key, value in point.items()) + f"_seed~{seed}"
+def _arm(point: dict[str, Any]) -> str:
+    return "_".join(f"{key}~{value}" for key, value in point.items())
+
+
+def _axis(points: list[dict[str, Any]]) -> str:
+    """What the points vary, λ before anything else."""
+    keys = dict.fromkeys(key for point in points for key in point)
+    varying = [key for key in keys if len({repr(point.get(key)) for point in points}) > 1]
+    return "l2" if "l2" in varying else next(iter(varying), "")
+
+
+def _replicate(seed: int) -> dict[str, Any]:
+    return {"replicate": f"seed{seed}_fold1", "seed": seed, "test_fold": "fold1"}
+
+
+def _words(spaces: list[dict[str, Any]]) -> dict[str, str]:
+    """A word without a meaning for each name of a run, an arm of the sweep and a replicate; no order is kept."""
+    names = dict.fromkeys(space[key] for space in spaces if "seed" in space for key in NAMES)
+    kept = {"untrained"}  # the arm of a reference is its kind
+    return {name: f"{place * 37 % 101:x}q" for place, name in enumerate(names, 5) if name not in kept}
+
+
+def with_identity(runs: pd.DataFrame, axis: str = "l2") -> pd.DataFrame:
+    """Add what is missing of the identity to a table of runs made by hand: run, kind, maybe seed, and settings."""
+    settings = [column for column in runs.columns if column not in IDENTITY]
+    trained = runs["kind"] == "trained"
+    varying = [column for column in settings if runs.loc[trained, column].nunique(dropna=False) > 1]
+    arms = [_arm({key: row[key] for key in varying or settings[:1]}) for row in runs.to_dict("records")]
+    seeds = runs["seed"] if "seed" in runs else pd.Series(1, runs.index)
+    found = {
+        "arm": pd.Series(arms, runs.index, dtype=object).where(trained, runs["kind"]),
+        "seed": seeds,
+        "replicate": [None if pd.isna(seed) else f"seed{int(seed)}_fold1" for seed in seeds],
+        "test_fold": "fold1",
+        "axis": axis if axis in varying else "",
+        "value": runs[axis].where(trained) if axis in varying else np.nan,
+    }
+    return runs.assign(**{name: column for name, column in found.items() if name not in runs})

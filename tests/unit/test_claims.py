@@ -20,6 +20,8 @@ from lambdascape.core.tsv import read_table, write_table
 from lambdascape.statistics.contrasts import Contrast, over_seeds
 from lambdascape.statistics.metrics import macro_f1
 
+from .studies import with_identity
+
 ROOT = Path(__file__).parents[2]
 REGULARISATION = ROOT / "workflow/claims/regularisation.yaml"
 MARGIN = ROOT / "workflow/claims/margin.yaml"
@@ -79,6 +81,7 @@ class Study:
     def write(self, folder: Path, labelled: bool = True) -> None:
         runs = pd.DataFrame([{"run": run, **values} for run, values in self.hyper.items()])
         runs.loc[len(runs)] = {"run": "mean_logmel", "kind": "mean_logmel"}
+        runs = with_identity(runs, self.about)
         training, probes, scores = [], [], []
         self.confusions = {}
         for (value, seed), run in self.names.items():

@@ -18,7 +18,8 @@ from .spaces import make_space, write_space
 
 SETTINGS = {"resamples": 300, "confidence": 0.9}
 ARMS, SEEDS = ("l2~1", "l2~0.1", "l2~0.01"), (1, 2)
-RUNS = [f"{arm}_seed~{seed}" for arm in ARMS for seed in SEEDS]
+POINTS = [(arm, seed) for arm in ARMS for seed in SEEDS]
+RUNS = ["cello", "flute", "drum", "oboe", "harp", "bell"]  # names in which neither arm nor seed can be read
 TEXT = ("split", "unit", "session", "label", "predicted")
 CLASSES = ("a", "b")
 
@@ -26,13 +27,12 @@ CLASSES = ("a", "b")
 def write_confusions(folder, hits, sessions=6, split_of=lambda session, seed: ["validation", "test"]):
     """Of 20 clips and 40 tiles in each session `hits(arm, seed, session, split)` in 10 are recognised."""
     paths = []
-    for run in RUNS:
-        arm, seed = run.split("_seed~")
+    for run, (arm, seed) in zip(RUNS, POINTS, strict=True):
         rows = []
         for session in range(sessions):
-            for split in split_of(session, int(seed)):
+            for split in split_of(session, seed):
                 label, other = CLASSES[session % 2], CLASSES[1 - session % 2]
-                right = hits(ARMS.index(arm), int(seed), session, split)
+                right = hits(ARMS.index(arm), seed, session, split)
                 for unit, times in (("clip", 2), ("tile", 4)):
                     rows += [(split, unit, f"{split}{session}", label, label, times * right)]
                     rows += [(split, unit, f"{split}{session}", label, other, times * (10 - right))]
@@ -40,6 +40,19 @@ def write_confusions(folder, hits, sessions=6, split_of=lambda session, seed: ["
         table = pd.DataFrame(rows, columns=[*TEXT, "count"])
         write_table(table[table["count"] > 0], paths[-1])
     return paths
+
+
+def spaces_of(references):
+    """Rows of runs.tsv: the trained runs, then references, name to arm and seed, None for one without a seed."""
+    rows = [(run, "trained", *point) for run, point in zip(RUNS, POINTS, strict=True)]
+    rows += [(name, "reference", *point) for name, point in references.items()]
+    table = pd.DataFrame(rows, columns=["run", "kind", "arm", "seed"]).astype({"seed": "Int64"})
+    return table.assign(replicate="", test_fold="fold1", axis="l2", value=np.nan)
+
+
+def write_runs(folder, references):
+    write_table(spaces_of(references), folder / "runs.tsv")
+    return folder / "runs.tsv"
 
 
 def uneven(arm, seed, session, split):
@@ -55,17 +68,18 @@ def compared(tmp_path, paths):
 
 
 def compared_with(tmp_path, references, paths):
-    compare_arms(RUNS, references, paths, SETTINGS, 3, tmp_path / "comparisons.tsv")
+    runs = write_runs(tmp_path, references)
+    compare_arms(runs, [*RUNS, *references], paths, SETTINGS, 3, tmp_path / "comparisons.tsv")
     return read_table(tmp_path / "comparisons.tsv", PAIR)
 
 
 def choice(tmp_path, paths):
-    choose_arm(RUNS, paths, SETTINGS, 3, tmp_path / "choice.tsv")
+    choose_arm(write_runs(tmp_path, {}), RUNS, paths, SETTINGS, 3, tmp_path / "choice.tsv")
     return read_table(tmp_path / "choice.tsv", ("arm",))
 
 
 def test_counts_stand_at_their_arm_seed_session_and_class(tmp_path):
-    counts = read_counts(RUNS, write_confusions(tmp_path, uneven), "test", "tile")
+    counts = read_counts(spaces_of({}), write_confusions(tmp_path, uneven), "test", "tile")
     assert (counts.arms, counts.seeds) == (list(ARMS), list(SEEDS))
     assert counts.confusions.shape == (3, 2, 6, 2, 2)
     for (arm, seed, session), matrix in np.ndenumerate(counts.confusions.sum(axis=-1).sum(axis=-1)):
@@ -87,7 +101,7 @@ def test_every_pair_is_compared_on_the_test_sessions(tmp_path):
             ["l2~1", "l2~0.01"],
             ["l2~0.1", "l2~0.01"],
         ]
-        counts = read_counts(RUNS, paths, "test", str(unit)).confusions
+        counts = read_counts(spaces_of({}), paths, "test", str(unit)).confusions
         scores = paired_session_bootstrap(counts, {"macro_f1": macro_f1, "accuracy": accuracy}[measure], 300, 3)
         for (first, second), row in zip(((0, 1), (0, 2), (1, 2)), part.to_dict("records"), strict=True):
             found = difference(scores, first, second, 0.9)
@@ -116,8 +130,8 @@ def hard_sessions(arm, seed, session, split):
     return 2 + session + (session + seed) % 2
 
 
-REFERENCES = {"untrained_seed~1": "untrained", "untrained_seed~2": "untrained", "mean_logmel": "mean_logmel",
-    "openl3": "own:openl3"}  # fmt: skip
+REFERENCES = {"bare": ("untrained", 1), "raw": ("untrained", 2), "mean": ("mean_logmel", None),
+    "openl3": ("own:openl3", None)}  # fmt: skip
 
 
 def references_of(folder, below):
@@ -148,8 +162,8 @@ def test_references_are_compared_on_the_same_sessions_and_seeds(tmp_path):
     by_name = {name: against[against["second"] == name][numbers].to_numpy() for name in names}
     np.testing.assert_array_equal(by_name["mean_logmel"], by_name["untrained"])
     # One draw stands for every seed: by hand.
-    counts = read_counts(RUNS, trained, "test", "clip").confusions[:1]
-    alone = read_counts(["o_seed~1"], [tmp_path / "o.tsv"], "test", "clip").confusions
+    counts = read_counts(spaces_of({}), trained, "test", "clip").confusions[:1]
+    alone = read_counts(spaces_of({}).head(1), [tmp_path / "o.tsv"], "test", "clip").confusions
     both = np.concatenate([counts, np.repeat(alone, len(SEEDS), axis=1)])
     found = difference(paired_session_bootstrap(both, macro_f1, 300, 3), 0, 1, 0.9)
     assert by_name["own:openl3"][0] == pytest.approx([getattr(found, n) for n in ("value", *numbers[1:])])
@@ -163,7 +177,7 @@ def test_each_reference_is_a_family_of_its_own_and_changes_nothing_between_the_a
     pd.testing.assert_frame_equal(table[table["family"] == "arms"].reset_index(drop=True), alone, check_dtype=False)
     for _, part in table[table["family"] == "references"].groupby(["unit", "measure", "second"]):
         assert part["p_holm"].to_numpy() == pytest.approx(holm(part["p"].to_numpy()))
-    few = {name: arm for name, arm in REFERENCES.items() if name != "openl3"}
+    few = {name: point for name, point in REFERENCES.items() if name != "openl3"}
     fewer = compared_with(tmp_path, few, [*trained, *references_of(tmp_path, 0)[:-1]])
     kept = table[table["second"] != "own:openl3"].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, fewer)
@@ -172,15 +186,23 @@ def test_each_reference_is_a_family_of_its_own_and_changes_nothing_between_the_a
 def test_a_reference_with_other_draws_than_one_or_one_for_each_seed_is_refused(tmp_path):
     path = write_reference(tmp_path / "m.tsv", lambda draw, n: 5, draws=(0, 1, 2))
     with pytest.raises(InputError, match=r"m\.tsv: must have one draw, or one for each of the 2 seeds .*; got 0, 1, 2"):
-        compared_with(tmp_path, {"mean_logmel": "mean_logmel"}, [*write_confusions(tmp_path, uneven), path])
+        compared_with(tmp_path, {"mean": ("mean_logmel", None)}, [*write_confusions(tmp_path, uneven), path])
 
 
 def test_one_trained_arm_is_compared_with_references_only(tmp_path):
     paths = write_confusions(tmp_path, uneven)[:2]
     references = references_of(tmp_path, 1)
-    compare_arms(RUNS[:2], REFERENCES, [*paths, *references], SETTINGS, 3, tmp_path / "comparisons.tsv")
+    spaces = [*RUNS[:2], *REFERENCES]
+    runs = write_runs(tmp_path, REFERENCES)
+    compare_arms(runs, spaces, [*paths, *references], SETTINGS, 3, tmp_path / "comparisons.tsv")
     table = read_table(tmp_path / "comparisons.tsv", PAIR)
     assert set(table["family"]) == {"references"}
+
+
+def test_a_space_that_the_table_of_runs_lacks_is_refused(tmp_path):
+    paths = write_confusions(tmp_path, uneven)
+    with pytest.raises(InputError, match=r"runs\.tsv: must list every space; it lacks viola"):
+        choose_arm(write_runs(tmp_path, {}), [*RUNS[:-1], "viola"], paths, SETTINGS, 3, tmp_path / "choice.tsv")
 
 
 def test_the_best_on_validation_is_chosen_with_its_probability(tmp_path):
@@ -253,7 +275,7 @@ def test_validation_sessions_may_differ_from_seed_to_seed(tmp_path):
     paths = write_confusions(
         tmp_path, uneven, split_of=lambda session, seed: ["test", *["validation"] * (session // 2 % 2 == seed % 2)]
     )
-    counts = read_counts(RUNS, paths, "validation", "clip").confusions
+    counts = read_counts(spaces_of({}), paths, "validation", "clip").confusions
     assert (counts.sum(axis=(0, 3, 4)) > 0).sum(axis=1).tolist() == [2, 4]
     table = choice(tmp_path, paths)
     assert table["validation_sessions"].unique() == [6]

@@ -21,6 +21,7 @@ from lambdascape.report.exports_section import WORDS, list_exports
 from lambdascape.study.paths import Study
 
 from .spaces import make_space, write_space
+from .studies import with_identity
 
 NAMES = ["l2~1_seed~7", "l2~0.1_seed~7", "untrained_seed~7", "mean_logmel", "openl3"]
 DIMS = [6, 6, 6, 3, 9]
@@ -42,7 +43,7 @@ def study(tmp_path: Path) -> tuple[list[Path], Path]:
         "margin": 1.0,
         "l2": [1.0, 0.1, None, None, None],
     }
-    write_table(pd.DataFrame(runs), tmp_path / "runs.tsv")
+    write_table(with_identity(pd.DataFrame(runs)), tmp_path / "runs.tsv")
     return paths, tmp_path / "runs.tsv"
 
 

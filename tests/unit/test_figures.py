@@ -32,7 +32,7 @@ from lambdascape.mechanism.verdicts import TEXT
 from lambdascape.study.run_table import read_sweep
 from lambdascape.tables.label_free import held_out_measures
 
-from .studies import EPOCHS, GROUPS, FakeStudy
+from .studies import EPOCHS, GROUPS, FakeStudy, with_identity
 
 PUBLISHED_CURVES = Path(__file__).parents[2] / "workflow" / "report" / "published_curves.csv"
 SEVERAL = tuple({"l2": l2, "margin": margin} for l2 in (1.0, 0.1) for margin in (0.5, 2.0))
@@ -222,9 +222,9 @@ def test_the_response_shows_every_run_its_interval_and_the_means(tmp_path: Path)
 
 
 def runs_of(scores: np.ndarray) -> pd.DataFrame:
-    """Run and value of scores of shape (arm, seed)."""
-    named = [(f"l2~{arm}_seed~{seed}", value) for (arm, seed), value in np.ndenumerate(scores)]
-    return pd.DataFrame(named, columns=["run", "value"])
+    """Arm, seed and value of scores of shape (arm, seed)."""
+    named = [(f"arm {arm}", seed, value) for (arm, seed), value in np.ndenumerate(scores)]
+    return pd.DataFrame(named, columns=["arm", "seed", "value"])
 
 
 def test_the_noise_floor_is_the_analysis_of_means_of_arms_by_seeds() -> None:
@@ -342,9 +342,15 @@ def test_several_axes_are_averaged_and_the_title_says_so(tmp_path: Path) -> None
 
 def test_a_table_without_trained_runs_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "runs.tsv"
-    path.write_text("run\tkind\tseed\tl2\nmean_logmel\tmean_logmel\t\t\n", encoding="utf-8")
+    write_table(with_identity(pd.DataFrame({"run": ["m"], "kind": ["mean_logmel"], "l2": [None]})), path)
     with pytest.raises(InputError, match="at least one run of kind 'trained'"):
         read_sweep(path)
+
+
+def test_a_table_of_runs_without_arms_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "runs.tsv").write_text("run\tkind\tseed\tl2\na\ttrained\t1\t0.1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"runs\.tsv: needs the columns run, kind, arm, .*; arm, axis, .* missing"):
+        read_sweep(tmp_path / "runs.tsv")
 
 
 def test_maps_show_the_first_seed_of_each_value_and_the_references(tmp_path: Path) -> None:

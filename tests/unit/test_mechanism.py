@@ -18,6 +18,8 @@ from lambdascape.mechanism.verdicts import COLUMNS, TEXT, judge_mechanisms, mech
 from lambdascape.report.mechanism_section import mechanism_cards, mechanism_sentence
 from lambdascape.study.run_table import read_sweep
 
+from .studies import with_identity
+
 EPOCHS = 8
 NORMALISED = ("stem", "stage1", "stage4")
 Size = Callable[[str, int, str, str], float]
@@ -30,7 +32,8 @@ class Runs:
 
     def __init__(self, *values: float, seeds: tuple[int, ...] = (1,), epochs: int = EPOCHS, **settings: Any) -> None:
         self.runs = [
-            {"run": f"l2~{l2:g}_seed~{seed}", "kind": "trained", "seed": seed, "l2": l2, "epochs": epochs, **settings}
+            {"run": f"l2~{l2:g}_seed~{seed}", "kind": "trained", "replicate": f"seed{seed}", "seed": seed}
+            | {"l2": l2, "epochs": epochs, **settings}
             for l2 in values
             for seed in seeds
         ]
@@ -343,7 +346,7 @@ def test_one_odd_step_among_the_late_ones_changes_nothing() -> None:
 
 def written(study: Runs, folder: Path) -> tuple[Any, pd.DataFrame]:
     """The tables as the jobs write and read them: the sweep, and the verdicts."""
-    tables = {"runs": pd.DataFrame(study.runs), "training": study.training(), "layers": study.layers()}
+    tables = {"runs": with_identity(pd.DataFrame(study.runs)), "training": study.training(), "layers": study.layers()}
     for name, table in tables.items():
         write_table(table, folder / f"{name}.tsv")
     judge_mechanisms(*(folder / f"{name}.tsv" for name in tables), folder / "mechanism.tsv")

@@ -59,11 +59,14 @@ def advised(
         recorded: sessions of all the data.
         ends: trained runs whose C is at an end of its grid.
     """
-    runs = [(value, seed, f"{key}~{value}_seed~{seed}") for value in means for seed in range(1, seeds + 1)]
+    runs = [(value, seed, f"{value} with {seed}") for value in means for seed in range(1, seeds + 1)]
     trained = pd.DataFrame(
-        [{"run": run, "seed": seed, "setting": value, "arm": ""} for value, seed, run in runs],
-    ).astype({"setting": object})
-    references = pd.DataFrame({"run": ["untrained_seed~1"], "kind": ["untrained"], "seed": [1]})
+        [
+            {"run": run, "arm": f"{key}~{value}", "seed": seed, "axis_value": value, "other_settings": ""}
+            for value, seed, run in runs
+        ],
+    ).astype({"axis_value": object})
+    references = pd.DataFrame({"run": ["untrained_seed~1"], "arm": ["untrained"], "seed": [1]})
     order = sorted(means, key=lambda value: (isinstance(value, str), value))
     sweep = Sweep(key, tuple(order), others, trained, references)
     best = chosen if chosen is not None else max(means, key=lambda value: means[value])
@@ -283,8 +286,8 @@ def test_a_grid_of_c_that_ends_where_validation_chooses_is_to_be_extended() -> N
 def test_without_labels_they_are_asked_for() -> None:
     no_choice = pd.DataFrame(columns=["arm", "chosen"])
     training = pd.DataFrame(columns=["run", "epoch", "split", "measure", "value"])
-    trained = pd.DataFrame({"run": ["l2~1_seed~1"], "seed": [1], "setting": [1.0], "arm": [""]})
-    sweep = Sweep("l2", (1.0,), (), trained, pd.DataFrame(columns=["run", "kind", "seed"]))
+    trained = pd.DataFrame({"run": ["a"], "arm": ["l2~1"], "seed": [1], "axis_value": [1.0], "other_settings": [""]})
+    sweep = Sweep("l2", (1.0,), (), trained, pd.DataFrame(columns=["run", "arm", "seed"]))
     nothing = pd.DataFrame(columns=["run", "verdict"])
     read = {
         "scores": nothing,

@@ -193,6 +193,8 @@ def past(
     rows = [(i + 1, split, device, s) for i, s in enumerate(SECONDS) for split in ("train", "test")]
     history = root / f"{name}/models/{run}/history.tsv"
     write_table(pd.DataFrame(rows, columns=["epoch", "split", "device", "seconds"]), history)
+    kinds = [(run, "trained"), ("untrained_seed~1", "untrained"), (f"{run}_recomputed", "recomputed")]
+    write_table(pd.DataFrame(kinds, columns=["run", "kind"]), root / f"{name}/runs.tsv")
     for stage, seconds in (("models", 30.0), ("embeddings", 8.0)):
         benchmark(root / f"benchmarks/{name}/{stage}/{run}.tsv", seconds)
 
@@ -246,7 +248,8 @@ def test_other_settings_of_lambda_seed_or_schedule_are_a_measure(tmp_path: Path)
 
 def test_other_jobs_are_scaled_by_what_their_time_grows_with(tmp_path: Path) -> None:
     past(tmp_path)
-    benchmark(tmp_path / "benchmarks/small/embeddings/untrained_seed~1.tsv", 800.0)
+    for space in ("untrained_seed~1", "l2~1_seed~1_recomputed"):
+        benchmark(tmp_path / f"benchmarks/small/embeddings/{space}.tsv", 800.0)
     benchmark(tmp_path / "benchmarks/small/tables/choice.tsv", 3.0)
     benchmark(tmp_path / "benchmarks/datasets/small/clips.tsv", 2.0)
     embed = [job("embed_trained", run, "embeddings") for run in Study(CONFIG, ".", []).runs]
@@ -258,7 +261,7 @@ def test_other_jobs_are_scaled_by_what_their_time_grows_with(tmp_path: Path) -> 
     found = History(tmp_path).estimates(Study(CONFIG, ".", []), jobs, LARGE)
     assert found["embed_trained"].seconds == pytest.approx(
         6 * 8.0 * 100
-    )  # the untrained one's 800 s are another rule's
+    )  # the 800 s of the others are those of other rules
     assert found["choose_arm"] == Estimate(3.0, 1, "not scaled", 100.0)
     assert found["list_clips"].seconds == pytest.approx(2.0 * 8000 / 80)
     small = Extent(1, 1.0, 1, 1, "here")

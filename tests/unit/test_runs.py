@@ -120,7 +120,7 @@ def test_the_losses_of_a_second_space_stand_in_its_own_row(tmp_path: Path) -> No
     """As published: the run's row has what moving averages give, the second one what the trained weights give."""
     study = FakeStudy(tmp_path)
     run = study.spaces[0]["run"]
-    second = study.spaces[0] | {"run": f"{run}_recomputed", "kind": "recomputed"}
+    second = study.spaces[0] | {"run": "second", "kind": "recomputed"}
     training = study.frame("training")
     rows = training[(training["run"] == run) & (training["epoch"] == EPOCHS) & (training["split"] != "train")]
     rows = rows.assign(split=rows["split"] + "_recomputed", value=rows["value"] / 2)
@@ -135,8 +135,9 @@ def test_the_losses_of_a_second_space_stand_in_its_own_row(tmp_path: Path) -> No
 def test_summaries_show_both_spaces_of_a_run(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
     trained = [space for space in study.spaces if space["kind"] == "trained"]
-    seconds = [space | {"run": f"{space['run']}_recomputed", "kind": "recomputed"} for space in trained]
+    seconds = [space | {"run": f"again {n}", "kind": "recomputed"} for n, space in enumerate(trained)]
     write_table(pd.DataFrame([*study.spaces, *seconds]).astype({"seed": "Int64"}), study.tables["runs"])
     rows = dict(spaces(read_sweep(study.tables["runs"])))
+    second = {space["run"]: again["run"] for space, again in zip(trained, seconds, strict=True)}
     for label in ("λ = 0.01", "λ = 0.1", "λ = 1"):
-        assert rows[f"{label}, recomputed statistics"] == [f"{run}_recomputed" for run in rows[label]]
+        assert rows[f"{label}, recomputed statistics"] == [second[run] for run in rows[label]]

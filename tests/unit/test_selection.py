@@ -9,7 +9,7 @@ from lambdascape.core.tsv import read_table, write_table
 from lambdascape.tables.comparisons import choose_arm
 from lambdascape.tables.label_free import CRITERIA, rank_correlations, rank_criteria
 
-from .test_comparisons import RUNS, SEEDS, SETTINGS, better_by_arm, write_confusions
+from .test_comparisons import RUNS, SEEDS, SETTINGS, better_by_arm, spaces_of, write_confusions
 
 TEXT = ("criterion", "better", "picks", "labels_pick")
 
@@ -29,15 +29,14 @@ def ranked(folder, loss, rank, hits=better_by_arm, **varied):
         for run, point in zip(RUNS, points, strict=True)
         for measure, value in (("effective_rank", rank(*point)), ("uniformity", -2.0))
     ]
-    runs = pd.DataFrame({"run": RUNS, "kind": "trained", "margin": 1.0} | varied)
-    write_table(runs, folder / "runs.tsv")
+    write_table(spaces_of({}).assign(**{"margin": 1.0} | varied), folder / "runs.tsv")
     columns = ["run", "split", "measure", "value"]
     write_table(pd.DataFrame(training, columns=["run", "epoch", *columns[1:]]), folder / "training.tsv")
     write_table(pd.DataFrame(geometry, columns=columns), folder / "geometry.tsv")
     paths = write_confusions(folder, hits)
-    choose_arm(RUNS, paths, SETTINGS, 3, folder / "choice.tsv")
-    tables = [folder / f"{name}.tsv" for name in ("runs", "training", "geometry")]
-    rank_criteria(RUNS, *tables, paths, folder / "choice.tsv", SETTINGS, 3, folder / "selection.tsv")
+    runs, *tables = (folder / f"{name}.tsv" for name in ("runs", "training", "geometry"))
+    choose_arm(runs, RUNS, paths, SETTINGS, 3, folder / "choice.tsv")
+    rank_criteria(runs, RUNS, *tables, paths, folder / "choice.tsv", SETTINGS, 3, folder / "selection.tsv")
     return read_table(folder / "selection.tsv", TEXT).set_index("criterion")
 
 
@@ -80,9 +79,9 @@ def test_losses_of_several_margins_are_not_compared(tmp_path):
 def test_no_labels_leave_the_header_only(tmp_path):
     ranked(tmp_path, loss=lambda arm, seed: arm, rank=lambda arm, seed: arm)
     paths = write_confusions(tmp_path / "none", better_by_arm, sessions=0)
-    choose_arm(RUNS, paths, SETTINGS, 3, tmp_path / "choice.tsv")
-    tables = [tmp_path / f"{name}.tsv" for name in ("runs", "training", "geometry")]
-    rank_criteria(RUNS, *tables, paths, tmp_path / "choice.tsv", SETTINGS, 3, tmp_path / "selection.tsv")
+    runs, *tables = (tmp_path / f"{name}.tsv" for name in ("runs", "training", "geometry"))
+    choose_arm(runs, RUNS, paths, SETTINGS, 3, tmp_path / "choice.tsv")
+    rank_criteria(runs, RUNS, *tables, paths, tmp_path / "choice.tsv", SETTINGS, 3, tmp_path / "selection.tsv")
     assert read_table(tmp_path / "selection.tsv", TEXT).empty
 
 

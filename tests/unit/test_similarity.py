@@ -13,7 +13,7 @@ from scipy.stats import ortho_group, spearmanr
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.hdf5 import open_checked
-from lambdascape.core.tsv import read_table
+from lambdascape.core.tsv import read_table, write_table
 from lambdascape.similarity import jaccard, space_group
 from lambdascape.similarity import measures as similarity_measures
 from lambdascape.similarity import null_distribution as similarity_null
@@ -24,6 +24,7 @@ from lambdascape.similarity.pairs import compare_spaces
 from lambdascape.similarity.space_summary import NEIGHBOURS, halves, summarise_space
 
 from .spaces import make_space, write_space
+from .studies import with_identity
 
 SETTINGS = {"max_tiles": 1000, "draw_seed": 3}
 LINEAR = ("cka", "procrustes")
@@ -617,7 +618,8 @@ def test_the_map_leaves_out_what_cannot_be_compared(tmp_path):
     assert np.isnan(wide.diagonal()).all()
     pairs.to_csv(tmp_path / "pairs.tsv", sep="\t", index=False)
     kinds = ["trained", "trained", "mean_logmel", "trained"]
-    pd.DataFrame({"run": list("abcx"), "kind": kinds}).to_csv(tmp_path / "runs.tsv", sep="\t", index=False)
+    runs = pd.DataFrame({"run": list("abcx"), "kind": kinds, "l2": [1.0, 0.1, np.nan, 0.01]})
+    write_table(with_identity(runs), tmp_path / "runs.tsv")
     map_spaces(tmp_path / "runs.tsv", tmp_path / "pairs.tsv", tmp_path / "map.tsv")
     table = read_table(tmp_path / "map.tsv", ("part", "run"))
     whole = table[table["part"] == "all"].set_index("run")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from lambdascape.study.paths import Study
+from lambdascape.study.run_table import IDENTITY
 
 
 @pytest.fixture
@@ -102,7 +103,8 @@ def test_a_space_that_the_user_brings_is_a_reference_of_its_own(
     monkeypatch.chdir(tmp_path)
     Path("here.parquet").touch()
     found = Study(config | {"spaces": {"openl3": "here.parquet"}}, ".", [])
-    assert (found.spaces[-1], found.run_rows[-1]) == ("openl3", {"run": "openl3", "kind": "own", "tile_s": 2.0})
+    row = {"run": "openl3", "kind": "own", "arm": "own:openl3", "tile_s": 2.0}
+    assert (found.spaces[-1], found.run_rows[-1]) == ("openl3", row)
     assert found.spaces[:-1] == study(config).spaces
     assert found.own_source_of(SimpleNamespace(own="openl3")) == "here.parquet"
     assert found.space_seed_of(SimpleNamespace(space="openl3")) == 1
@@ -154,6 +156,21 @@ def test_every_space_has_a_row_and_only_runs_have_an_l2(config: dict[str, Any]) 
     assert list(rows) == found.spaces
     assert [name for name, row in rows.items() if "l2" in row] == list(found.runs)
     assert rows["untrained_seed~2"]["seed"] == 2
+
+
+def test_a_row_of_runs_tsv_names_arm_replicate_and_place_on_the_axis(config: dict[str, Any]) -> None:
+    found = study(config, "training", batch_statistics="moving")
+    rows = {row["run"]: row for row in found.run_rows}
+    assert all(list(rows[run])[: len(IDENTITY)] == list(IDENTITY) for run in found.runs)
+    fold = config["split"]["test_fold"]
+    replicate = {"replicate": f"seed2_{fold}", "seed": 2, "test_fold": fold}
+    place = {"arm": "l2~0.1", **replicate, "axis": "l2", "value": 0.1}
+    for run, kind in (("l2~0.1_seed~2", "trained"), ("l2~0.1_seed~2_recomputed", "recomputed")):
+        assert {key: rows[run][key] for key in IDENTITY} == {"run": run, "kind": kind} | place
+    untrained = {key: rows["untrained_seed~2"].get(key) for key in IDENTITY[2:]}
+    assert untrained == {"arm": "untrained", **replicate, "axis": None, "value": None}
+    assert set(rows["mean_logmel"]) & set(IDENTITY) == {"run", "kind", "arm"}
+    assert {name: rows[name]["arm"] for name in found.references} == found.references
 
 
 def test_patterns_match_names_and_nothing_else(config: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lambdascape.core.errors import InputError
-from lambdascape.study.sweep import expand, run_slug
+from lambdascape.study.sweep import axis_of, expand, readable
 
 BASE: dict[str, Any] = {
     "triplets": {"tile_s": 5.0, "distant": "other_clip"},
@@ -48,8 +48,28 @@ def test_adding_a_value_changes_no_other_run() -> None:
 
 
 def test_text_and_numbers_are_written_in_one_way() -> None:
-    assert run_slug({"l2": 1e-1, "distant": "other_session"}, 3) == "l2~0.1_distant~other-session_seed~3"
-    assert run_slug({"l2": 1.0, "conv_biases": True}, 3) == "l2~1_conv-biases~true_seed~3".replace("conv-", "conv_")
+    assert readable({"l2": 1e-1, "distant": "other_session"}) == "l2~0.1_distant~other-session"
+    assert readable({"l2": 1.0, "conv_biases": True}) == "l2~1_conv_biases~true"
+
+
+def test_runs_of_one_point_share_an_arm() -> None:
+    runs = expand({"axes": {"l2": [1.0, 0.1], "margin": [1, 2]}, "seeds": [7, 8]}, BASE)
+    found = [(run["arm"], run["seed"]) for run in runs.values()]
+    assert found[:3] == [("l2~1_margin~1", 7), ("l2~1_margin~1", 8), ("l2~1_margin~2", 7)]
+    assert len(set(found)) == 8
+
+
+@pytest.mark.parametrize(
+    ("arms", "axis"),
+    [
+        ([{"margin": 1, "l2": 1.0}, {"margin": 2, "l2": 0.1}], "l2"),
+        ([{"margin": 1, "tile_s": 2.0}, {"margin": 2, "tile_s": 1.0}], "tile_s"),  # the first of the config
+        ([{"l2": 0.5, "margin": 1}, {"margin": 2}], "margin"),  # the second has the l2 of the network
+        ([{"l2": 1}], ""),
+    ],
+)
+def test_the_axis_is_lambda_where_it_varies_or_the_first_setting_that_does(arms: list[Any], axis: str) -> None:
+    assert axis_of(expand({"axes": {}, "arms": arms, "seeds": [1, 2]}, BASE)) == axis
 
 
 def test_values_that_share_a_name_are_refused() -> None:

@@ -175,8 +175,7 @@ def test_a_brought_space_runs_its_own_chain_and_what_gathers_the_spaces(finished
     shutil.copy(finished.folder / "results/tiny/embeddings/mean_logmel.h5", finished.folder / "own.h5")
     planned = with_config(finished, "study: tiny", "study: tiny\nspaces: {openl3: own.h5}")
     (finished.folder / "own.h5").unlink()
-    tables = SCORE_TABLES | SIMILARITY | {"collect_geometry": 1, "compare_arms": 1, "rank_criteria": 1}
-    tables |= {"judge_mechanisms": 1}
+    tables = SCORE_TABLES | ARM_TABLES | SIMILARITY | {"collect_geometry": 1, "judge_mechanisms": 1}
     chain = {"embed_own": 1} | judged(1) | {"write_runs": 1}
     assert planned == chain | tables | ALL_FIGURES | VIEWER | REPORT | EXPORTS
 

@@ -70,12 +70,12 @@ rule embed_untrained:
         features=ancient(study.features),
         features_digest=f"{study.features}.sha256",
     output:
-        embeddings="results/{study}/embeddings/untrained_seed~{seed}.h5",
-        digest="results/{study}/embeddings/untrained_seed~{seed}.h5.sha256",
+        embeddings="results/{study}/embeddings/{untrained}.h5",
+        digest="results/{study}/embeddings/{untrained}.h5.sha256",
     log:
-        "results/logs/{study}/embeddings/untrained_seed~{seed}.log",
+        "results/logs/{study}/embeddings/{untrained}.log",
     benchmark:
-        "results/benchmarks/{study}/embeddings/untrained_seed~{seed}.tsv"
+        "results/benchmarks/{study}/embeddings/{untrained}.tsv"
     conda:
         "../../envs/models.yaml"
     resources:
@@ -84,6 +84,7 @@ rule embed_untrained:
         gpu=1,
     params:
         settings=study.reference_settings,
+        seed=study.untrained_seed_of,
         test_fold=config["split"]["test_fold"],
         task=task("embeddings.recomputed.embed_untrained"),
     script:

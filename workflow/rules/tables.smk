@@ -167,6 +167,7 @@ rule collect_geometry:
 
 rule compare_arms:
     input:
+        runs="results/{study}/runs.tsv",
         confusions=expand("results/{{study}}/probes/{space}/converged_confusion.tsv", space=study.compared),
     output:
         comparisons=report(
@@ -186,8 +187,7 @@ rule compare_arms:
         mem_mb=2000,
         runtime=30,
     params:
-        runs=list(study.runs),
-        references=study.references,
+        spaces=study.compared,
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
         task=task("tables.comparisons.compare_arms"),
@@ -197,6 +197,7 @@ rule compare_arms:
 
 rule choose_arm:
     input:
+        runs="results/{study}/runs.tsv",
         confusions=expand("results/{{study}}/probes/{run}/converged_confusion.tsv", run=study.runs),
     output:
         choice=report(
@@ -216,7 +217,7 @@ rule choose_arm:
         mem_mb=2000,
         runtime=30,
     params:
-        runs=list(study.runs),
+        spaces=list(study.runs),
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
         task=task("tables.comparisons.choose_arm"),
@@ -244,7 +245,7 @@ rule rank_criteria:
         mem_mb=2000,
         runtime=30,
     params:
-        runs=list(study.runs),
+        spaces=list(study.runs),
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
         task=task("tables.label_free.rank_criteria"),

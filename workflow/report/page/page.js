@@ -67,13 +67,12 @@
     });
   };
 
-  // The beginning of the first run's name, without its seed, such as l2~0.1_.
-  const beginning = (table) => table.tBodies[0]?.rows[0].cells[0].textContent.trim().split("seed~")[0] ?? "";
+  const firstName = (table) => table.tBodies[0]?.rows[0].cells[0].textContent.trim() ?? "";
 
   const filterable = (table, box, status) => {
     const noun = table.dataset.noun || "rows";
     const field = made("input", { type: "search", id: `${table.id}-filter`, autocomplete: "off", spellcheck: false });
-    if (beginning(table)) field.placeholder = `such as ${beginning(table)}`;
+    if (firstName(table)) field.placeholder = `such as ${firstName(table)}`;
     const label = made("label", { htmlFor: field.id }, `Filter the ${noun}`);
     const bar = made("div", { className: "filter" });
     bar.append(label, field, status);

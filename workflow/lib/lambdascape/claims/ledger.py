@@ -17,6 +17,7 @@ from lambdascape.claims.vocabulary import IN_WORDS
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.study.hyperparameters import setting
+from lambdascape.study.run_table import IDENTITY, read_runs
 
 COLUMNS = [
     "claim",
@@ -100,7 +101,7 @@ def judge_claims(
     rows: list[dict[str, Any]] = []
     for path in claims:
         content = read_claims(path)
-        runs = read_table(runs_path, text=("run", "kind"))
+        runs = read_runs(runs_path)
         evidence = Evidence(
             about=content.about,
             runs=runs[runs["kind"] == "trained"],
@@ -234,7 +235,7 @@ def _check_testable(claim: Claim, evidence: Evidence) -> None:
 
 def _confounded(claim: Claim, evidence: Evidence) -> str:
     """A warning when the hyperparameter is not the only thing that differs between the runs."""
-    others = evidence.runs.drop(columns=["run", "kind", "seed", evidence.about])
+    others = evidence.runs.drop(columns=[*IDENTITY, evidence.about], errors="ignore")
     varied = [str(name) for name in others.columns if others[name].nunique(dropna=False) > 1]
     if not varied or claim.kind == "correlates":
         return ""

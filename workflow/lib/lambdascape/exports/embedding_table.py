@@ -15,8 +15,7 @@ import pyarrow.parquet
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import atomic_path
 from lambdascape.core.hdf5 import open_checked
-from lambdascape.core.tsv import read_table
-from lambdascape.study.run_table import read_sweep
+from lambdascape.study.run_table import read_spaces, read_sweep
 
 CELLS = 1 << 22  # numbers held at once
 LEAST_ROWS = 1 << 12  # of a part, where spaces are very wide
@@ -53,10 +52,7 @@ def export_table(
     """
     if Path(output).suffix not in WRITERS:
         raise InputError(f"exports: a table must end in {' or '.join(WRITERS)}; got {output}")
-    settings = _settings(runs_path)
-    strangers = sorted(set(names) - set(settings.index))
-    if strangers:
-        raise InputError(f"{runs_path}: must list every space; it lacks {', '.join(strangers)}")
+    settings = _settings(runs_path, names)
     with ExitStack() as stack:
         files = [stack.enter_context(open_checked(path, "embeddings")) for path in embeddings]
         schema = _schema(settings, max(file["embedding"].shape[1] for file in files))
@@ -67,12 +63,12 @@ def export_table(
                     writer.write_batch(_batch(columns, schema))
 
 
-def _settings(runs_path: str | Path) -> pd.DataFrame:
+def _settings(runs_path: str | Path, names: Sequence[str]) -> pd.DataFrame:
     """Kind, what varies, and seed of each space: one row per space, by its name."""
     sweep = read_sweep(runs_path)
     varied = [key for key in (sweep.key, *sweep.others) if key]
-    runs = read_table(runs_path, text=("run", "kind")).set_index("run")[["kind", *varied, "seed"]]
-    return runs.astype({"seed": "Int64"})
+    spaces = read_spaces(runs_path, names).set_index("run")[["kind", *varied, "seed"]]
+    return spaces.astype({"seed": "Int64"})
 
 
 def _constants(name: str, settings: pd.DataFrame) -> dict[str, Any]:

@@ -18,13 +18,13 @@ from lambdascape.mechanism.rules import NOT_APPLICABLE, REFERENCE, RULES
 from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
 from lambdascape.report.formatting import converged, number, segments_differ, span
 from lambdascape.study.hyperparameters import in_words
-from lambdascape.study.run_table import Sweep, read_sweep, text
+from lambdascape.study.run_table import IDENTITY, Sweep, read_runs, read_sweep, text
 from lambdascape.tables.flagged import MEANING, flagged
 
 SCORES = ("run", "probe", "split", "unit", "measure", "class")
 MEASURES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "cross_entropy": "cross-entropy"}
 SPLITS = ("train", "validation", "test")
-NO_SETTING = ("run", "kind", "seed", "tensorboard")
+NO_SETTING = (*IDENTITY, "tensorboard")
 # Signs that would end a cell of a table, or start something else than text.
 SIGNS = str.maketrans({"|": "¦", "<": "‹", ">": "›", "`": "'", "\n": " ", "\r": " "})
 
@@ -80,7 +80,7 @@ def write_card(
         recipe=", ".join(f"{key} {text(value)}" for key, value in recipe.items()),
         onnx=bool(onnx),
         onnx_tolerance=f"{TOLERANCE_ONNX:g}",
-        settings=_settings(read_table(tables["runs"], text=("run", "kind")), run),
+        settings=_settings(read_runs(tables["runs"]), run),
         **_data(clips, str(about["test_fold"])),
         confidence=f"{confidence:.0%}",
         scores=_scores(scores, run),
@@ -138,7 +138,7 @@ def _beside(sweep: Sweep, scores: pd.DataFrame) -> Iterable[str]:
     """What spaces that cost no training score, as a sentence; none where they have no scores."""
     parts = []
     for kind, words in sweep.kinds.items():
-        runs = sweep.references.loc[sweep.references["kind"] == kind, "run"]
+        runs = sweep.references.loc[sweep.references["arm"] == kind, "run"]
         found = converged(scores, runs, "macro_f1")
         if len(found):
             parts.append(f"{_plain(words)} {number(found['value'].mean())}")
@@ -157,8 +157,8 @@ def _mechanism(judged: pd.DataFrame, run: str) -> str:
 
 def _seeds(sweep: Sweep, scores: pd.DataFrame, run: str) -> str:
     """The possible effect of chance: the scores of the same settings with other seeds."""
-    here = sweep.trained[sweep.trained["run"] == run].iloc[0]
-    same = sweep.trained[(sweep.trained["setting"] == here["setting"]) & (sweep.trained["arm"] == here["arm"])]
+    arm = sweep.trained.loc[sweep.trained["run"] == run, "arm"].item()
+    same = sweep.trained[sweep.trained["arm"] == arm]
     if len(same) < 2:
         return "It is the only seed of its settings, so the effect of chance is unknown."
     found = converged(scores, same["run"], "macro_f1")["value"]

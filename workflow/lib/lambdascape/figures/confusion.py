@@ -47,7 +47,7 @@ def plot_confusion(runs: str | Path, confusion: str | Path, svg: str | Path, png
 
 def counts(sweep: Sweep, table: pd.DataFrame, setting: object, classes: list[str]) -> npt.NDArray[np.float64]:
     """Clips by true and predicted class, shape (class, class), summed over the runs of a value."""
-    runs = sweep.trained.loc[sweep.trained["setting"] == setting, "run"]
+    runs = sweep.trained.loc[sweep.trained["axis_value"] == setting, "run"]
     here = table[(table["unit"] == "clip") & table["run"].isin(runs)]
     matrix = here.pivot_table(index="label", columns="predicted", values="count", aggfunc="sum", fill_value=0)
     return matrix.reindex(index=classes, columns=classes, fill_value=0).to_numpy(np.float64)

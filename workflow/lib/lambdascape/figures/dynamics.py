@@ -165,13 +165,13 @@ def _panel(axes: Axes, sweep: Sweep, rows: pd.DataFrame, measure: str, group: st
         axes.text(0.5, 0.4, ABSENT[measure], fontsize=8.5, color=style.QUIET, **place)
     colours = style.colours(sweep.values)
     for setting in sweep.values:
-        here = rows[rows["setting"] == setting]
+        here = rows[rows["axis_value"] == setting]
         over_runs = here.groupby("epoch")["value"].agg(["mean", "min", "max"])
         look: Any = {"color": colours[setting], "label": f"{measure}:{group}:{text(setting)}"}
         marker = "o" if len(over_runs) == 1 else None
         axes.plot(over_runs.index, over_runs["mean"], lw=1.7, zorder=2.5, marker=marker, ms=4, **look)
         if sweep.others:
-            for _, arm in here.groupby("arm"):
+            for _, arm in here.groupby("arm", sort=False):
                 means = arm.groupby("epoch")["value"].mean()
                 axes.plot(means.index, means, lw=0.6, alpha=0.6, zorder=2.2, label="_arm", color=colours[setting])
         else:

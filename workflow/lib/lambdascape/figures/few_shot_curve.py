@@ -57,16 +57,16 @@ def few_shot_figure(sweep: Sweep, shots: pd.DataFrame) -> Figure:
     colours = style.colours(sweep.values)
     ends = [
         _curve(
-            axes, trained[trained["setting"] == setting], text(setting), sweep.label(setting), colours[setting], True
+            axes, trained[trained["axis_value"] == setting], text(setting), sweep.label(setting), colours[setting], True
         )
         for setting in sweep.values
     ]
     references = clips.merge(sweep.references, on="run")
     reference_colours = style.reference_colours(sweep.kinds)
     ends += [
-        _curve(axes, references[references["kind"] == kind], kind, words, reference_colours[kind], False)
+        _curve(axes, references[references["arm"] == kind], kind, words, reference_colours[kind], False)
         for kind, words in sweep.kinds.items()
-        if (references["kind"] == kind).any()
+        if (references["arm"] == kind).any()
     ]
     _frame(axes, clips)
     over = f"{sweep.seeds()} seeds and random samples" if sweep.seeds() > 1 else "random samples, one seed"

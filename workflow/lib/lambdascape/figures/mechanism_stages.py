@@ -142,7 +142,7 @@ def _points(axes: Axes, sweep: Sweep, known: pd.DataFrame) -> None:
     """A marker for each stage of each run, hollow where λ has not shortened the weights."""
     colours = style.colours(sweep.values)
     for row in known.to_dict("records"):
-        colour = colours[row["setting"]]
+        colour = colours[row["axis_value"]]
         shorter = row["weight_norm_ratio"] <= 1 / rules.NOTABLE
         look: Any = {"mec": "white" if shorter else colour, "mfc": colour if shorter else "white", "alpha": 0.9}
         marker = MARKERS.get(row["group"], "X")
@@ -159,15 +159,14 @@ def _cards(sweep: Sweep, judged: pd.DataFrame) -> list[tuple[str, list[str], str
     runs = sweep.trained.merge(judged, on="run")
     cards = []
     for setting in reversed(sweep.values):
-        for arm, rows in runs[runs["setting"] == setting].groupby("arm", sort=False):
+        for arm, rows in runs[runs["axis_value"] == setting].groupby("arm", sort=False):
             said = [
                 f"{verdict}: {rule}" if verdict == rules.UNDECIDED else verdict
                 for verdict, rule in zip(rows["verdict"], rows["rule"], strict=True)
             ]
             counts = pd.Series(said).value_counts(sort=False)
             words = ", ".join(f"{verdict} ({count} of {len(said)})" for verdict, count in counts.items())
-            name = sweep.label(setting) + (f", {arm}" if arm else "")
-            cards.append((name, list(rows["verdict"]), words, _evidence(rows)))
+            cards.append((sweep.arms[str(arm)], list(rows["verdict"]), words, _evidence(rows)))
     return cards
 
 

@@ -15,7 +15,6 @@ from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.statistics.bootstrap import largest_deviation
 from lambdascape.study.run_table import Sweep, read_sweep, text
-from lambdascape.study.sweep import arm_and_seed
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,8 @@ def _unit(
     look, colours = LOOKS[unit], style.colours(sweep.values)
     means: list[float] = []
     for x, setting in zip(place, sweep.values, strict=True):
-        here = rows[rows["setting"] == setting].sort_values(["arm", "seed"])
-        arms = [*dict.fromkeys(arm_and_seed(run)[0] for run in here["run"])]
+        here = rows[rows["axis_value"] == setting].sort_values(["other_settings", "seed"])
+        arms = [*dict.fromkeys(here["arm"])]
         shared: Any = {"color": colours[setting], "alpha": look.alpha}
         n = max(len(here), 1)
         at = x + step * (look.seed_shift + (np.arange(len(here)) - (n - 1) / 2) * min(0.02, 0.12 / n))
@@ -163,13 +162,12 @@ def noise_floor(rows: pd.DataFrame) -> tuple[float, float]:
     h is `bootstrap.largest_deviation`, so that the lines hold for all means together.
 
     Args:
-        rows: run and value of each trained run.
+        rows: arm, seed and value of each trained run.
 
     Returns:
         Low and high end, inside 0 and 1; NaN with fewer than two arms or seeds.
     """
-    arm, seed = zip(*map(arm_and_seed, rows["run"]), strict=True)
-    table = rows.assign(arm=arm, seed=seed).pivot_table(index="arm", columns="seed", values="value")
+    table = rows.pivot_table(index="arm", columns="seed", values="value")
     scores = table.dropna(axis=1).to_numpy(float)  # (arm, seed)
     arms, seeds = scores.shape
     if arms < 2 or seeds < 2:
@@ -194,7 +192,7 @@ def _references(axes: Axes, sweep: Sweep, rows: pd.DataFrame, step: float) -> li
     """A line for each scored baseline, its interval at the right end; returns the ends for the labels."""
     ends, right, colours = [], axes.get_xlim()[1], style.reference_colours(sweep.kinds)
     for place, (kind, words) in enumerate(sweep.kinds.items()):
-        here = rows.merge(sweep.references[sweep.references["kind"] == kind], on="run")
+        here = rows.merge(sweep.references[sweep.references["arm"] == kind], on="run")
         if here.empty:
             continue
         mean, colour = float(here["value"].mean()), colours[kind]

@@ -78,13 +78,13 @@ def _panel(axes: Axes, sweep: Sweep, places: pd.DataFrame) -> None:
     for _, row in sweep.references.iterrows():
         if row["run"] in at.index:
             look = {
-                "marker": REFERENCE_MARKERS.get(row["kind"], OWN_MARKER),
-                "color": reference_colours[row["kind"]],
+                "marker": REFERENCE_MARKERS.get(row["arm"], OWN_MARKER),
+                "color": reference_colours[row["arm"]],
             }
             _point(axes, at, str(row["run"]), look)
     for _, row in sweep.trained.iterrows():
         if row["run"] in at.index:
-            _point(axes, at, str(row["run"]), {"marker": markers[row["seed"]], "color": colours[row["setting"]]})
+            _point(axes, at, str(row["run"]), {"marker": markers[row["seed"]], "color": colours[row["axis_value"]]})
     axes.set_xlabel(f"1st direction: {places['x_share'].iloc[0]:.0%} of the spread", fontsize=9, color=style.QUIET)
     axes.set_ylabel(f"2nd: {places['y_share'].iloc[0]:.0%}", fontsize=9, color=style.QUIET)
     axes.margins(0.12)
@@ -116,7 +116,7 @@ def _keys(sweep: Sweep) -> list[Line2D]:
     values = [key(sweep.label(value), colours[value], "o") for value in sweep.values]
     seeds = [key(f"seed {text(seed)}", style.QUIET, marker) for seed, marker in markers.items()]
     seeds = seeds if 1 < len(seeds) <= len(SEED_MARKERS) else []
-    kinds = {kind: words for kind, words in sweep.kinds.items() if (sweep.references["kind"] == kind).any()}
+    kinds = {kind: words for kind, words in sweep.kinds.items() if (sweep.references["arm"] == kind).any()}
     of_reference = style.reference_colours(sweep.kinds)
     references = [
         key(words, of_reference[kind], REFERENCE_MARKERS.get(kind, OWN_MARKER)) for kind, words in kinds.items()

@@ -14,7 +14,6 @@ from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.study.run_table import Sweep, read_sweep
-from lambdascape.study.sweep import arm_and_seed
 from lambdascape.tables.comparisons import MEASURE, UNIT
 from lambdascape.tables.label_free import NAMES, held_out_measures
 
@@ -77,7 +76,6 @@ def selection_figure(
         return style.sentence(NOTHING_TO_CHOOSE)
     wanted = {"probe": "converged", "split": "test", "unit": UNIT, "measure": MEASURE}
     rows = scores[(scores[list(wanted)] == pd.Series(wanted)).all(axis=1)].merge(sweep.trained, on="run")
-    rows["point"] = [arm_and_seed(run)[0] for run in rows["run"]]
     figure, panels = style.panels(len(known), 3.0, 2.7, MARGINS, columns=2)
     for axes, row in zip(panels, known.to_dict("records"), strict=True):
         values = [measured.get((run, row["criterion"]), np.nan) for run in rows["run"]]
@@ -99,8 +97,8 @@ def _legend(figure: Figure, sweep: Sweep) -> None:
 
 def _panel(axes: Axes, sweep: Sweep, rows: pd.DataFrame, row: dict[str, Any]) -> None:
     colours = style.colours(sweep.values)
-    for arm, here in rows.groupby("point", sort=False):
-        colour = colours[here["setting"].iloc[0]]
+    for arm, here in rows.groupby("arm", sort=False):
+        colour = colours[here["axis_value"].iloc[0]]
         axes.plot(here["criterion"], here["value"], ls="", marker="o", ms=3.2, mew=0, alpha=0.55, color=colour)
         x, y = here["criterion"].mean(), here["value"].mean()
         label = f"{row['criterion']}:{arm}"

@@ -68,14 +68,16 @@ def plot_similarity(runs: str | Path, pairs: str | Path, svg: str | Path, png: s
 def ordered(sweep: Sweep) -> list[tuple[str, str]]:
     """Run and words of its group, the groups one after the other: the arms in order of the axis, then references."""
     trained = [
-        (str(row["run"]), sweep.label(value) + (f", {row['arm']}" if row["arm"] else ""))
+        (str(row["run"]), sweep.arms[row["arm"]])
         for value in sweep.values
-        for _, row in sweep.trained[sweep.trained["setting"] == value].sort_values(["arm", "seed"]).iterrows()
+        for _, row in sweep.trained[sweep.trained["axis_value"] == value]
+        .sort_values(["other_settings", "seed"])
+        .iterrows()
     ]
     references = [
         (str(row["run"]), words)
         for kind, words in sweep.kinds.items()
-        for _, row in sweep.references[sweep.references["kind"] == kind].sort_values("seed").iterrows()
+        for _, row in sweep.references[sweep.references["arm"] == kind].sort_values("seed").iterrows()
     ]
     return trained + references
 

@@ -57,11 +57,11 @@ def spectra_figure(sweep: Sweep, spectra: pd.DataFrame) -> Figure:
     colours = style.colours(sweep.values)
     handles = []
     for value in reversed(sweep.values):
-        runs = sweep.trained.loc[sweep.trained["setting"] == value, "run"]
+        runs = sweep.trained.loc[sweep.trained["axis_value"] == value, "run"]
         handles += _line(axes, shares[shares["run"].isin(runs)], colours[value], "-", text(value), sweep.label(value))
     reference_colours = style.reference_colours(sweep.kinds)
     for kind, words in sweep.kinds.items():
-        runs = sweep.references.loc[sweep.references["kind"] == kind, "run"]
+        runs = sweep.references.loc[sweep.references["arm"] == kind, "run"]
         handles += _line(axes, shares[shares["run"].isin(runs)], reference_colours[kind], (0, (6, 2)), kind, words)
     axes.set_yscale("log")
     axes.set_ylim(LOWEST, 1)

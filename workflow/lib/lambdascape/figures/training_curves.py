@@ -175,7 +175,7 @@ def curves_figure(sweep: Sweep, table: pd.DataFrame, measure: str, published: pd
         _curve(axes, sweep, rows, split, setting, colours[setting])
         for split in SPLITS
         for setting in sweep.values
-        if len(rows := curves[(curves["split"] == split) & (curves["setting"] == setting)])
+        if len(rows := curves[(curves["split"] == split) & (curves["axis_value"] == setting)])
     ]
     _frame(axes, kind, curves, with_published=not behind.empty)
     style.title(axes, kind.title, _detail(sweep))
@@ -208,7 +208,7 @@ def _curve(axes: Axes, sweep: Sweep, rows: pd.DataFrame, split: str, setting: An
         label=f"{split}:{text(setting)}",
     )
     if sweep.others:
-        for _, arm in rows.groupby("arm"):
+        for _, arm in rows.groupby("arm", sort=False):
             means = arm.groupby("epoch")["value"].mean()
             axes.plot(means.index, means, ls=line, color=colour, lw=0.7, alpha=0.6, zorder=2.2, label="_arm")
     elif rows["run"].nunique() > 1:

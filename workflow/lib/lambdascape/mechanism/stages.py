@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lambdascape.study.run_table import IDENTITY
+
 LATE, FEWEST_LATE = 0.25, 3  # the last quarter of the epochs, and at least so many of them
 LAYER_MEASURES = ["angular_update", "effective_learning_rate", "gradient_ratio", "variance_over_epsilon", "weight_norm"]
 AGAINST = {  # column of `by_stage`, the measure of which it is the ratio to that of the reference
@@ -16,7 +18,7 @@ AGAINST = {  # column of `by_stage`, the measure of which it is the ratio to tha
     "effective_learning_rate_ratio": "effective_learning_rate",
 }
 # What may differ between a run and its reference: it decides how long a training goes on, or nothing.
-FREE = ("run", "kind", "seed", "l2", "early_stopping", "device", "deterministic", "tensorboard", "probe_epochs")
+FREE = (*IDENTITY, "l2", "early_stopping", "device", "deterministic", "tensorboard", "probe_epochs")
 
 
 def references_of(trained: pd.DataFrame) -> dict[str, str]:
@@ -47,7 +49,7 @@ def references_of(trained: pd.DataFrame) -> dict[str, str]:
 
 def _all_but_l2(row: Mapping[str, Any]) -> tuple[str, ...]:
     free = FREE if row.get("lr_schedule") == "cosine" else (*FREE, "epochs")
-    return (str(row["seed"]), *(f"{key}={value}" for key, value in row.items() if key not in free))
+    return (str(row["replicate"]), *(f"{key}={value}" for key, value in row.items() if key not in free))
 
 
 def by_stage(references: Mapping[str, str], layers: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import pandas as pd
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.mechanism.rules import FADED, HALVED, MOST_DEAD, NONE, RuleEvidence, decide
 from lambdascape.mechanism.stages import by_stage, epochs_in_common, late_epochs, references_of, turning
+from lambdascape.study.run_table import read_runs
 
 LOSS = "triplet_loss_all"  # over all triplets: the mean over active ones is not comparable between runs
 HELD_OUT, TRAINING = (
@@ -37,7 +38,7 @@ def judge_mechanisms(runs: str | Path, training: str | Path, layers: str | Path,
         output: table run, reference, verdict, rule, and the evidence, see `RuleEvidence`; one row per trained run.
     """
     found = mechanisms(
-        read_table(runs, text=("run", "kind")),
+        read_runs(runs),
         read_table(training, text=("run", "split", "measure")),
         read_table(layers, text=("run", "group", "measure")),
     )

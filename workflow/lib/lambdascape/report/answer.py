@@ -6,7 +6,6 @@ import pandas as pd
 
 from lambdascape.report.formatting import NOTHING, converged, number, span
 from lambdascape.report.scores_section import (
-    arm_labels,
     chosen_arm,
     in_words,
     listed,
@@ -58,7 +57,7 @@ def answer(
             "The data have no labels, so nothing was scored.",
             ["Without labels no probe can be fitted. The training, the maps and the geometry follow."],
         )
-    means = rows.groupby("setting")["value"].mean()
+    means = rows.groupby("axis_value")["value"].mean()
     parts = ", ".join(f"{number(means[one])}{_at(sweep, one)}" for one in sweep.values if one in means)
     seeds = int(choice["seeds"].iloc[0])
     count = f"mean of {seeds} seeds" if seeds > 1 else "one seed"
@@ -86,7 +85,7 @@ def _at(sweep: Sweep, value: object) -> str:
 
 def _headline(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame, level: float) -> str:
     """The finding in one sentence."""
-    labels, chosen = arm_labels(sweep), chosen_arm(choice)
+    labels, chosen = sweep.arms, chosen_arm(choice)
     name = labels[chosen]
     if len(choice) == 1:
         return "The study trains one setting, so it compares none."
@@ -124,7 +123,7 @@ def told_from(
 
 def _choice(sweep: Sweep, choice: pd.DataFrame) -> str:
     """What validation chooses, how sure that is, and its score on held-out sessions."""
-    rows, labels = records(choice), arm_labels(sweep)
+    rows, labels = records(choice), sweep.arms
     row = next(one for one in rows if one["chosen"])
     ends = span(row["test_low"], row["test_high"])
     held_out = f"{number(row['test_mean'])} on held-out sessions" + (f" ({ends})" if ends != NOTHING else "")
@@ -148,7 +147,7 @@ def _primary(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> s
     """The comparison fixed beforehand: the chosen arm against the second on validation."""
     if len(choice) < 2:
         return ""
-    labels, chosen = arm_labels(sweep), chosen_arm(choice)
+    labels, chosen = sweep.arms, chosen_arm(choice)
     rest = [one for one in records(choice) if one["arm"] != chosen]
     second = max(rest, key=lambda one: float(one["validation_mean"]))["arm"]
     pair = next(one for one in records(main_pairs(comparisons)) if {one["first"], one["second"]} == {chosen, second})
@@ -160,7 +159,7 @@ def _primary(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> s
 def _references(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
     """The chosen arm less each reference, paired by session and seed, and what the reference scores."""
     chosen, mean = chosen_arm(choice), choice.loc[choice["chosen"] == 1, "test_mean"].iloc[0]
-    name = _capital(arm_labels(sweep)[chosen]) if sweep.key else "The trained network"
+    name = _capital(sweep.arms[chosen]) if sweep.key else "The trained network"
     return [
         f"{name} less the {sweep.kinds[pair['second']]} ({number(mean - pair['difference'])}), on the same sessions: "
         f"{in_words(pair)}."

@@ -121,13 +121,13 @@ def spaces(sweep: Sweep) -> list[tuple[str, list[str]]]:
     An arm that keeps moving averages has two rows, the second with the statistics of its weights.
     """
     arms = [
-        (sweep.label(setting) + (f", {arm}" if arm else "") + ending, [str(run) for run in rows["run"]])
+        (sweep.arms[str(arm)] + ending, [str(run) for run in rows["run"]])
         for table, ending in ((sweep.trained, ""), (sweep.recomputed, ", recomputed statistics"))
-        for setting in sweep.values
-        for arm, rows in table[table["setting"] == setting].groupby("arm", sort=False)
+        for value in sweep.values
+        for arm, rows in table[table["axis_value"] == value].groupby("arm", sort=False)
     ]
     references = [
-        (words, [str(run) for run in sweep.references.loc[sweep.references["kind"] == kind, "run"]])
+        (words, [str(run) for run in sweep.references.loc[sweep.references["arm"] == kind, "run"]])
         for kind, words in sweep.kinds.items()
     ]
     return arms + [(words, runs) for words, runs in references if runs]

@@ -38,7 +38,7 @@ def _unseen(sweep: Sweep, references: list[str]) -> str:
 
 
 def _labels(sweep: Sweep, runs: list[str]) -> list[str]:
-    settings = set(sweep.trained.loc[sweep.trained["run"].isin(runs), "setting"])
+    settings = set(sweep.trained.loc[sweep.trained["run"].isin(runs), "axis_value"])
     return [sweep.label(value) for value in sweep.values if value in settings]
 
 

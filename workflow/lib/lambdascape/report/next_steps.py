@@ -15,7 +15,6 @@ from lambdascape.report.formatting import ends_of_grid, number
 from lambdascape.report.scores_section import chosen_arm, in_words, listed, main_pairs, records, reference_pairs
 from lambdascape.statistics.power import Precision, precision_of
 from lambdascape.study.run_table import Sweep, text
-from lambdascape.study.sweep import arm_and_seed
 from lambdascape.tables.flagged import flagged
 
 FLAT = 0.05  # of macro-F1: differences below it are called flat, and studies are planned to detect it
@@ -88,8 +87,7 @@ class Findings:
 
     def value_of(self, arm: str) -> Any:
         """Value of the axis of an arm."""
-        arms = self.sweep.trained["run"].map(lambda run: arm_and_seed(run)[0])
-        return self.sweep.trained["setting"][arms == arm].iloc[0]
+        return self.sweep.trained.loc[self.sweep.trained["arm"] == arm, "axis_value"].iloc[0]
 
     def alike(self) -> list[Any]:
         """The neighbouring values that do not differ significantly from the chosen one, which is among them."""
@@ -109,7 +107,7 @@ class Findings:
         ill = set(flagged(self.training).get("collapsed", []))
         ill |= set(self.mechanism["run"][self.mechanism["verdict"] == COLLAPSE])
         trained = self.sweep.trained.assign(ill=self.sweep.trained["run"].isin(ill))
-        counted = {value: trained.loc[trained["setting"] == value, "ill"] for value in self.sweep.values}
+        counted = {value: trained.loc[trained["axis_value"] == value, "ill"] for value in self.sweep.values}
         return {value: (int(runs.sum()), len(runs)) for value, runs in counted.items() if 2 * runs.sum() >= len(runs)}
 
 
@@ -320,7 +318,7 @@ def _penalty(found: Findings) -> Iterator[NextStep]:
 
 def _training(found: Findings) -> Iterator[NextStep]:
     """Whether the training loss of the chosen value still falls at the end."""
-    runs = found.sweep.trained.loc[found.sweep.trained["setting"] == found.chosen, "run"]
+    runs = found.sweep.trained.loc[found.sweep.trained["axis_value"] == found.chosen, "run"]
     rows = found.training[found.training["run"].isin(list(runs)) & (found.training["measure"] == LOSS)]
     curve = rows[rows["split"] == "train"].groupby("epoch")["value"].mean().to_numpy(float)
     if len(curve) < SHORTEST_CURVE:

@@ -31,6 +31,7 @@ from lambdascape.report.runs_section import run_table
 from lambdascape.report.settings_section import differences, table_1
 from lambdascape.report.triplets_section import distant_tables
 from lambdascape.study.hyperparameters import PROTOCOLS
+from lambdascape.study.run_table import TEXT as RUNS_TEXT
 from lambdascape.study.run_table import Sweep, read_sweep
 from lambdascape.tables.distant_tiles import TEXT as DISTANT_TEXT
 from lambdascape.tables.every_run import read_every_run
@@ -41,7 +42,7 @@ from lambdascape.viewer.viewer_page import script_sources
 LARGEST_PAGE = 15_000_000  # bytes; a larger one opens slowly, and mail refuses it
 MOST_PARTS = 5  # of a page that is too large, named
 TEXT_COLUMNS = {
-    "runs": ("run", "kind"),
+    "runs": RUNS_TEXT,
     "training": ("run", "split", "measure"),
     "scores": ("run", "probe", "split", "unit", "measure", "class"),
     "geometry": ("run", "split", "measure", "reason"),
@@ -253,7 +254,7 @@ def _tables(
     """The tables of the page, by the name that the template uses."""
     scores, clips = read["scores"], listed["clips"]
     test_fold, plugins = config["split"]["test_fold"], config.get("plugins", [])
-    chosen = report_comparisons.arm_labels(sweep).get(report_comparisons.chosen_arm(read["choice"]), "")
+    chosen = sweep.arms.get(report_comparisons.chosen_arm(read["choice"]), "")
     return {
         "score_summary": report_tables.score_summary(sweep, scores, chosen),
         "class_scores": report_tables.class_scores(sweep, scores, clips, test_fold),

@@ -103,7 +103,7 @@ def run_table(sweep: Sweep, every_run: pd.DataFrame, mechanism: pd.DataFrame) ->
     columns = [_column(str(name), table[name]) for name in names]
     cards = mechanism_cards(mechanism)
     by_value = colours(sweep.values)
-    own = dict(zip(sweep.trained["run"], sweep.trained["setting"], strict=True))
+    own = dict(zip(sweep.trained["run"], sweep.trained["axis_value"], strict=True))
     rows = [
         Row(
             [_cell(row, str(name), column, sweep) for name, column in zip(names, columns, strict=True)],

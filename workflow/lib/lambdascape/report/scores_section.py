@@ -7,19 +7,10 @@ import pandas as pd
 
 from lambdascape.report.formatting import NOTHING, Table, number, span
 from lambdascape.study.run_table import Sweep
-from lambdascape.study.sweep import arm_and_seed
 from lambdascape.tables.comparisons import ARMS, MEASURE, REFERENCES, UNIT
 from lambdascape.tables.label_free import NAMES
 
 MOST_NAMED = 5  # pairs in a sentence
-
-
-def arm_labels(sweep: Sweep) -> dict[str, str]:
-    """Name of each arm in the tables to its name in the report, such as `l2~0.01` to `λ = 0.01`."""
-    return {
-        arm_and_seed(row["run"])[0]: sweep.label(row["setting"]) + (f", {row['arm']}" if row["arm"] else "")
-        for row in records(sweep.trained)
-    }
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -85,7 +76,7 @@ PAIRED = (
 
 def comparison_table(sweep: Sweep, comparisons: pd.DataFrame, level: float) -> Table | None:
     """Every pair of arms, those that differ set strong; None with one arm or without labels."""
-    pairs, labels = main_pairs(comparisons), arm_labels(sweep)
+    pairs, labels = main_pairs(comparisons), sweep.arms
     if pairs.empty:
         return None
     return Table(
@@ -99,7 +90,7 @@ def comparison_table(sweep: Sweep, comparisons: pd.DataFrame, level: float) -> T
 
 def reference_table(sweep: Sweep, comparisons: pd.DataFrame, level: float) -> Table | None:
     """Every arm compared with every baseline; None without labels."""
-    pairs, labels = reference_pairs(comparisons), arm_labels(sweep) | sweep.kinds
+    pairs, labels = reference_pairs(comparisons), sweep.arms | sweep.kinds
     if pairs.empty:
         return None
     return Table(
@@ -127,7 +118,7 @@ def _cells(pair: dict[str, Any], labels: dict[str, str]) -> list[str]:
 
 def comparison_sentence(sweep: Sweep, comparisons: pd.DataFrame, level: float) -> str:
     """What the pairs say together; empty with one arm or without labels."""
-    pairs, labels = main_pairs(comparisons), arm_labels(sweep)
+    pairs, labels = main_pairs(comparisons), sweep.arms
     if pairs.empty:
         return ""
     if pairs["p_holm"].isna().all():
@@ -158,7 +149,7 @@ def choice_table(sweep: Sweep, choice: pd.DataFrame) -> Table | None:
     """What validation says of each arm, and what the held-out sessions then say; None without labels."""
     if choice.empty:
         return None
-    labels = arm_labels(sweep)
+    labels = sweep.arms
     rows = [
         [
             labels[row["arm"]],
@@ -198,7 +189,7 @@ def selection_table(sweep: Sweep, selection: pd.DataFrame) -> Table | None:
     """What each criterion would have picked without labels; None with one arm or without labels."""
     if selection.empty:
         return None
-    labels = arm_labels(sweep) | {"": NOTHING}
+    labels = sweep.arms | {"": NOTHING}
     rows = [
         [
             NAMES[row["criterion"]],
@@ -238,7 +229,7 @@ def selection_sentence(sweep: Sweep, selection: pd.DataFrame) -> str:
     known = selection[selection["picks"] != ""]
     if known.empty:
         return ""
-    labels = arm_labels(sweep)
+    labels = sweep.arms
     chosen = labels[known["labels_pick"].iloc[0]]
     right = [NAMES[name] for name in known["criterion"][known["agrees"] == 1]]
     parts = [

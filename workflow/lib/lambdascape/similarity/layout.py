@@ -9,6 +9,7 @@ import pandas as pd
 
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.study.catalogue import RECOMPUTED
+from lambdascape.study.run_table import read_runs
 
 Floats = npt.NDArray[np.float64]
 PAIRS_TEXT = ("first", "second", "measure")
@@ -25,7 +26,7 @@ def map_spaces(runs_path: str | Path, pairs_path: str | Path, output: str | Path
         output: table part (all | trained), run, x, y, x_share, y_share; coordinates are missing for spaces that cannot
             be compared with the others, shares are those of `classical_scaling`, the same in every row of a part.
     """
-    runs, pairs = read_table(runs_path, text=("run", "kind")), read_table(pairs_path, PAIRS_TEXT)
+    runs, pairs = read_runs(runs_path), read_table(pairs_path, PAIRS_TEXT)
     trained = runs.loc[runs["kind"] == "trained", "run"]
     shown = runs.loc[runs["kind"] != RECOMPUTED, "run"]  # a second space of a run would lie beside its first
     parts = [_lay_out(pairs, names).assign(part=part) for part, names in (("all", shown), ("trained", trained))]

@@ -86,24 +86,24 @@ def _rows(pairs: pd.DataFrame, sweep: Sweep) -> Iterator[list[object]]:
 
 
 def points(sweep: Sweep) -> pd.DataFrame:
-    """One row per trained run: run, seed, value (what is compared) and block (runs whose values could be swapped).
+    """One row per trained run: run, seed, others, value (what is compared), block (runs whose values could be swapped).
 
     The value is that of the axis, and a block has one seed and one setting of whatever else varies. Where no block has
     two values, because the axis never varies alone, the value is the whole arm and the block a seed.
     """
     trained = sweep.trained
-    table = pd.DataFrame({"run": trained["run"], "seed": trained["seed"], "arm": trained["arm"]})
-    table["value"] = pd.factorize(trained["setting"])[0]
+    table = pd.DataFrame({"run": trained["run"], "seed": trained["seed"], "others": trained["other_settings"]})
+    table["value"] = pd.factorize(trained["axis_value"])[0]
     if not varies_alone(sweep):
-        table["value"] = table.groupby(["value", "arm"], sort=False).ngroup()
-        table["arm"] = ""
-    table["block"] = table.groupby(["seed", "arm"], sort=False).ngroup()
+        table["value"] = pd.factorize(trained["arm"])[0]
+        table["others"] = ""
+    table["block"] = table.groupby(["seed", "others"], sort=False).ngroup()
     return table
 
 
 def varies_alone(sweep: Sweep) -> bool:
     """Whether some runs differ in the value of the axis and in nothing else."""
-    return bool((sweep.trained.groupby(["seed", "arm"])["setting"].nunique() > 1).any())
+    return bool((sweep.trained.groupby(["seed", "other_settings"])["axis_value"].nunique() > 1).any())
 
 
 def relate(pairs: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
@@ -118,21 +118,21 @@ def relate(pairs: pd.DataFrame, sweep: Sweep) -> pd.DataFrame:
     """
     runs = points(sweep)
     place = dict(zip(runs["run"], runs.index, strict=True))
-    kind = dict(zip(sweep.references["run"], sweep.references["kind"], strict=True))
+    arm_of = dict(zip(sweep.references["run"], sweep.references["arm"], strict=True))
     i, j = pairs["first"].map(place), pairs["second"].map(place)
     relation = np.full(len(pairs), "", object)
     both = (i.notna() & j.notna()).to_numpy()
     a, b = runs.loc[i[both].astype(int)], runs.loc[j[both].astype(int)]
-    same = {column: a[column].to_numpy() == b[column].to_numpy() for column in ("seed", "value", "arm")}
+    same = {column: a[column].to_numpy() == b[column].to_numpy() for column in ("seed", "value", "others")}
     named = {
         "seed": same["value"] & ~same["seed"],
         "axis": ~same["value"] & same["seed"],
         "both": ~same["value"] & ~same["seed"],
     }
-    relation[both] = np.select([mask & same["arm"] for mask in named.values()], list(named), "")
+    relation[both] = np.select([mask & same["others"] for mask in named.values()], list(named), "")
     one = (i.notna() != j.notna()).to_numpy()
     other = np.where(i.isna(), pairs["first"], pairs["second"])
-    relation[one] = [kind.get(name, "") for name in other[one]]
+    relation[one] = [arm_of.get(name, "") for name in other[one]]
     return pairs.assign(relation=relation, i=i, j=j)
 
 
@@ -196,25 +196,25 @@ def excess_test(pairs: pd.DataFrame, runs: pd.DataFrame) -> Found:
 
 
 def orders(runs: pd.DataFrame) -> tuple[Codes, bool]:
-    """Orders in which the runs of each arm can stand in its grid of values and seeds, the one found first.
+    """Orders in which runs can stand in their grid of values and seeds, one for each `others`, the one found first.
 
     Returns:
         Numbers of runs, shape (order, run); whether these are all.
     """
-    arms = [rows.index.to_numpy() for _, rows in runs.groupby("arm", sort=False)]
+    grids = [rows.index.to_numpy() for _, rows in runs.groupby("others", sort=False)]
     found = np.arange(len(runs))
-    if prod(factorial(len(rows)) for rows in arms) <= MOST_ARRANGEMENTS:
-        every = product(*(permutations(rows) for rows in arms))
-        return np.array([_swapped(found, arms, order) for order in every]), True
+    if prod(factorial(len(rows)) for rows in grids) <= MOST_ARRANGEMENTS:
+        every = product(*(permutations(rows) for rows in grids))
+        return np.array([_swapped(found, grids, order) for order in every]), True
     rng = np.random.default_rng([STREAM])
-    drawn = [_swapped(found, arms, [rng.permutation(rows) for rows in arms]) for _ in range(MOST_ARRANGEMENTS - 1)]
+    drawn = [_swapped(found, grids, [rng.permutation(rows) for rows in grids]) for _ in range(MOST_ARRANGEMENTS - 1)]
     return np.array([found, *drawn]), False
 
 
 def _smallest(runs: pd.DataFrame, tried: int) -> float:
     """Share of the orders that only rename values or seeds; these always have the excess found, or its opposite."""
     share, square = 1.0, True
-    for _, rows in runs.groupby("arm", sort=False):
+    for _, rows in runs.groupby("others", sort=False):
         values, seeds = rows["value"].nunique(), rows["seed"].nunique()
         share *= factorial(values) * factorial(seeds) / factorial(len(rows))
         square &= values == seeds
@@ -241,14 +241,14 @@ def arrangements(runs: pd.DataFrame) -> tuple[Codes, bool]:
     """Ways to swap the values inside blocks that can differ in their gap.
 
     Args:
-        runs: of `points`; the blocks of one arm have the same values.
+        runs: of `points`; the blocks of equal `others` have the same values.
 
     Returns:
         Value of each run in each way, shape (arrangement, run), the way found first; whether these are all. The first
-        block of each arm stays as it is, since a renaming of the values for all seeds changes nothing.
+        block of each `others` stays as it is, since a renaming of the values for all seeds changes nothing.
     """
     value = runs["value"].to_numpy(np.intp)
-    firsts = runs.groupby("arm", sort=False)["block"].first()
+    firsts = runs.groupby("others", sort=False)["block"].first()
     free = [rows.index.to_numpy() for block, rows in runs.groupby("block", sort=False) if block not in set(firsts)]
     if prod(factorial(len(rows)) for rows in free) <= MOST_ARRANGEMENTS:
         orders = product(*(permutations(rows) for rows in free))  # the first is the order found

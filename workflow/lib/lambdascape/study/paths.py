@@ -43,8 +43,18 @@ class Study(DataNames):
 
     @cached_property
     def runs(self) -> dict[str, dict[str, Any]]:
-        """Slug to settings and seed of each trained run."""
+        """Name to settings, arm and seed of each trained run."""
         return sweep.expand(self.config["sweep"], self.config)
+
+    @cached_property
+    def axis(self) -> str:
+        """The setting that figures have as their x axis; '' where none varies."""
+        return sweep.axis_of(self.runs)
+
+    def replicate(self, seed: int) -> dict[str, Any]:
+        """What the runs of one seed share: the columns replicate, seed and test_fold of runs.tsv."""
+        fold = self.config["split"]["test_fold"]
+        return {"replicate": f"seed{seed}_{fold}", "seed": seed, "test_fold": fold}
 
     @property
     def recomputed(self) -> dict[str, str]:
@@ -120,6 +130,11 @@ class Study(DataNames):
         return "|".join(map(re.escape, self.spaces))
 
     @property
+    def untrained_pattern(self) -> str:
+        """Regular expression of the names of the reference spaces of untrained networks."""
+        return "|".join(map(re.escape, self.untrained))
+
+    @property
     def own_pattern(self) -> str:
         """Regular expression of the names of the spaces that the user brings."""
         return "|".join(map(re.escape, self.own)) or "(?!)"  # an empty pattern would match every name
@@ -157,6 +172,10 @@ class Study(DataNames):
         """Seed of one run."""
         return int(self.runs[wildcards.run]["seed"])
 
+    def untrained_seed_of(self, wildcards: Any) -> int:
+        """Seed of one untrained network."""
+        return self.untrained[wildcards.untrained]
+
     def space_seed_of(self, wildcards: Any) -> int:
         """Seed for judging a space: its run's, or the first of the study for the space that has none."""
         seeds = self.untrained | {name: run["seed"] for name, run in self.runs.items()}
@@ -180,12 +199,18 @@ class Study(DataNames):
 
     @property
     def run_rows(self) -> list[dict[str, Any]]:
-        """Rows of runs.tsv: every space with its kind, its seed and every hyperparameter that it has."""
+        """Rows of runs.tsv: every space with its identity and every setting that it has.
+
+        The columns of the identity are `run_table.IDENTITY`. The second space of a run has the arm and the replicate
+        of the run; a space without a seed has no replicate.
+        """
         usual = {sweep.PROBE_EPOCHS: self.config["probes"]["by_epoch"]["epochs"]}
         judged = usual if any(sweep.PROBE_EPOCHS in run for run in self.runs.values()) else {}
         trained = [
-            {"run": name, "kind": "trained", "seed": run["seed"]}
-            | _flat(run)
+            {"run": name, "kind": "trained", "arm": run["arm"]}
+            | self.replicate(run["seed"])
+            | {"axis": self.axis, "value": sweep.flat(run).get(self.axis)}
+            | sweep.flat(run)
             | {key: run.get(key, value) for key, value in judged.items()}
             for name, run in self.runs.items()
         ]
@@ -197,13 +222,16 @@ class Study(DataNames):
             if row["run"] == run
         ]
         penalties = ("l2", "l2_scope", "embedding_norm_penalty")
-        shaped = {key: value for key, value in _flat(self.reference_settings).items() if key not in penalties}
+        shaped = {key: value for key, value in sweep.flat(self.reference_settings).items() if key not in penalties}
         untrained = [
-            {"run": name, "kind": "untrained", "seed": seed} | shaped | judged for name, seed in self.untrained.items()
+            {"run": name, "kind": UNTRAINED, "arm": self.references[name]} | self.replicate(seed) | shaped | judged
+            for name, seed in self.untrained.items()
         ]
-        mean_logmel = {"run": MEAN_LOGMEL, "kind": MEAN_LOGMEL, "tile_s": shaped["tile_s"]} | judged
-        own = [{"run": name, "kind": OWN, "tile_s": shaped["tile_s"]} | judged for name in self.own]
-        return [*trained, *recomputed, *untrained, mean_logmel, *own]
+        without_seed = [
+            {"run": name, "kind": kind, "arm": self.references[name], "tile_s": shaped["tile_s"]} | judged
+            for name, kind in [(MEAN_LOGMEL, MEAN_LOGMEL), *((name, OWN) for name in self.own)]
+        ]
+        return [*trained, *recomputed, *untrained, *without_seed]
 
     @property
     def published_curves(self) -> str:
@@ -366,7 +394,3 @@ class Study(DataNames):
             return " ".join(["snakemake --cores all", *([target] if target else []), "--configfile", *files])
         given = [f"TARGET={target}"] if target else []
         return " ".join(["make run", *given, *(f"STUDY={file}" for file in files)])
-
-
-def _flat(blocks: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for block in sweep.SWEPT_BLOCKS for key, value in blocks.get(block, {}).items()}

@@ -1,5 +1,6 @@
-"""The runs of a study: one point of the sweep and one seed each, under a readable slug."""
+"""The runs of a study: one point of the sweep and one seed each, under a readable name."""
 
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -10,7 +11,6 @@ Blocks = dict[str, dict[str, Any]]
 SWEPT_BLOCKS = ("triplets", "network", "training")
 # An arm may set this too. It judges a run and is no part of it: not of its name, and not of what its training is told.
 PROBE_EPOCHS = "probe_epochs"
-SEED = "seed~"  # before the seed in a run's name
 
 
 def expand(sweep: dict[str, Any], base: Blocks) -> dict[str, dict[str, Any]]:
@@ -22,11 +22,11 @@ def expand(sweep: dict[str, Any], base: Blocks) -> dict[str, dict[str, Any]]:
         base: the config's blocks `triplets`, `network` and `training`, which hold for what a point does not set.
 
     Returns:
-        Slug to run, in the order of the config; a run is its three blocks, its `seed`, and `probe_epochs` where its arm
-        sets them.
+        Name to run, in the order of the config; a run is its three blocks, its `arm` (the id of its point), its `seed`,
+        and `probe_epochs` where its arm sets them. The name is for people and paths: nothing may be read from it.
 
     Raises:
-        InputError: a key stands in none of the blocks, an arm sets none of theirs, or two runs would share a slug.
+        InputError: a key stands in none of the blocks, an arm sets none of theirs, or two runs would share a name.
     """
     arms = sweep.get("arms") or _points(sweep["axes"])
     points = [{key: value for key, value in arm.items() if key != PROBE_EPOCHS} for arm in arms]
@@ -36,28 +36,37 @@ def expand(sweep: dict[str, Any], base: Blocks) -> dict[str, dict[str, Any]]:
     named = named or _keys(points)[:1]
     runs: dict[str, dict[str, Any]] = {}
     for (arm, point), seed in product(zip(arms, points, strict=True), sweep["seeds"]):
-        slug = run_slug({key: point.get(key, _block_of(key, base)[key]) for key in named}, seed)
-        if slug in runs:
-            raise InputError(f"sweep: each run must differ from the others; two are {slug}")
+        arm_id = readable({key: point.get(key, _block_of(key, base)[key]) for key in named})
+        run = f"{arm_id}_{readable({'seed': seed})}"
+        if run in runs:
+            raise InputError(f"sweep: each run must differ from the others; two are {run}")
         judged = {PROBE_EPOCHS: arm[PROBE_EPOCHS]} if PROBE_EPOCHS in arm else {}
-        runs[slug] = _with_point(base, point) | judged | {"seed": seed}
+        runs[run] = _with_point(base, point) | judged | {"arm": arm_id, "seed": seed}
     return runs
 
 
-def run_slug(point: dict[str, Any], seed: int) -> str:
-    """Readable name of a run, for instance `l2~0.01_seed~1234`; a number is written in one way only."""
-    return "_".join(f"{key}~{_plain(value)}" for key, value in [*point.items(), ("seed", seed)])
+def readable(settings: dict[str, Any]) -> str:
+    """Settings as an id for people, for instance `l2~0.01_margin~1`; a number is written in one way only."""
+    return "_".join(f"{key}~{_plain(value)}" for key, value in settings.items())
 
 
-def has_seed(slug: str) -> bool:
-    """Whether a space's name ends in a seed, as that of a run does, and not that of a space without one."""
-    return SEED in slug
+def axis_of(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """The setting that figures have as their x axis: `l2` where it varies, else the first that does; '' for none.
+
+    Args:
+        runs: see `expand`.
+    """
+    values: dict[str, set[str]] = {}
+    for run in runs.values():
+        for key, value in flat(run).items():
+            values.setdefault(key, set()).add(_plain(value))
+    varying = [key for key, found in values.items() if len(found) > 1]
+    return "l2" if "l2" in varying else next(iter(varying), "")
 
 
-def arm_and_seed(slug: str) -> tuple[str, int]:
-    """The point of the sweep in a run's name, without its seed, and the seed: `l2~0.01` and 1234."""
-    arm, _, seed = slug.rpartition(SEED)
-    return arm.removesuffix("_"), int(seed)
+def flat(blocks: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the swept blocks, in their order, without the blocks; a block may be missing."""
+    return {key: value for block in SWEPT_BLOCKS for key, value in blocks.get(block, {}).items()}
 
 
 def _plain(value: Any) -> str:

@@ -5,7 +5,7 @@ too where they are compared: `untrained`, with a network for each seed, `mean_lo
 of the user's own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -26,7 +26,7 @@ from lambdascape.statistics.bootstrap import (
     probability_best,
 )
 from lambdascape.statistics.metrics import accuracy, macro_f1
-from lambdascape.study.sweep import arm_and_seed, has_seed
+from lambdascape.study.run_table import read_spaces
 
 Paths = Sequence[str | Path]
 
@@ -64,21 +64,18 @@ class Counts:
     confusions: npt.NDArray[np.int64]
 
 
-def read_counts(
-    runs: Sequence[str], confusions: Paths, split: str, unit: str, references: Mapping[str, str] | None = None
-) -> Counts | None:
-    """Gather the confusion matrices of the trained runs, and of reference spaces where they are named.
+def read_counts(spaces: pd.DataFrame, confusions: Paths, split: str, unit: str) -> Counts | None:
+    """Gather the confusion matrices of the trained runs, and of reference spaces where they are among the spaces.
 
     A space without a seed, such as the mean log-mel, is judged once for each seed of the study, with the validation
     sessions of that seed: the column `draw` of its table is the number of the seed. Its draw k is paired with seed k;
     where there is one draw only, it stands for every seed.
 
     Args:
-        runs: names of the trained runs, every arm with every seed.
-        confusions: for each run, then for each reference space, its converged_confusion.tsv.
+        spaces: rows of `run_table.read_spaces`: the trained runs, every arm with every seed, then references.
+        confusions: for each space its converged_confusion.tsv.
         split: validation or test.
         unit: clip or tile.
-        references: name of each reference space to its arm; with a seed the name ends in it, as that of a run.
 
     Returns:
         The counts, the arms of the references behind the others; None without labels.
@@ -86,21 +83,18 @@ def read_counts(
     Raises:
         InputError: the draws of a space without a seed are neither one nor one for each seed.
     """
-    to_arm = references or {}
-    arms, seeds = ([*dict.fromkeys(part)] for part in zip(*map(arm_and_seed, runs), strict=True))
+    trained = spaces[spaces["kind"] == "trained"]
+    arms, seeds = [*dict.fromkeys(trained["arm"])], [*dict.fromkeys(trained["seed"].astype(int))]
     parts = []
-    for name, path in zip([*runs, *to_arm], confusions, strict=True):
+    for arm, seed, path in zip(spaces["arm"], spaces["seed"], confusions, strict=True):
         table = read_table(path, text=TEXT)
         table = table[(table["split"] == split) & (table["unit"] == unit)]
-        if has_seed(name):
-            arm, seed = arm_and_seed(name)
-            parts.append(table.assign(arm=to_arm.get(name, arm), seed=seed))
-        else:
-            parts += [part.assign(arm=to_arm[name]) for part in _by_seed(table, seeds, path)]
+        by_seed = _by_seed(table, seeds, path) if pd.isna(seed) else [table.assign(seed=int(seed))]
+        parts += [part.assign(arm=arm) for part in by_seed]
     table = pd.concat(parts)
     if table.empty:
         return None
-    arms += [arm for arm in dict.fromkeys(to_arm.values()) if (table["arm"] == arm).any()]
+    arms += [arm for arm in dict.fromkeys(spaces["arm"]) if arm not in arms and (table["arm"] == arm).any()]
     classes, sessions = sorted(set(table["label"]) | set(table["predicted"])), sorted(set(table["session"]))
     sides = {"arm": arms, "seed": seeds, "session": sessions, "label": classes, "predicted": classes}
     counts = np.zeros([len(names) for names in sides.values()], np.int64)
@@ -134,8 +128,8 @@ def paired_scores(counts: Counts, measure: str, settings: dict[str, Any], seed: 
 
 
 def compare_arms(
-    runs: Sequence[str],
-    references: Mapping[str, str],
+    runs_path: str | Path,
+    spaces: Sequence[str],
     confusions: Paths,
     settings: dict[str, Any],
     seed: int,
@@ -148,9 +142,9 @@ def compare_arms(
     for each reference, so that what is said of one does not depend on which others there are.
 
     Args:
-        runs: names of the trained runs.
-        references: name of each reference space to its arm, see `read_counts`.
-        confusions: for each run, then for each reference space, its converged_confusion.tsv.
+        runs_path: runs.tsv.
+        spaces: names of the trained runs, then of the reference spaces.
+        confusions: for each space its converged_confusion.tsv.
         settings: `resamples` and `confidence`.
         seed: seed of the resamples.
         output: table unit (clip | tile), measure (macro_f1 | accuracy), family (arms | references), first (a trained
@@ -159,12 +153,13 @@ def compare_arms(
             header only where there is nothing to compare, as without labels.
 
     Raises:
-        InputError: see `read_counts`.
+        InputError: see `read_counts` and `run_table.read_spaces`.
     """
     tables = [pd.DataFrame(columns=COMPARISON_COLUMNS)]
-    trained = len({arm_and_seed(run)[0] for run in runs})
+    rows = read_spaces(runs_path, spaces)
+    trained = int(rows.loc[rows["kind"] == "trained", "arm"].nunique())
     for unit in ("clip", "tile"):
-        counts = read_counts(runs, confusions, "test", unit, references)
+        counts = read_counts(rows, confusions, "test", unit)
         if counts and len(counts.arms) > 1:
             tables += [_pairs(counts, trained, unit, measure, settings, seed) for measure in MEASURES]
     write_table(pd.concat(tables[1:] or tables), output)
@@ -186,7 +181,14 @@ def _pairs(counts: Counts, trained: int, unit: str, measure: str, settings: dict
     return table[COMPARISON_COLUMNS]
 
 
-def choose_arm(runs: Sequence[str], confusions: Paths, settings: dict[str, Any], seed: int, output: str | Path) -> None:
+def choose_arm(
+    runs_path: str | Path,
+    spaces: Sequence[str],
+    confusions: Paths,
+    settings: dict[str, Any],
+    seed: int,
+    output: str | Path,
+) -> None:
     """Choose the arm with the highest mean macro-F1 per clip on the validation sessions, the first of equals.
 
     The choice and the probability that it is right (`bootstrap.probability_best`) are functions of the validation
@@ -194,15 +196,20 @@ def choose_arm(runs: Sequence[str], confusions: Paths, settings: dict[str, Any],
     candidates.
 
     Args:
-        runs: names of the trained runs.
+        runs_path: runs.tsv.
+        spaces: names of the trained runs.
         confusions: for each its converged_confusion.tsv.
         settings: `resamples` and `confidence`.
         seed: seed of the resamples.
         output: table arm, chosen (0 | 1), probability_best, then for validation and for test: mean over the seeds, low
             and high (these runs on new sessions), seed_sd (standard deviation over the seeds), sessions; seeds. Header
             only without labels.
+
+    Raises:
+        InputError: see `run_table.read_spaces`.
     """
-    splits = {split: read_counts(runs, confusions, split, UNIT) for split in ("validation", "test")}
+    rows = read_spaces(runs_path, spaces)
+    splits = {split: read_counts(rows, confusions, split, UNIT) for split in ("validation", "test")}
     counts = splits["validation"]
     if counts is None:
         write_table(pd.DataFrame(columns=CHOICE_COLUMNS), output)

@@ -14,14 +14,14 @@ from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
 from lambdascape.models.collapse import FLAGS
 from lambdascape.study.catalogue import WITH_RECOMPUTED
 from lambdascape.study.hyperparameters import in_words
-from lambdascape.study.run_table import Sweep, read_sweep
+from lambdascape.study.run_table import Sweep, read_runs, read_sweep
 from lambdascape.tables.flagged import flagged
 
 CPU = "cpu"  # the device in a history without a GPU
 TEXT = ("run", "kind", "mechanism", "mechanism_rule", "device")
 # Columns behind those of the sweep: words for a heading, and what a reader has to know.
 HEADINGS: dict[str, tuple[str, str]] = {
-    "run": ("Run", "its swept values and its seed; a baseline has no values"),
+    "run": ("Run", "name of the run or of the baseline"),
     "kind": ("Kind", "trained, recomputed (the same network with the statistics of its weights), or a baseline"),
     "seed": ("Seed", "of initial weights, triplets and dropout"),
     "epochs": ("Epochs", "trained; fewer than configured if training stopped early"),
@@ -80,7 +80,7 @@ def collect_runs(
     """
     took = {run: _took(path, Path(receipts) / "models" / f"{run}.json") for run, path in histories.items()}
     found = every_run(
-        read_table(runs, text=("run", "kind")),
+        read_runs(runs),
         read_sweep(runs),
         read_table(training, text=("run", "split", "measure")),
         read_table(scores, text=("run", "probe", "split", "unit", "measure", "class")),
@@ -142,8 +142,8 @@ def every_run(
         "triplet_loss_last": _at_end(train, "triplet_loss", "last"),
         "penalty_first": _at_end(train, "penalty", "first"),
         "penalty_last": _at_end(train, "penalty", "last"),
-        "training_loss": _in_inference_mode(training, "train_inference"),
-        "held_out_loss": _in_inference_mode(training, "test"),
+        "training_loss": _in_inference_mode(training, "train_inference", sweep),
+        "held_out_loss": _in_inference_mode(training, "test", sweep),
         "macro_f1_validation": converged[converged["split"] == "validation"].set_index("run")["value"],
         "macro_f1_test": tested["value"],
         "macro_f1_low": tested["low"],
@@ -164,10 +164,10 @@ def _at_end(rows: pd.DataFrame, measure: str, end: str) -> "pd.Series[Any]":
     return chosen.groupby("run")["value"].agg(end)
 
 
-def _in_inference_mode(training: pd.DataFrame, split: str) -> "pd.Series[Any]":
+def _in_inference_mode(training: pd.DataFrame, split: str, sweep: Sweep) -> "pd.Series[Any]":
     """Mean hinge over all triplets of a split at the end, of each run and of its space with recomputed statistics."""
     recomputed = training[training["split"] == split + WITH_RECOMPUTED]
-    recomputed = recomputed.assign(run=recomputed["run"] + WITH_RECOMPUTED)
+    recomputed = recomputed.assign(run=recomputed["run"].map(sweep.second_spaces))
     return _at_end(pd.concat([training[training["split"] == split], recomputed]), "triplet_loss_all", "last")
 
 

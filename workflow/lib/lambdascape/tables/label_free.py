@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.statistics.bootstrap import Floats, PairedScores, difference, drawn_means, seed_weights
-from lambdascape.study.sweep import arm_and_seed
+from lambdascape.study.run_table import read_spaces
 from lambdascape.tables.comparisons import MEASURE, UNIT, Counts, Paths, paired_scores, read_counts
 
 COLUMNS = [
@@ -59,8 +59,8 @@ NAMES = {criterion.measure: criterion.name for criterion in CRITERIA}
 
 
 def rank_criteria(
-    runs: Sequence[str],
     runs_path: str | Path,
+    spaces: Sequence[str],
     training_path: str | Path,
     geometry_path: str | Path,
     confusions: Paths,
@@ -76,11 +76,11 @@ def rank_criteria(
     middle of the correlations in resamples of sessions (which move the score) and of seeds (which move both).
 
     Args:
-        runs: names of the trained runs.
         runs_path: runs.tsv.
+        spaces: names of the trained runs.
         training_path: training.tsv.
         geometry_path: geometry.tsv.
-        confusions: for each run its converged_confusion.tsv.
+        confusions: for each of them its converged_confusion.tsv.
         choice_path: choice.tsv of `comparisons.choose_arm`.
         settings: `resamples` and `confidence`.
         seed: seed of the resamples.
@@ -90,17 +90,20 @@ def rank_criteria(
             difference_low, difference_high (these runs on new sessions), seeds, sessions. What a criterion does not
             give for every run, cannot compare between runs, or finds equal in all arms, is missing. Header only with
             one arm or without labels.
+
+    Raises:
+        InputError: see `run_table.read_spaces`.
     """
-    counts = read_counts(runs, confusions, "test", UNIT)
+    trained = read_spaces(runs_path, spaces)
+    counts = read_counts(trained, confusions, "test", UNIT)
     rows = []
     if counts and len(counts.arms) > 1:
         choice = read_table(choice_path, text=("arm",))
         chosen = counts.arms.index(choice["arm"][choice["chosen"] == 1].item())
         scores = paired_scores(counts, MEASURE, settings, seed)
-        trained = read_table(runs_path, text=("run", "kind")).set_index("run").loc[list(runs)]
         measured = held_out_measures(training_path, geometry_path)
         for criterion in CRITERIA:
-            values = _values(criterion, measured, counts, runs, trained)
+            values = _values(criterion, measured, counts, trained)
             rows.append(_row(criterion, values, scores, counts, chosen, settings, seed))
     write_table(pd.DataFrame(rows, columns=COLUMNS), output)
 
@@ -118,7 +121,6 @@ def _values(
     criterion: Criterion,
     measured: "pd.Series[float]",
     counts: Counts,
-    runs: Sequence[str],
     trained: pd.DataFrame,
 ) -> Floats:
     """Shape (arm, seed), more is better; NaN where there is no value, or none that can be compared."""
@@ -126,8 +128,7 @@ def _values(
     if any(trained[name].nunique() > 1 for name in criterion.not_across if name in trained):
         return values
     sign = 1.0 if criterion.better == "higher" else -1.0
-    for run in runs:
-        arm, seed = arm_and_seed(run)
+    for run, arm, seed in trained[["run", "arm", "seed"]].itertuples(index=False):
         place = counts.arms.index(arm), counts.seeds.index(seed)
         values[place] = sign * measured.get((run, criterion.measure), np.nan)
     return values

@@ -135,7 +135,7 @@ def _settings(
     if measure.table == "training":
         rows = rows.sort_values("epoch").groupby("run").tail(1)
     found = rows.merge(sweep.trained, on="run")
-    values = {one: found[found["setting"] == one].groupby("seed")["value"].mean() for one in shared}
+    values = {one: found[found["axis_value"] == one].groupby("seed")["value"].mean() for one in shared}
     return {one: seeds for one, seeds in values.items() if len(seeds)}
 
 

@@ -12,7 +12,8 @@ from lambdascape.core.tsv import iterate_rows
 from lambdascape.jobs.receipts import read_receipt
 from lambdascape.operations.plan.audio_volume import Extent, of_manifest
 from lambdascape.operations.plan.planned_jobs import Job, number
-from lambdascape.study.paths import MEAN_LOGMEL, Study
+from lambdascape.study.catalogue import RECOMPUTED
+from lambdascape.study.paths import MEAN_LOGMEL, OWN, UNTRAINED, Study
 
 TRAINING = "train_model"
 NETWORKS = (TRAINING, "embed_trained", "embed_recomputed", "embed_untrained")  # their time hangs on the network, too
@@ -30,6 +31,14 @@ FREE: dict[str, tuple[str, ...]] = {"network": ("l2", "l2_scope", "embedding_nor
     "epochs", "early_stopping", "margin", "learning_rate", "lr_schedule", "lr_decay_steps", "lr_decay_rate",
     "weight_decay", "batch_statistics", "tensorboard", "device"),
     "triplets": ("distant", "neighbourhood_s")}  # fmt: skip
+# The embeddings of all spaces lie in one folder: rule to the kind in runs.tsv of the spaces that it makes.
+KINDS = {
+    "embed_trained": "trained",
+    "embed_recomputed": RECOMPUTED,
+    "embed_untrained": UNTRAINED,
+    "embed_mean_logmel": MEAN_LOGMEL,
+    "embed_own": OWN,
+}
 CPU = "cpu"
 
 
@@ -79,6 +88,7 @@ class History:
         self.manifest = cache(of_manifest)
         self.known = cache(self._known)
         self.trainings = cache(self._trainings)
+        self.kinds = cache(self._kinds)
 
     def estimates(self, study: Study, jobs: Sequence[Job], extent: Extent | None) -> dict[str, Estimate]:
         """Estimates by rule, for the rules of which there is something to go by.
@@ -128,7 +138,7 @@ class History:
         """Seconds of earlier jobs of the rule, scaled by what its time grows with; never below what was measured."""
         rule = jobs[0].rule
         found, memories = [], []
-        for path in _alike_paths(self.root, jobs[0]):
+        for path in self._alike_paths(jobs[0]):
             (seconds, memory), factor = _noted(path), self._factor(rule, study, path, extent)
             if seconds is not None and factor is not None:
                 found.append(seconds * max(1.0, factor))
@@ -162,6 +172,23 @@ class History:
         if rule in NETWORKS and not all(_alike(known, study, run, ("network",)) for run in study.runs.values()):
             return None
         return extent.tiles / known.extent.tiles
+
+    def _alike_paths(self, job: Job) -> Iterator[Path]:
+        """Benchmark files of the same rule, of any study, data set, run or space."""
+        values, kind = set(job.wildcards.values()), KINDS.get(job.rule)
+        parts = [*Path(job.benchmark).parts[1:]]
+        for place, part in enumerate(parts):
+            stem = part.removesuffix(".tsv")
+            if stem in values or (kind and place == len(parts) - 1):
+                parts[place] = "*" + part[len(stem) :]
+        for path in sorted(self.root.glob("/".join(parts))):
+            if kind is None or self.kinds(path.parts[-3]).get(path.stem) == kind:
+                yield path
+
+    def _kinds(self, study: str) -> dict[str, str]:
+        """Kind of each space of a study, by its name; empty without its runs.tsv."""
+        table = self.root / study / "runs.tsv"
+        return {row["run"]: row["kind"] for row in iterate_rows(table)} if table.is_file() else {}
 
     def _of_study(self, study: str) -> Known | None:
         """What is known of the first training of a study."""
@@ -208,21 +235,6 @@ def _alike(known: Known, study: Study, run: dict[str, Any], blocks: Iterable[str
 
     tile_s = [settings["triplets"]["tile_s"] for settings in (known.settings, run)]
     return known.recipe == study.recipe and tile_s[0] == tile_s[1] and costly(known.settings) == costly(run)
-
-
-def _alike_paths(root: Path, job: Job) -> Iterator[Path]:
-    """Benchmark files of the same rule, of any study, data set, run or space."""
-    values = set(job.wildcards.values())
-    parts = []
-    for part in Path(job.benchmark).parts[1:]:
-        stem = part.removesuffix(".tsv")
-        ending = part[len(stem) :]
-        before, tilde, value = stem.rpartition("~")
-        parts.append(f"*{ending}" if stem in values else f"{before}~*{ending}" if tilde and value in values else part)
-    for path in sorted(root.glob("/".join(parts))):
-        reference = path.stem == MEAN_LOGMEL or path.stem.startswith("untrained_seed~")
-        if not (reference and "run" in job.wildcards):  # the embeddings of all spaces lie in one folder
-            yield path
 
 
 def _noted(benchmark: Path) -> tuple[float | None, float | None]:
