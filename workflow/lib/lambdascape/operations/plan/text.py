@@ -25,7 +25,7 @@ def bill(
 
     Args:
         title: what is planned.
-        jobs: of the plan, see `planned_jobs.read_dry_run`.
+        jobs: of the plan, see `planned_jobs`.
         estimates: by rule, see `history.History`.
         extent: how much audio there is; None where that is not known yet.
         rooms: what will lie on disk.
