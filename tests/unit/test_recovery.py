@@ -231,6 +231,15 @@ def test_a_job_waits_for_one_that_is_about_to_end(start: Callable[..., subproces
     assert first.wait(10) == 0
 
 
+def test_a_lock_that_cannot_be_written_ends_the_job_with_the_reason(
+    folder: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    (folder / "results").write_text("")
+    process = start()
+    assert process.communicate(timeout=60)[1] == f"error: a job must be able to lock {LOCK}; Not a directory\n"
+    assert process.returncode == 1
+
+
 def test_a_job_outside_the_folder_of_logs_has_no_lock(tmp_path: Path) -> None:
     with job_locks.owned("job.log"), job_locks.owned("job.log"):
         assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from lambdascape.core import locks
 from lambdascape.jobs.receipts import LOGS
@@ -36,24 +36,30 @@ def owned(log: str | Path) -> Iterator[None]:
         log: the job's log; it belongs to the holder, so that a refusal is not written there.
 
     Raises:
-        SystemExit: with status 1, after a message on standard error; another process makes the same products.
+        SystemExit: with status 1, after a message on standard error; another process makes the same products, or the
+            lock cannot be written.
     """
     path = lock_path(log)
     if path is None:
         yield
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stream = _wait_for(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = _wait_for(path)
+    except OSError as error:
+        _stop(f"a job must be able to lock {path}; {error.strerror}")
     if stream is None:
-        print(
-            f"error: one process at a time may make what {log} is the log of; {locks.holder(path) or 'another one'} "
-            "does. Wait for it, or end it by `lambdascape recover`",
-            file=sys.stderr,
-            flush=True,
+        _stop(
+            f"one process at a time may make what {log} is the log of; {locks.holder(path) or 'another one'} does. "
+            "Wait for it, or end it by `lambdascape recover`"
         )
-        raise SystemExit(1)
     with locks.released(stream):
         yield
+
+
+def _stop(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    raise SystemExit(1)
 
 
 def _wait_for(path: Path) -> IO[str] | None:
