@@ -13,7 +13,7 @@ WITHOUT_EFFECT = frozenset(
     f"{package}.{module}"
     for package, modules in {
         "core": ("disk", "errors", "locks"),
-        "jobs": ("call", "fingerprint", "gpu_locks", "job", "machine", "memory", "provenance", "receipts"),
+        "jobs": ("call", "fingerprint", "gpu_locks", "job", "job_locks", "machine", "memory", "provenance", "receipts"),
         "models": ("tensorboard",),
         "study": ("declarations",),
     }.items()

@@ -15,7 +15,7 @@ MOST_NAMED = 3  # rules of one kind
 HEADER = ("rule", "jobs", "where", "cores", "memory", "limit", "all at the limit", "estimate", "all estimated")
 NOTE = """\
 Limit: what the first try may take; a profile that grows it gives later tries more. All at the limit: the upper limit,
-every job as long as it may be, none tried twice. Estimate: from jobs that were measured before, as told below."""
+every job as long as it may be, none tried twice. Estimate: from jobs that were measured before, see below."""
 
 
 def bill(
