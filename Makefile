@@ -17,7 +17,7 @@ ACCELERATOR ?=#    cuda (for TensorFlow) or jax-cuda: add NVIDIA's libraries to 
 EXTRA ?=#          onnx: add the packages for ONNX exports to the environment
 PYTEST_ARGS ?=#    more for pytest, such as -k, -m, -x or a path
 SNAKEMAKE_ARGS ?=# more for Snakemake, such as --forcerun
-RECOVER_ARGS ?=#   how to recover: --wait for jobs that go on, --ended HOST
+RECOVER_ARGS ?=#   more for recover: --wait, or --ended HOST
 PLAN_ARGS ?=#      more for cluster-plan, such as --all or --profile FOLDER
 BENCH_ARGS ?=#     more for bench-training, such as --batch 128 --precision bfloat16
 
@@ -28,6 +28,7 @@ unexport PYTHONPATH PYTHONHOME
 
 py := $(VENV)/bin/python -m
 # `python` in a rule's shell command is the environment's, too.
+recover = PYTHONPATH=workflow/lib $(py) lambdascape recover
 snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # --configfile takes several values: nothing may follow it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
@@ -50,6 +51,7 @@ study-exists:
 	  echo "STUDY: must be plain YAML; $(STUDY) asks for __use_yte__, by which Snakemake would run code in it"; exit 2; }
 
 run: study-exists env ## run a study from audio to report (STUDY=, TARGET=, CORES=, PROFILE=)
+	@$(recover) --if-idle
 	@$(snakemake) $(TARGET) $(where) $(study)
 
 dryrun: study-exists env ## list the jobs that `make run` would start, and why
@@ -60,16 +62,16 @@ report: study-exists env ## write Snakemake's own report, with run times and pro
 	@$(snakemake) $(TARGET) --cores 1 --report results/snakemake-report.zip $(study)
 	@echo "Snakemake's report: results/snakemake-report.zip"
 
-verify: study-exists env ## check that every result is whole and fits the others (STUDY=; empty: all results)
+verify: study-exists env ## compare all results with what their jobs recorded, and list faults (STUDY=; empty: all)
 	@PYTHONPATH=workflow/lib $(py) lambdascape verify $(if $(STUDY),--study "$(STUDY)")
 
-doctor: study-exists env ## say what this machine has, what would be used, what is in the way (STUDY=)
+doctor: study-exists env ## list what this machine has, and problems (STUDY=)
 	@PYTHONPATH=workflow/lib $(py) lambdascape doctor --study config.yaml $(if $(STUDY),"$(STUDY)")
 
-recover: env ## after a crash or kill: end what still runs, open what is locked (RECOVER_ARGS='--wait')
-	@PYTHONPATH=workflow/lib $(py) lambdascape recover $(RECOVER_ARGS)
+recover: env ## after a crash or kill: end jobs that still run, unlock, remove half-written files (RECOVER_ARGS=--wait)
+	@$(recover) $(RECOVER_ARGS)
 
-cluster-plan: study-exists env ## say what a study asks of a cluster: jobs, hours, memory, disk (STUDY=, PROFILE=, PLAN_ARGS=--all)
+cluster-plan: study-exists env ## report what a study needs on a cluster: jobs, hours, memory, disk (STUDY=, PROFILE=, PLAN_ARGS=--all)
 	@PYTHONPATH=workflow/lib $(py) lambdascape plan --study config.yaml $(if $(STUDY),"$(STUDY)") \
 	  $(if $(PROFILE),--profile "profiles/$(PROFILE)") $(PLAN_ARGS)
 

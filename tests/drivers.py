@@ -1,23 +1,45 @@
-"""A driver of NVIDIA's that is not there: a program nvidia-smi that says what a test wants."""
+"""A driver of NVIDIA's that is not there: a module `pynvml` that reports what a test wants."""
 
-import os
-from pathlib import Path
+import sys
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 
-def fake_driver(folder: Path, patch: pytest.MonkeyPatch, *cards: str, fails: str = "") -> None:
-    """Put a nvidia-smi first on the PATH that lists some cards, or fails with a message."""
-    folder.mkdir(exist_ok=True)
-    program = folder / f"new-{os.getpid()}"
-    says = [f"echo '{fails}'; exit 9"] if fails else [f"echo '{card}'" for card in cards]
-    program.write_text("\n".join(["#!/bin/sh", *says, ""]))
-    program.chmod(0o755)
-    program.rename(folder / "nvidia-smi")  # whole, where several jobs write it at once
-    patch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+class FakeNVMLError(Exception):
+    """As the module's own."""
 
 
-def no_driver(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Leave no nvidia-smi on the PATH."""
-    folder.mkdir(exist_ok=True)
-    patch.setenv("PATH", str(folder))
+class FakeLibraryNotFoundError(FakeNVMLError):
+    """No driver is installed."""
+
+
+def fake_driver(patch: pytest.MonkeyPatch, *names: str, fails: str = "", free: int = 0) -> None:
+    """Let the driver show GPUs of some names, each with some bytes free, or fail with a message."""
+    raised = FakeNVMLError(fails) if fails else None
+    patch.setitem(sys.modules, "pynvml", _module(names, raised, free))
+
+
+def no_driver(patch: pytest.MonkeyPatch) -> None:
+    """Let there be no driver."""
+    patch.setitem(sys.modules, "pynvml", _module((), FakeLibraryNotFoundError(), 0))
+
+
+def _module(names: tuple[str, ...], raised: Exception | None, free: int) -> ModuleType:
+    def start() -> None:
+        if raised:
+            raise raised
+
+    module = ModuleType("pynvml")
+    vars(module).update(
+        NVMLError=FakeNVMLError,
+        NVMLError_LibraryNotFound=FakeLibraryNotFoundError,
+        nvmlInit=start,
+        nvmlShutdown=lambda: None,
+        nvmlDeviceGetCount=lambda: len(names),
+        nvmlDeviceGetHandleByIndex=lambda number: names[number],
+        nvmlDeviceGetHandleByUUID=lambda name: name,
+        nvmlDeviceGetName=lambda handle: handle,
+        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(free=free),
+    )
+    return module

@@ -16,6 +16,7 @@ import yaml
 
 from checkouts import Checkout
 from cluster.slurm import Slurm, environment, wait_until
+from lambdascape.jobs import job_locks
 
 # What a site changes (the lines marked SITE): this one has other partitions, and no database of jobs.
 PARTITIONS = {"cpu": "work", "gpu": "cards"}
@@ -140,19 +141,9 @@ def assert_one_writer(jobs: list[dict[str, str]]) -> None:
             assert end <= start, f"{comment} ran twice at {start}"
 
 
-def processes_of(number: str, script: str) -> list[int]:
-    """The processes of a job of the cluster that run a rule's script."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            variables = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        runs = any(word.endswith(f".{script}.py".encode()) for word in words)
-        if runs and f"SLURM_JOB_ID={number}".encode() in variables:
-            found.append(int(folder.name))
-    return found
+def processes_of(results: Path, number: str) -> list[int]:
+    """The processes of a job of the cluster that hold the lock of a job of the workflow."""
+    return [holder.process for holder in job_locks.held(results).values() if holder.slurm == number]
 
 
 def freeze(
@@ -175,7 +166,7 @@ def freeze(
         for run, to_checkpoint in runs.items():
             if not processes.get(run):
                 found = about(of_run(slurm.jobs(), head), "train_model", run)
-                processes[run] = processes_of(found[-1]["JobId"], "train_model") if found else []
+                processes[run] = processes_of(checkpoints.parents[1], found[-1]["JobId"]) if found else []
             elif run not in numbers and (not to_checkpoint or any(checkpoints.glob(f"{run}*.h5"))):
                 for process in processes[run]:
                     os.kill(process, signal.SIGSTOP)

@@ -68,16 +68,18 @@ def test_a_killed_head_is_recovered_from_and_started_again(
         heads[0].kill()
         assert about(slurm.jobs(), f"train_model_wildcards_tiny_{RUNS[trial % 2]}")[-1]["JobState"] == "RUNNING"
 
-        # At once again: refused, for the jobs go on.
+        # At once again: Snakemake's lock refuses it, and `make run` names the jobs that go on.
         heads.append(Head(checkout, "models"))
         assert heads[1].ended(60) != 0
-        assert "make recover" in heads[1].said
-        # On a node that is this very machine the job's processes are seen before its place in the queue.
-        assert re.search(rf"train_model, process \d+|SLURM job {number}, RUNNING", heads[1].said)
-        assert "SLURM run ID" not in heads[1].said
+        assert "LockException" in heads[1].said
+        refused = checkout.lambdascape("recover", "--if-idle", environment=environment())
+        assert refused.returncode == 1
+        assert re.search(
+            rf"tiny/models/{RUNS[trial % 2]}, process \d+ on \S+, .*SLURM job {number}, RUN", refused.stdout
+        )
 
         if wait:
-            for process in processes_of(number, "train_model"):
+            for process in processes_of(checkout.folder / "results", number):
                 os.kill(process, signal.SIGCONT)
         recovered = checkout.lambdascape("recover", *(["--wait"] if wait else []), environment=environment())
         assert recovered.returncode == 0, recovered.stdout + recovered.stderr
@@ -98,7 +100,10 @@ def test_a_killed_head_is_recovered_from_and_started_again(
             )
             heads.append(Head(checkout, "models"))
             assert heads[3].ended(60) != 0
-            assert re.search(rf"One launch at a time: here runs process {heads[2].process.pid} on \S+", heads[3].said)
+            assert "LockException" in heads[3].said
+            refused = checkout.lambdascape("recover", environment=environment())
+            assert refused.returncode == 1
+            assert f"Snakemake runs here: process {heads[2].process.pid} on " in refused.stdout
             assert heads[2].ended() == 0, heads[2].said[-6000:]
             assert int((programs / "squeue.asked").read_text()) == LOST_ANSWERS
     finally:
@@ -130,4 +135,4 @@ def test_an_interrupted_head_cancels_its_jobs(slurm: Slurm, finished: Checkout, 
     wait_until(lambda: {job["JobState"] for job in of_run(slurm.jobs(), head)} == {"CANCELLED"}, "jobs to end")
     recovered = checkout.lambdascape("recover", environment=environment())
     assert recovered.returncode == 0
-    assert recovered.stdout.endswith("Nothing is in the way: the same command as before continues.\n")
+    assert recovered.stdout.endswith("No job runs: the next run can begin, by the same command as before.\n")

@@ -26,7 +26,7 @@ def compute(folder: Path, name: str, seconds: float) -> None:
     for variable in (gpu_locks.VISIBLE, *gpu_locks.SCHEDULED):
         os.environ.pop(variable, None)
     tempfile.tempdir = str(folder)
-    fake_driver(folder / "bin", pytest.MonkeyPatch(), "Fake A", "Fake B")
+    fake_driver(pytest.MonkeyPatch(), "Fake A", "Fake B")
     gpu_locks.WAIT_S = 0.01
     with accelerator(OPTIONS):
         began = {"card": os.environ[gpu_locks.VISIBLE], "start": time.monotonic()}
@@ -47,7 +47,7 @@ def held(folder: Path) -> dict[str, Any]:
 
 def kill_one_that_computes(folder: Path, jobs: dict[str, Any]) -> tuple[str, float]:
     """Kill the first job that has a card and has not ended; its name and when."""
-    while True:
+    while any(job.is_alive() for job in jobs.values()):
         for name, job in held(folder).items():
             if job["end"] is None and jobs[name].is_alive():
                 now = time.monotonic()
@@ -55,6 +55,9 @@ def kill_one_that_computes(folder: Path, jobs: dict[str, Any]) -> tuple[str, flo
                 jobs[name].join()
                 return name, now
         time.sleep(0.005)
+    raise AssertionError(
+        f"a job must compute until it is killed; exit codes: {[job.exitcode for job in jobs.values()]}"
+    )
 
 
 @pytest.mark.fault("G1")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from drivers import fake_driver, no_driver
+from lambdascape.core import locks
 from lambdascape.core.errors import InputError
 from lambdascape.jobs import devices, gpu_locks
 
@@ -29,8 +30,8 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_driver(tmp_path / "bin", monkeypatch, "Fake A", "Fake B")
+def two_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_driver(monkeypatch, "Fake A", "Fake B")
 
 
 def sees_no_gpu(monkeypatch: pytest.MonkeyPatch, backend: str = "tensorflow") -> None:
@@ -46,14 +47,29 @@ def test_cards_are_those_of_the_driver_in_its_order() -> None:
 @pytest.mark.parametrize(
     ("driver", "why"),
     [
-        (no_driver, "no driver: there is no nvidia-smi"),
+        (no_driver, "no driver of NVIDIA is installed"),
         (fake_driver, "the driver shows none"),
-        (lambda *place: fake_driver(*place, fails="NVIDIA-SMI has failed"), "nvidia-smi says: NVIDIA-SMI has failed"),
+        (
+            lambda patch: fake_driver(patch, fails="Driver/library version mismatch"),
+            "NVIDIA's driver reports: Driver/library version mismatch",
+        ),
     ],
 )
-def test_no_cards_have_a_reason(tmp_path: Path, monkeypatch, driver: Callable[..., None], why: str) -> None:
-    driver(tmp_path / "bin", monkeypatch)
+def test_no_gpus_have_a_reason(monkeypatch: pytest.MonkeyPatch, driver: Callable[..., None], why: str) -> None:
+    driver(monkeypatch)
     assert gpu_locks.listed() == ([], why)
+
+
+@pytest.mark.parametrize(("visible", "free"), [(None, 7), ("GPU-8a", 7)])
+def test_the_free_memory_of_the_first_gpu_is_what_the_driver_reports(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, free: int
+) -> None:
+    fake_driver(monkeypatch, "Fake A", free=free)
+    if visible:
+        monkeypatch.setenv(gpu_locks.VISIBLE, visible)
+    assert gpu_locks.free_memory() == free
+    no_driver(monkeypatch)
+    assert gpu_locks.free_memory() == 0
 
 
 @pytest.mark.parametrize(
@@ -106,8 +122,8 @@ def test_a_job_that_must_wait_says_who_holds_the_cards(monkeypatch, capsys) -> N
     with gpu_locks.slot(names, folder), gpu_locks.slot(names, folder):
         with pytest.raises(MustWaitError), gpu_locks.slot(names, folder):
             pass
-        mine = f"process {os.getpid()} on {os.uname().nodename}"
-        assert capsys.readouterr().out == f"waiting for a card; they are held: 0 by {mine}, 1 by {mine}\n"
+        mine = str(locks.this_process())
+        assert capsys.readouterr().out == f"waiting for a GPU; they are held: 0 by {mine}, 1 by {mine}\n"
 
 
 @pytest.mark.usefixtures("two_cards")
@@ -131,10 +147,12 @@ def test_gpu_without_nvidias_libraries_is_refused_with_the_command_that_adds_the
         devices.start("gpu", False)
 
 
-def test_gpu_without_a_card_is_refused_with_what_the_driver_says(tmp_path: Path, monkeypatch) -> None:
+def test_gpu_without_a_card_is_refused_with_what_the_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
     sees_no_gpu(monkeypatch)
-    no_driver(tmp_path / "bin", monkeypatch)
-    with pytest.raises(InputError, match=r"there is no nvidia-smi\)\. It takes an NVIDIA card .*training.device: auto"):
+    no_driver(monkeypatch)
+    with pytest.raises(
+        InputError, match=r"no driver of NVIDIA is installed\)\. It takes an NVIDIA card .*training.device: auto"
+    ):
         devices.start("gpu", False)
 
 
@@ -156,11 +174,11 @@ def test_auto_on_the_cpu_beside_a_card_is_told_and_lets_others_have_it(monkeypat
             assert name == "0"
 
 
-def test_a_cpu_that_was_asked_for_or_is_all_there_is_needs_no_words(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_a_cpu_that_was_asked_for_or_is_all_there_is_needs_no_words(monkeypatch, capsys) -> None:
     sees_no_gpu(monkeypatch)
-    no_driver(tmp_path / "bin", monkeypatch)
+    no_driver(monkeypatch)
     assert devices.start("auto", False) == "cpu"
-    fake_driver(tmp_path / "bin", monkeypatch, "Fake A")
+    fake_driver(monkeypatch, "Fake A")
     assert devices.start("cpu", False) == "cpu"
     assert capsys.readouterr().out == ""
 
@@ -204,7 +222,7 @@ def a_link(folder: Path, elsewhere: Path) -> None:
 def open_to_all(folder: Path, elsewhere: Path) -> None:
     folder.mkdir()
     folder.chmod(0o777)
-    (folder / "card-0.lock").symlink_to(elsewhere / "thesis")
+    (folder / "gpu-0.lock").symlink_to(elsewhere / "thesis")
 
 
 @pytest.mark.parametrize("trap", [a_link, open_to_all])
@@ -225,7 +243,7 @@ def test_a_folder_of_locks_that_others_may_have_laid_out_is_refused(tmp_path: Pa
 def test_the_store_goes_to_a_card_that_has_room_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, gpu: str, expected: bool
 ) -> None:
-    fake_driver(tmp_path / "bin", monkeypatch, "1000")  # MiB that are free
+    fake_driver(monkeypatch, "Fake A", free=1000 * 2**20)
     monkeypatch.setattr(devices, "gpu_of", lambda backend: gpu)
     assert devices.holds(size * 2**20) is expected
 
@@ -233,5 +251,5 @@ def test_the_store_goes_to_a_card_that_has_room_for_it(
 def test_nothing_goes_to_a_card_whose_driver_does_not_tell_what_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    no_driver(tmp_path / "bin", monkeypatch)
+    no_driver(monkeypatch)
     assert gpu_locks.free_memory() == 0

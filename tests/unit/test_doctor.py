@@ -1,4 +1,4 @@
-"""The doctor says what there is, what would stop a run, and what to do; on machines that are made up here."""
+"""The doctor lists what there is, and problems with their remedies; on machines that are made up here."""
 
 import os
 import re
@@ -7,9 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +15,9 @@ import pytest
 from drivers import fake_driver, no_driver
 from lambdascape.cli.main import main
 from lambdascape.core import locks
+from lambdascape.core.errors import InputError
 from lambdascape.jobs import gpu_locks
-from lambdascape.operations import doctor, launch_lock
+from lambdascape.operations import doctor, launches, survivors
 from lambdascape.operations.doctor import NOTE, OK, PROBLEM, Problem
 
 GB = 1e9
@@ -68,7 +66,7 @@ def test_a_python_that_the_lock_does_not_know_is_a_problem(monkeypatch: pytest.M
         ((64 * GB, 50 * GB, None), OK, "64.0 GB, of which 50.0 GB free"),
         ((64 * GB, 50 * GB, 2 * GB), NOTE, "limited to 2.0 GB here"),
         ((8 * GB, 1 * GB, None), NOTE, "1.0 GB free"),
-        ((None, None, None), NOTE, "does not tell"),
+        ((None, None, None), NOTE, "not known"),
     ],
 )
 def test_memory_is_what_is_free_and_what_the_container_leaves(numbers: Any, state: str, words: str) -> None:
@@ -78,9 +76,9 @@ def test_memory_is_what_is_free_and_what_the_container_leaves(numbers: Any, stat
 
 
 def test_cards_that_are_hidden_or_missing_say_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    no_driver(tmp_path / "bin", monkeypatch)
-    assert "no driver: there is no nvidia-smi" in doctor.driver(*gpu_locks.listed()).words
-    fake_driver(tmp_path / "bin", monkeypatch, "Fake A", "Fake B")
+    no_driver(monkeypatch)
+    assert "no driver of NVIDIA is installed" in doctor.driver(*gpu_locks.listed()).words
+    fake_driver(monkeypatch, "Fake A", "Fake B")
     both = doctor.driver(*gpu_locks.listed())
     assert (state_of(both), both.words) == (OK, "0: Fake A, 1: Fake B")
     assert "--resources gpu=2" in both.remedy
@@ -96,7 +94,7 @@ def test_cards_that_are_hidden_or_missing_say_why(tmp_path: Path, monkeypatch: p
         (("cpu", ""), [], AUTO, OK, "computes on the processor, which the study uses", ""),
         (("Fake A", ""), ["Fake A"], AUTO, OK, "sees Fake A, which the study uses", ""),
         (("Fake A", ""), ["Fake A"], AUTO | {"device": "cpu"}, OK, "but on the processor: training.device", ""),
-        (("cpu", ""), ["Fake A"], AUTO, NOTE, "though there is a card", "make env ACCELERATOR=cuda"),
+        (("cpu", ""), ["Fake A"], AUTO, NOTE, "though there is a GPU", "make env ACCELERATOR=cuda"),
         (("cpu", ""), ["Fake A"], AUTO | {"device": "cpu"}, OK, "computes on the processor", ""),
         (("cpu", ""), ["Fake A"], GPU, PROBLEM, "the study's training.device is gpu", "make env ACCELERATOR=cuda"),
         (("cpu", ""), [], GPU, PROBLEM, "sees no GPU", "Set training.device: auto"),
@@ -104,7 +102,7 @@ def test_cards_that_are_hidden_or_missing_say_why(tmp_path: Path, monkeypatch: p
         (("", "said nothing in 1 s"), [], AUTO | {"backend": "jax"}, NOTE, "said nothing in 1 s", "anew"),
     ],
 )
-def test_a_backend_says_what_it_computes_on_and_what_is_in_its_way(
+def test_a_backend_reports_what_it_computes_on_and_what_prevents_more(
     seen: tuple[str, str], present: list[str], training: dict[str, str], state: str, words: str, remedy: str
 ) -> None:
     found = doctor.backend_device("tensorflow", seen, present, training)
@@ -164,81 +162,31 @@ def test_this_machines_clock_is_compared_and_nothing_stays_behind(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_locks_are_told_with_their_holders(tmp_path: Path) -> None:
-    assert doctor.held(tmp_path).words == "no training runs, and no card is taken"
-    lock = tmp_path / "results/checkpoints/demo/l2~1_seed~1.h5.lock"
+def test_a_snakemake_that_runs_or_was_killed_and_jobs_that_go_on_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor.launched(tmp_path) == Problem("runs", OK, "no Snakemake, no job")
+    (tmp_path / ".snakemake/locks").mkdir(parents=True)
+    (tmp_path / ".snakemake/locks/0.input.lock").touch()
+    assert state_of(doctor.launched(tmp_path)) == NOTE
+    lock = tmp_path / "results/locks/demo/models/l2~1.lock"
     lock.parent.mkdir(parents=True)
     stream = locks.take(lock)
     assert stream is not None
-    me = f"by process {os.getpid()} on {socket.gethostname()}"
-    with locks.released(stream), gpu_locks.slot(["0"], gpu_locks.slot_folder()):
-        assert doctor.held(tmp_path).words == f"held are l2~1_seed~1.h5 {me}, card-0 {me}"
-
-
-@pytest.fixture
-def snakemake_runs(tmp_path: Path) -> Iterator[int]:
-    """A process in the folder that looks like Snakemake."""
-    code = "import sys; print(flush=True); sys.stdin.read()"
-    words = [sys.executable, "-c", code, "snakemake"]
-    with subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        yield process.pid
-        process.kill()
-
-
-def test_what_a_killed_snakemake_was_making_is_counted_and_of_one_that_runs_it_is_not(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    (tmp_path / ".snakemake/incomplete").mkdir(parents=True)
-    (tmp_path / ".snakemake/incomplete/0").touch()
-    assert doctor.unfinished(tmp_path).words == "1 of Snakemake's files were being made when it was ended"
-    request.getfixturevalue("snakemake_runs")
-    assert state_of(doctor.unfinished(tmp_path)) == OK
-
-
-@pytest.mark.parametrize(
-    ("changes", "state", "words"),
-    [
-        ({}, NOTE, "here runs process "),
-        ({"ended": "2026-01-02 03:04:05"}, OK, "the last one ended 2026-01-02 03:04:05"),
-        ({"tick": "1"}, NOTE, "the last one was killed: process "),
-        ({"host": "elsewhere", "boot": "another"}, PROBLEM, "on another machine there may run process "),
-    ],
-)
-def test_the_last_launch_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], state: str, words: str
-) -> None:
-    monkeypatch.chdir(tmp_path)  # elsewhere may lie results, and these would be a copy
-    assert doctor.launched(tmp_path) == Problem("launch", OK, "none has run here")
-    (tmp_path / "results").mkdir()
-    launch_lock.write(tmp_path / "results", replace(launch_lock.here(["snakemake"]), **changes))  # type: ignore[arg-type]
-    found = doctor.launched(tmp_path)
-    assert state_of(found) == state
-    assert words in found.words
-
-
-def test_jobs_that_a_killed_launch_left_are_a_problem(tmp_path: Path) -> None:
-    script = tmp_path / ".snakemake/scripts/tmp0.embed_trained.py"
-    script.parent.mkdir(parents=True)
-    script.write_text("import sys; print(flush=True); sys.stdin.read()")
-    words = [sys.executable, str(script)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
+    with locks.released(stream):
         found = doctor.launched(tmp_path)
-        process.kill()
-    assert (state_of(found), found.remedy) == (PROBLEM, "`make recover`")
-    assert f"embed_trained, process {process.pid}" in found.words
+        assert (state_of(found), found.remedy) == (PROBLEM, "`make recover` ends them")
+        assert f"demo/models/l2~1, {locks.this_process()}" in found.words
+        monkeypatch.setattr(launches, "running", lambda _: [launches.Launch(7, "noon", "snakemake")])
+        assert doctor.launched(tmp_path).words.startswith("Snakemake runs here: process 7 on ")
 
 
-def test_results_dated_in_the_future_are_a_problem(tmp_path: Path) -> None:
-    (tmp_path / "demo").mkdir()
-    (tmp_path / "demo/runs.tsv").touch()
-    assert state_of(doctor.dated(tmp_path)) == OK
-    os.utime(tmp_path / "demo/runs.tsv", (time.time() + 3600,) * 2)
-    assert state_of(doctor.dated(tmp_path)) == PROBLEM
-    assert "runs.tsv, by up to 3,6" in doctor.dated(tmp_path).words
+def test_a_slurm_that_does_not_answer_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> None:
+        raise InputError("SLURM must answer; squeue ended with 1")
+
+    monkeypatch.setattr(survivors, "find", fail)
+    assert state_of(doctor.launched(tmp_path)) == PROBLEM
 
 
 def test_half_written_files_of_the_dead_are_told_and_those_of_the_living_are_not(tmp_path: Path) -> None:
@@ -268,7 +216,7 @@ def test_the_command_fits_a_screen_and_asks_what_the_study_asks(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(doctor, "ask", lambda backend: ("cpu", ""))
-    no_driver(tmp_path / "bin", monkeypatch)
+    no_driver(monkeypatch)
     (tmp_path / "base.yaml").write_text("study: x\ntraining: {backend: jax, device: auto}\n")
     (tmp_path / "over.yaml").write_text("training: {device: gpu}\n")
     assert main(["doctor", "--study", "base.yaml"]) == 0

@@ -38,11 +38,8 @@ def test_numpys_own_error_and_one_that_came_from_it_are_known() -> None:
     assert memory.is_out_of_memory(later)
 
 
-def test_memory_of_the_machine(tmp_path: Path) -> None:
-    (tmp_path / "meminfo").write_text("MemTotal:  1024 kB\nMemFree: 1 kB\nMemAvailable:   512 kB\n")
-    assert memory.installed(tmp_path / "meminfo") == 1 << 20
-    assert memory.available(tmp_path / "meminfo") == 1 << 19
-    assert memory.installed(tmp_path / "nothing") is None
+def test_memory_of_the_machine() -> None:
+    assert 0 < memory.available() < memory.installed()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The plan of a study counts what Snakemake would start, and says what it measured and what it only reckons."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,99 +10,27 @@ import pytest
 import yaml
 
 from lambdascape.cli.main import main
-from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import write_table
 from lambdascape.operations.plan.audio_volume import Extent, extent_of, of_manifest, tiles_in
 from lambdascape.operations.plan.disk_usage import parameters, rooms
 from lambdascape.operations.plan.history import Estimate, History
-from lambdascape.operations.plan.planned_jobs import Job, local_rules, read_dry_run
+from lambdascape.operations.plan.planned_jobs import Job, number
 from lambdascape.operations.plan.text import bill
 from lambdascape.study.paths import Study
 
 ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 SHAPE = {"architecture": "resnet18", "width": 64, "conv_biases": False, "embedding_dim": 64}
-DRY_RUN = """\
-Building DAG of jobs...
-Job stats:
-job            count
------------  -------
-train_model        2
-list_clips         1
-all                1
-total              4
+JOBS = [
+    Job("list_clips", False, {"dataset": "demo"}, "results/benchmarks/datasets/demo/clips.tsv", 4, 0, 2e3, 60.0, "cpu"),
+    Job("train_model", False, {}, "results/benchmarks/demo/models/l2~1_seed~1.tsv", 1, 1, 4e3, 1440.0, "gpu"),
+    Job("train_model", False, {}, "results/benchmarks/demo/models/l2~1_seed~2.tsv", 8, 1, None, 1440.0, "gpu"),
+]
 
 
-[Wed Nov 25 16:42:01 2026]
-rule list_clips:
-    input: results/datasets/demo/audio
-    output: results/datasets/demo/clips.tsv
-    log: results/logs/datasets/demo/clips.log
-    jobid: 7
-    benchmark: results/benchmarks/datasets/demo/clips.tsv
-    wildcards: dataset=demo
-    threads: 4
-    resources: tmpdir=/tmp, mem_mb=2000, mem=2 GB, runtime=60, slurm_partition=cpu
-[Wed Nov 25 16:42:01 2026]
-rule train_model:
-    output: results/demo/models/l2~1_seed~1/history.tsv
-    jobid: 14
-    benchmark: results/benchmarks/demo/models/l2~1_seed~1.tsv
-    reason: Missing output files: results/demo/models/l2~1_seed~1/history.tsv
-    wildcards: study=demo, run=l2~1_seed~1
-    resources: tmpdir=/tmp, runtime=1440, gpu=1, mem_mb=4000, slurm_partition=gpu
-[Wed Nov 25 16:42:01 2026]
-rule train_model:
-    output: results/demo/models/l2~1_seed~2/history.tsv
-    jobid: 15
-    benchmark: results/benchmarks/demo/models/l2~1_seed~2.tsv
-    wildcards: study=demo, run=l2~1_seed~2
-    resources: tmpdir=/tmp, runtime=1440, gpu=1, mem_mb=<TBD>, cpus_per_task=8, slurm_partition=gpu
-[Wed Nov 25 16:42:01 2026]
-rule all:
-    input: results/demo/report/index.html
-    jobid: 0
-    resources: tmpdir=/tmp, mem_mb=1000
-Job stats:
-job            count
-total              4
-"""
-
-
-def test_the_jobs_of_a_dry_run_are_read_with_what_they_ask_for() -> None:
-    clips, first, second = read_dry_run(DRY_RUN, {"list_clips"})
-    benchmark = "results/benchmarks/datasets/demo/clips.tsv"
-    assert clips == Job("list_clips", True, {"dataset": "demo"}, benchmark, 4, 0, 2000.0, 60.0, "cpu")
-    wildcards = {"study": "demo", "run": "l2~1_seed~1"}
-    benchmark = "results/benchmarks/demo/models/l2~1_seed~1.tsv"
-    assert first == Job("train_model", False, wildcards, benchmark, 1, 1, 4000.0, 1440.0, "gpu")
-    assert (second.cores, second.mem_mb) == (8, None)
-
-
-def test_a_finished_study_leaves_no_job() -> None:
-    assert read_dry_run("Building DAG of jobs...\nNothing to be done (all requested files are present).\n") == []
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "its last line is: nothing"),
-        ("Building DAG of jobs...\nMissingInputException in rule x\n\n", "its last line is: MissingInputException"),
-        (DRY_RUN.replace("rule list_clips:", "rule list clips"), "it counts 4, 3 can be read"),
-    ],
-)
-def test_what_is_no_whole_dry_run_is_refused(text: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        read_dry_run(text)
-
-
-def test_local_rules_are_read_with_what_they_inherit() -> None:
-    rules = (
-        "# rule x:\nrule a:\n    input:\n        b=1,\n    localrule: True  # why\n\n\n"
-        "rule b:\n    threads: 2\n\n\nuse rule a as c with:\n    output:\n        d=2,\n"
-    )
-    assert local_rules([rules, "rule d:\n    threads: 1\n"]) == {"a", "c"}
-    assert "write_runs" in local_rules([(ROOT / "workflow/rules/tables.smk").read_text()])
+@pytest.mark.parametrize(("value", "expected"), [(7, 7.0), ("0.5", 0.5), ("<TBD>", None), ("-", None), (None, None)])
+def test_what_is_no_number_is_unknown(value: object, expected: float | None) -> None:
+    assert number(value) == expected
 
 
 def test_the_published_network_has_the_known_number_of_weights() -> None:
@@ -277,8 +206,7 @@ def test_damaged_receipts_and_benchmarks_are_left_out(tmp_path: Path) -> None:
 
 
 def test_the_bill_adds_up_cards_cores_and_what_is_estimated() -> None:
-    jobs = read_dry_run(DRY_RUN, ())
-    lines = list(bill("Study x", jobs, {"train_model": Estimate(7200.0, 3, "measured", 1500.0)}, LARGE, []))
+    lines = list(bill("Study x", JOBS, {"train_model": Estimate(7200.0, 3, "measured", 1500.0)}, LARGE, []))
     text = "\n".join(lines)
     assert lines[0] == "Study x"
     assert "GPU-hours  48.0    upper limit of 2 jobs; estimated 2.00" in text
@@ -292,40 +220,20 @@ def test_the_bill_adds_up_cards_cores_and_what_is_estimated() -> None:
 
 
 def test_local_jobs_are_not_in_the_queue_and_missing_limits_are_told() -> None:
-    text = "\n".join(bill("x", read_dry_run(DRY_RUN, {"list_clips", "train_model"}), {}, None, []))
+    text = "\n".join(bill("x", [replace(job, local=True) for job in JOBS], {}, None, []))
     assert "jobs       3       0 in the queue, 3 beside Snakemake" in text
     assert "audio: not known yet" in text
     assert "no job like these was measured" in text
-    text = "\n".join(bill("x", read_dry_run(DRY_RUN.replace("runtime=60, ", "")), {}, None, []))
+    text = "\n".join(bill("x", [replace(JOBS[0], runtime=None), *JOBS[1:]], {}, None, []))
     assert "upper limit of 2 jobs; 1 have no limit" in text
     assert "No job is left" in "\n".join(bill("x", [], {}, None, []))
 
 
-def test_the_command_plans_from_a_saved_dry_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "dry.txt").write_text(DRY_RUN)
-    study = tmp_path / "study.yaml"
-    study.write_text("study: mine\nsweep: {seeds: [1, 2, 3], axes: {l2: [1.0, 0.5]}}\n")
-    words = ["plan", "--study", str(ROOT / "config.yaml"), "study.yaml", "--jobs", "dry.txt"]
-    assert main(words) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(
-        "Study mine: 6 networks, 10 spaces; what is made already is left out; no profile of a cluster"
-    )
-    assert main([*words[:-1], "none.txt"]) == 1
-    assert "error: --jobs: must be a readable text" in capsys.readouterr().err
-    study.write_text("study: mine\nsweep: {axes: {l2: [0.5, 0.25]}}\n")
-    assert main(words) == 1
-    assert "error: the jobs must be those of study mine; l2~1_seed~1 is none of its runs" in capsys.readouterr().err
-
-
-def test_a_dry_run_that_fails_is_shown(
+def test_what_snakemake_says_where_it_cannot_plan_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)  # there is no Snakefile here
     assert main(["plan", "--study", str(ROOT / "config.yaml")]) == 1
     said = capsys.readouterr().err
-    assert "error: Snakemake's dry run must end well" in said
+    assert "error: a plan needs a study that Snakemake can plan" in said
     assert "Snakefile" in said

@@ -6,6 +6,8 @@ import html
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +264,14 @@ def test_neighbours_by_loops_and_none_of_the_same_moment() -> None:
         assert distance[i] == pytest.approx([1 - unit[i] @ unit[j] for j in others])
     assert neighbours_of(np.ones((6, 3)), np.arange(6), 2)[0].shape == (6, 0)
     assert neighbours_of(x[:2], np.zeros(2, np.intp), 2)[0].shape == (2, 0)
+
+
+def test_umap_loads_no_tensorflow(repo: Path) -> None:
+    code = "import sys; from lambdascape.viewer import projections; projections._umap_class(); "
+    code += "print('tensorflow' in sys.modules)"
+    environment = {"PYTHONPATH": str(repo / "workflow/lib"), "PATH": "/usr/bin:/bin"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert run.stdout == "False\n", run.stderr
 
 
 def test_umap_keeps_clusters_apart_and_its_seed_decides_it() -> None:

@@ -147,3 +147,23 @@ def test_no_audio_is_looked_for_when_the_workflow_is_read(checkout: Checkout, wo
     )  # fmt: skip
     assert run.returncode == 0, run.stdout
     assert f"audio was listed: {listed}" in run.stdout
+
+
+@pytest.mark.parametrize("words", [["--list-rules"], ["--dry-run"], ["--summary"], ["--lint"]])
+def test_reading_the_workflow_changes_no_file(checkout: Checkout, words: list[str]) -> None:
+    """No lock is taken, none is removed, nothing is made, whatever a killed Snakemake has left."""
+    left = (".snakemake/locks/0.output.lock", "results/locks/x.lock", "results/.a.tsv.elsewhere-1-r01234567.tsv")
+    for name in left:
+        (checkout.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout.folder / name).write_text("process 1 on elsewhere")
+
+    def files() -> dict[Path, bytes]:
+        found = (path for path in checkout.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        return {path: path.read_bytes() for path in found}
+
+    before = files()
+    assert checkout.snakemake(*words).returncode == 0
+    after = files()
+    own = {path for path in after if path.parts[len(checkout.folder.parts)] == ".snakemake"}
+    assert {path: text for path, text in after.items() if path in before} == before
+    assert set(after) - own == set(before) - own

@@ -12,13 +12,6 @@ library = os.path.join(workflow.basedir, "workflow", "lib")
 sys.path.insert(0, library)
 os.environ.update(PYTHONPATH=library)
 
-from lambdascape.operations import launch_lock
-
-# Before anything that takes time: a second launch is to hear at once that there is a first.
-refused = launch_lock.begin(sys.argv, workflow.is_main_process and not workflow.output_settings.dryrun)
-if refused:
-    raise WorkflowError(refused)
-
 from lambdascape.claims.check import find
 from lambdascape.claims.check import problems as problems_of_claims
 from lambdascape.study.validation import LOADER, arrange, problems

@@ -12,19 +12,19 @@ if TYPE_CHECKING:  # the doctor must come where packages are missing
     from lambdascape.operations.verify import Fault
 
 VERIFY = """\
-Check every product of the workflow: there, unchanged since it was made (SHA-256), well formed, and made from what is
-there now, by the code that is there now. Nothing is written. Exit code 0: all is well; 1: something is wrong, in a
-table of path, what is wrong, what to do; 2: the command itself cannot be used."""
+Check every product of the workflow: present, unchanged since it was made (SHA-256), well formed, and made from the
+files and the code that are present now. Nothing is written. Exit code 0: no fault; 1: faults, in a table of path, fault
+and remedy; 2: the command line is wrong."""
 DOCTOR = """\
-Say what this machine has, what the workflow would use of it, and why not more: Python and packages, cores, memory,
-cards, what each backend sees, disk, clock, locks, left-over files. Nothing is changed. Exit code 0: nothing on this
-machine stops a run (the study itself is checked by `make dryrun`); 1: something does, with the remedy; 2: the command
-itself cannot be used."""
+List what this machine has, what the workflow would use of it, and problems: Python and packages, cores, memory, GPUs,
+what each backend sees, disk, clock, Snakemake and its jobs, half-written files. Nothing is changed. Exit code 0: no
+problem that stops a run (`make dryrun` checks the study itself); 1: a problem, with the remedy; 2: the command line is
+wrong."""
 RECOVER = """\
-After a crash, a kill, or a reboot: end the jobs that a killed launch left running (processes of this machine; jobs of
-SLURM, by squeue and scancel), remove its locks and Snakemake's, remove half-written files, mend dates in the future.
-Results and checkpoints stay. A launch that runs is never touched. Exit code 0: the next launch can begin; 1: it cannot,
-with the reason; 2: the command itself cannot be used."""
+After a crash, a kill or a reboot: end the jobs that a killed Snakemake left running, by the locks that they hold under
+results/locks (your own jobs only: processes of this machine by signals, jobs of SLURM by scancel), remove Snakemake's
+lock by `snakemake --unlock`, and remove half-written files. Results and checkpoints stay. A Snakemake that runs stays.
+Exit code 0: the next run can begin; 1: it cannot, with the reason; 2: the command line is wrong."""
 
 EMBED = """\
 Embed audio files by a trained network that `make run TARGET=exports` has exported: log-mel by the recipe in its file,
@@ -38,12 +38,12 @@ examples:
   lambdascape embed embedder.keras street.flac --hop 0.5 --output street.npy"""
 
 PLAN = """\
-Say what a study asks of a cluster before a job is started: how many jobs of each rule, where they run, cores, memory
-and time limit; GPU-hours and CPU-hours at most; disk. The jobs are those of Snakemake's dry run, so that what is made
-already is left out (`--all` counts it, too) and a profile counts (`--profile`). Where jobs like these were measured in
-the folder of results, of this study or of a smaller one with the same network, tiles and features, it estimates the
-time, and says from how many jobs and how it is scaled. Nothing is made or submitted. Exit code 0: a plan; 1: there is
-none, with the reason; 2: the command itself cannot be used."""
+Report what a study needs on a cluster, before a job is started: the number of jobs of each rule, where they run, cores,
+memory and time limit; GPU-hours and CPU-hours at most; disk. The jobs are those that Snakemake itself plans: what is
+made already is left out (`--all` includes it), and a profile counts (`--profile`). Where the folder of results holds
+measured times of similar jobs, of this study or of a smaller one with the same network, tiles and features, it
+estimates the time, and names the number of those jobs and the scaling. Nothing is made or submitted. Exit code 0: a
+plan; 1: none, with the reason; 2: the command line is wrong."""
 
 CALL = """\
 Call the function that a rule of the workflow names, with files and values of your choice: to try it, or in a debugger.
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="compare the audio files that are there with their manifests, too, by size, beginning, middle and end",
     )
-    command = commands.add_parser("doctor", help="say what the machine has and what is in the way", description=DOCTOR)
+    command = commands.add_parser("doctor", help="list what the machine has, and problems", description=DOCTOR)
     command.set_defaults(run=_doctor)
     command.add_argument(
         "--study",
@@ -103,21 +103,34 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         nargs="+",
         default=[],
-        help="config files, each laid over the one before: what they ask for is missed where it is not there",
+        help="config files, each laid over the one before: the backend and the device that they ask for must be usable",
     )
-    command = commands.add_parser("recover", help="make the next launch safe after a crash", description=RECOVER)
+    command = commands.add_parser("recover", help="make the next run possible after a crash", description=RECOVER)
     command.set_defaults(run=_recover)
     ways = command.add_mutually_exclusive_group()
-    ways.add_argument("--cancel", action="store_true", help="end jobs that go on (the default)")
-    ways.add_argument("--wait", action="store_true", help="wait until jobs that go on have finished")
+    ways.add_argument(
+        "--wait",
+        dest="survivors",
+        action="store_const",
+        const="wait",
+        default="end",
+        help="wait until jobs that go on have finished, instead of ending them",
+    )
+    ways.add_argument(
+        "--if-idle",
+        dest="survivors",
+        action="store_const",
+        const="refuse",
+        help="end no job: where a Snakemake or a job runs, name it and stop (`make run` begins with this)",
+    )
     command.add_argument(
         "--ended",
         metavar="HOST",
         nargs="+",
         default=[],
-        help="machines on which surely no launch runs any more, where the one that was killed there cannot be seen",
+        help="machines on which nothing runs any more, whose processes cannot be looked at from here",
     )
-    command = commands.add_parser("plan", help="say what a study asks of a cluster", description=PLAN)
+    command = commands.add_parser("plan", help="report what a study needs on a cluster", description=PLAN)
     command.set_defaults(run=_plan)
     command.add_argument(
         "--study",
@@ -134,11 +147,6 @@ def _parser() -> argparse.ArgumentParser:
         help="Snakemake's profile of the cluster (default: profiles/slurm, where it is there)",
     )
     command.add_argument("--all", action="store_true", help="as if nothing were made already")
-    command.add_argument(
-        "--jobs",
-        metavar="FILE",
-        help="what `snakemake --dry-run` printed, - for standard input (default: it is run here)",
-    )
     command.add_argument(
         "--results", default="results", type=Path, help="the folder with what was measured (default: %(default)s)"
     )
@@ -201,7 +209,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     study = _name_of(options.study) if options.study else None
     faults, checked = verify(options.results, study, options.audio)
-    print(_table(faults) if faults else f"{checked:,} products checked: all are whole and fit together.")
+    print(_table(faults) if faults else f"{checked:,} products checked: no fault.")
     return int(bool(faults))
 
 
@@ -217,7 +225,10 @@ def _doctor(options: argparse.Namespace) -> int:
 def _recover(options: argparse.Namespace) -> int:
     from lambdascape.operations.recovery import recover
 
-    return int(not recover(Path.cwd(), options.wait, options.ended))
+    done = recover(Path.cwd(), options.survivors, options.ended)
+    if done and options.survivors != "refuse":
+        print("No job runs: the next run can begin, by the same command as before.")
+    return int(not done)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -228,7 +239,7 @@ def _plan(options: argparse.Namespace) -> int:
     config = _config(first)
     for file in overlays:
         config = laid_over(config, _config(file))
-    print(plan(config, overlays, options.profile, options.all, options.jobs, options.results))
+    print(plan(config, overlays, options.profile, options.all, options.results))
     return 0
 
 
@@ -251,6 +262,6 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _table(faults: "list[Fault]") -> str:
-    rows = [("path", "what is wrong", "what to do"), *((fault.path, fault.what, fault.remedy) for fault in faults)]
+    rows = [("path", "fault", "remedy"), *((fault.path, fault.what, fault.remedy) for fault in faults)]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     return "\n".join(f"{path:<{widths[0]}}  {what:<{widths[1]}}  {remedy}" for path, what, remedy in rows)

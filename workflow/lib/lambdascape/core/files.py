@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import socket
 from collections.abc import Iterator
@@ -18,8 +19,8 @@ PART = 1 << 14  # bytes
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, remove it when it does not.
 
-    The temporary name keeps the suffix of `path`, because Keras and others choose a format by it, and carries host and
-    process so that two writers never share one.
+    The temporary name keeps the suffix of `path`, because Keras and others choose a format by it, and carries host,
+    process and a random part so that two writers never share one.
 
     Args:
         path: final name of a file or a folder; its parent folders are made.
@@ -29,8 +30,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    suffixes = "".join(path.suffixes[-2:])
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}{suffixes}")
+    temporary = path.with_name(_temporary_name(path.name, "".join(path.suffixes[-2:])))
     try:
         yield temporary
         if temporary.is_dir():
@@ -44,6 +44,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(name: str, suffixes: str) -> str:
+    return f".{name}.{socket.gethostname()}-{os.getpid()}-r{secrets.token_hex(4)}{suffixes}"
 
 
 def _replace_folder(temporary: Path, path: Path) -> None:
@@ -105,13 +109,15 @@ def replace_text(path: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    new = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}{path.suffix}")
+    new = path.with_name(_temporary_name(path.name, path.suffix))
     new.write_text(text, encoding="utf-8")
     new.replace(path)
 
 
-# A name under which `atomic_path` writes: the final name, host and process, the final name's last suffixes again.
-TEMPORARY = re.compile(r"\..+?(?P<suffix>(?:\.[^.]+){0,2})\.(?P<host>[^/]+)-(?P<process>\d+)(?P=suffix)")
+# A name under which `atomic_path` writes: the final name, host, process, a random part, the last suffixes again.
+TEMPORARY = re.compile(
+    r"\..+?(?P<suffix>(?:\.[^.]+){0,2})\.(?P<host>[^/]+)-(?P<process>\d+)(?:-r[0-9a-f]{8})?(?P=suffix)"
+)
 
 
 def left_overs(root: Path, elsewhere: bool = False) -> Iterator[Path]:

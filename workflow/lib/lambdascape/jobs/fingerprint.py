@@ -11,7 +11,7 @@ WITHOUT_EFFECT = frozenset(
     f"{package}.{module}"
     for package, modules in {
         "core": ("declarations", "disk", "errors", "locks", "sources"),
-        "jobs": ("call", "fingerprint", "gpu_locks", "job", "machine", "memory", "provenance", "receipts"),
+        "jobs": ("call", "fingerprint", "gpu_locks", "job", "job_locks", "machine", "memory", "provenance", "receipts"),
         "models": ("tensorboard",),
     }.items()
     for module in modules

@@ -15,6 +15,7 @@ import pandas as pd
 
 from lambdascape.core.disk import is_full, shown_bytes
 from lambdascape.core.errors import InputError
+from lambdascape.jobs import job_locks
 from lambdascape.jobs.memory import OUT_OF_MEMORY, is_out_of_memory
 from lambdascape.jobs.receipts import is_temporary, receipt_path, write_receipt
 
@@ -38,6 +39,8 @@ def job(
 ) -> Iterator[None]:
     """Run the block with everything printed, by C++ too, going to `log`, and the libraries held to `threads` threads.
 
+    While it lasts the job holds its lock, see `job_locks`.
+
     Import heavy packages inside the block: they read the variables and the descriptors when they start.
 
     Args:
@@ -50,7 +53,16 @@ def job(
 
     Raises:
         SystemExit: with status 1; the log ends with the message of an `InputError`, or with a traceback of a defect.
+            Where another process runs this very job, standard error names it instead.
     """
+    with job_locks.owned(log), _logged(log, threads, outputs, inputs, params):
+        yield
+
+
+@contextmanager
+def _logged(
+    log: str, threads: int, outputs: Iterable[str], inputs: Iterable[str], params: Mapping[str, Any] | None
+) -> Iterator[None]:
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     hold_texts_as_objects()

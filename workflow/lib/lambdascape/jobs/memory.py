@@ -4,6 +4,8 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 # TensorFlow and JAX say this of CPUs and of cards; of our own MemoryError only the name may be left.
 WORDS = ("RESOURCE_EXHAUSTED", "OOM when allocating", "MemoryError", "std::bad_alloc", "CUDA_ERROR_OUT_OF_MEMORY")
 # What a user reads then.
@@ -20,23 +22,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     return bool(error.__context__ and is_out_of_memory(error.__context__))
 
 
-def installed(meminfo: str | Path = "/proc/meminfo") -> int | None:
-    """Bytes of memory of the machine; None where it does not tell."""
-    return _bytes_of("MemTotal", meminfo)
+def installed() -> int:
+    """Bytes of memory of the machine."""
+    return int(psutil.virtual_memory().total)
 
 
-def available(meminfo: str | Path = "/proc/meminfo") -> int | None:
-    """Bytes that are free or can be freed; None where the machine does not tell."""
-    return _bytes_of("MemAvailable", meminfo)
-
-
-def _bytes_of(name: str, meminfo: str | Path) -> int | None:
-    try:
-        lines = Path(meminfo).read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")]
-    return found[0] if found else None
+def available() -> int:
+    """Bytes that are free or can be freed."""
+    return int(psutil.virtual_memory().available)
 
 
 def limit(membership: str | Path = "/proc/self/cgroup", mount: str | Path = "/sys/fs/cgroup") -> int | None:

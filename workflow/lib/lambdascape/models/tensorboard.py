@@ -1,7 +1,6 @@
 """The history as TensorBoard's event files, for those who watch a training."""
 
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,11 @@ class Board:
         import tensorflow as tf
 
         for row in history[self.shown :]:
-            numbers = [
-                tf.compat.v1.Summary.Value(tag=name, simple_value=value)
-                for name, value in row.items()
-                if isinstance(value, float)
-            ]
-            event = tf.compat.v1.Event(
-                wall_time=time.time(), step=row["epoch"], summary=tf.compat.v1.Summary(value=numbers)
-            )
             writer = self._writer(row["split"])
-            writer.write(event.SerializeToString())
+            with writer.as_default(step=row["epoch"]):
+                for name, value in row.items():
+                    if isinstance(value, float):
+                        tf.summary.scalar(name, value)
             writer.flush()
         self.shown = len(history)
 
@@ -41,6 +35,5 @@ class Board:
         import tensorflow as tf
 
         if split not in self.writers:
-            (self.folder / split).mkdir(parents=True)
-            self.writers[split] = tf.io.TFRecordWriter(str(self.folder / split / "events.out.tfevents.lambdascape"))
+            self.writers[split] = tf.summary.create_file_writer(str(self.folder / split))
         return self.writers[split]

@@ -1,4 +1,4 @@
-"""What this machine has, what the workflow would use of it, what is in the way. Starts where packages are missing."""
+"""What this machine has, what the workflow would use of it, and problems. Starts where packages are missing."""
 
 import os
 import platform
@@ -14,17 +14,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lambdascape.core import locks
 from lambdascape.core.disk import shown_bytes
 from lambdascape.core.errors import InputError
-from lambdascape.jobs import gpu_locks, memory
-from lambdascape.operations import clock_skew
+from lambdascape.jobs import gpu_locks
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 CHECKOUT = Path(__file__).parents[4]
 LOCK = CHECKOUT / "envs" / "run.txt"
 BACKENDS = {"tensorflow": "cuda", "jax": "jax-cuda"}  # and what `make env ACCELERATOR=…` adds for it
-PYTHONS = ((3, 11), (3, 12))
+PYTHONS = ((3, 11), (3, 12), (3, 13))
 BACKEND_S = 180  # seconds that a backend may take to say what it sees
 LITTLE_MEMORY, LITTLE_DISK, NO_DISK = 4e9, 10e9, 1e9  # bytes
 CLOCK_S, WRONG_CLOCK_S = 0.1, 2.0
@@ -35,7 +33,7 @@ ASK = "import sys; from lambdascape.jobs.machine import gpu_of; print('sees', gp
 
 @dataclass(frozen=True)
 class Problem:
-    """One line of what the doctor says: its topic, how bad it is (`ok`, `note`, `problem`), and what to do."""
+    """One line of what the doctor reports: its topic, how bad it is (`ok`, `note`, `problem`), and what to do."""
 
     topic: str
     state: str
@@ -53,7 +51,7 @@ def examine(folder: Path, training: Mapping[str, Any]) -> Iterator[Problem]:
     yield python()
     yield packages(LOCK)
     yield processor()
-    yield room(memory.installed(), memory.available(), memory.limit())
+    yield room(*memory())
     listing = gpu_locks.listed()
     yield driver(*listing)
     for backend in BACKENDS:
@@ -64,11 +62,8 @@ def examine(folder: Path, training: Mapping[str, Any]) -> Iterator[Problem]:
         yield writable(name, place, "" if name == "results" else "Point TMPDIR to a folder of yours")
     yield clock(results)
     yield from homes(os.environ)
-    yield dated(results)
-    yield held(folder)
     yield launched(folder)
     yield left_over(results)
-    yield unfinished(folder)
 
 
 def report(findings: Iterable[Problem], show: Callable[[str], None] = print) -> int:
@@ -86,7 +81,7 @@ def python() -> Problem:
     """The Python that runs this."""
     words = f"{platform.python_version()} at {sys.prefix}, {platform.system()} {platform.machine()}"
     if sys.version_info[:2] not in PYTHONS:
-        return Problem("Python", PROBLEM, words, "The lock is for Python 3.11 and 3.12: `make env PYTHON=…`")
+        return Problem("Python", PROBLEM, words, "The lock is for Python 3.11 to 3.13: `make env PYTHON=…`")
     return Problem("Python", OK, words)
 
 
@@ -130,11 +125,20 @@ def processor() -> Problem:
     return Problem("processor", OK, words)
 
 
+def memory() -> tuple[int | None, int | None, int | None]:
+    """Bytes of memory: of the machine, free, and what limits this process; None where that is not known."""
+    try:
+        from lambdascape.jobs import memory
+    except ImportError:
+        return None, None, None
+    return memory.installed(), memory.available(), memory.limit()
+
+
 def room(installed: int | None, available: int | None, limit: int | None) -> Problem:
     """Memory: of the machine, free, and what a container or a scheduler leaves of it; in bytes, None where unknown."""
     known = [number for number in (available, limit) if number is not None]
     if installed is None or not known:
-        return Problem("memory", NOTE, "this machine does not tell how much it has")
+        return Problem("memory", NOTE, "not known: psutil is missing, or the machine does not report it")
     words = f"{shown_bytes(installed)}, of which {shown_bytes(available or 0)} free"
     words += f"; limited to {shown_bytes(limit)} here" if limit is not None else ""
     if min(known) < LITTLE_MEMORY:
@@ -146,18 +150,18 @@ def room(installed: int | None, available: int | None, limit: int | None) -> Pro
 
 
 def driver(names: list[str], why_none: str) -> Problem:
-    """The NVIDIA cards that the driver shows, and those of them that are visible."""
+    """The NVIDIA GPUs that the driver shows, and those of them that are visible."""
     given = gpu_locks.given()
     if not names:
-        return Problem("cards", OK, f"no NVIDIA card ({why_none}): networks train on the processor")
+        return Problem("GPUs", OK, f"none of NVIDIA ({why_none}): networks train on the processor")
     words = ", ".join(f"{number}: {name}" for number, name in enumerate(names))
     if given == []:
         return Problem(
-            "cards", NOTE, f"{words}; hidden by {gpu_locks.VISIBLE}", f"Unset {gpu_locks.VISIBLE} to use them"
+            "GPUs", NOTE, f"{words}; hidden by {gpu_locks.VISIBLE}", f"Unset {gpu_locks.VISIBLE} to use them"
         )
     words += f"; {gpu_locks.VISIBLE} leaves {', '.join(given)}" if given else ""
-    more = f"`--resources gpu={len(given or names)}` trains as many networks at once, each on its own card"
-    return Problem("cards", OK, words, more if len(given or names) > 1 else "")
+    more = f"`--resources gpu={len(given or names)}` trains as many networks at once, each on its own GPU"
+    return Problem("GPUs", OK, words, more if len(given or names) > 1 else "")
 
 
 def ask(backend: str, limit_s: float = BACKEND_S) -> tuple[str, str]:
@@ -186,12 +190,12 @@ def ask(backend: str, limit_s: float = BACKEND_S) -> tuple[str, str]:
 
 
 def backend_device(backend: str, seen: tuple[str, str], names: list[str], training: Mapping[str, Any]) -> Problem:
-    """What a backend would compute on, and what is in its way.
+    """What a backend would compute on, and what prevents more.
 
     Args:
         backend: `tensorflow` or `jax`.
         seen: see `ask`.
-        names: the cards of the machine.
+        names: the GPUs of the machine.
         training: `backend` and `device` of the study.
     """
     device, why = seen
@@ -204,11 +208,11 @@ def backend_device(backend: str, seen: tuple[str, str], names: list[str], traini
         chosen = wanted and training["device"] == "cpu"
         return Problem(backend, OK, f"sees {device}{mine}{', but on the processor: training.device' if chosen else ''}")
     if wanted and training["device"] == "gpu":
-        remedy = f"`make env ACCELERATOR={BACKENDS[backend]}`" if names else "Set training.device: auto, or find a card"
+        remedy = f"`make env ACCELERATOR={BACKENDS[backend]}`" if names else "Set training.device: auto"
         return Problem(backend, PROBLEM, "sees no GPU, and the study's training.device is gpu", remedy)
     if names and gpu_locks.given() != [] and training["device"] != "cpu":
         remedy = f"`make env ACCELERATOR={BACKENDS[backend]}` adds what it needs (several GB)"
-        return Problem(backend, NOTE, f"computes on the processor{mine}, though there is a card", remedy)
+        return Problem(backend, NOTE, f"computes on the processor{mine}, though there is a GPU", remedy)
     return Problem(backend, OK, f"computes on the processor{mine}")
 
 
@@ -269,62 +273,25 @@ def homes(environment: Mapping[str, str]) -> Iterator[Problem]:
         yield writable(f"{owner}'s cache", place, f"Point {name} to a folder of yours")
 
 
-def held(folder: Path) -> Problem:
-    """Who holds which lock of runs that train, and of cards."""
-    runs = sorted((folder / "results" / "checkpoints").rglob("*.lock"))
-    slots = sorted(gpu_locks.slot_folder().glob("*.lock"))
-    holders = {path.name.removesuffix(".lock"): locks.holder(path) for path in (*runs, *slots)}
-    taken = [f"{name} by {holder}" for name, holder in holders.items() if holder]
-    return Problem("locks", OK, f"held are {_some(taken)}" if taken else "no training runs, and no card is taken")
-
-
 def launched(folder: Path) -> Problem:
-    """The launch that runs here, or how the last one ended."""
+    """The Snakemake that runs in a folder, or the jobs and the lock that a killed one left."""
     try:
-        from lambdascape.operations import launch_lock, orphans
+        from lambdascape.operations import launches, survivors
+
+        running = launches.running(folder)
+        jobs = [] if running else survivors.find(folder)
     except ImportError as error:
-        return Problem("launch", NOTE, f"what runs cannot be looked for: {error}")
-    last = launch_lock.read(folder / "results")
-    state = launch_lock.state_of(last)
-    if state == launch_lock.ALIVE:
-        return Problem("launch", NOTE, f"here runs {last}", "Wait for it")
-    if state == launch_lock.UNKNOWN:
-        return Problem("launch", PROBLEM, f"on another machine there may run {last}", "`make recover` says what to do")
-    places = launch_lock.folders(folder / "results", last)
-    jobs = [str(orphan) for orphan in orphans.here(places)]
-    try:
-        jobs += [str(job) for job in (orphans.queued(places, last.began) if last else ())]
+        return Problem("runs", NOTE, f"processes cannot be listed: {error}")
     except InputError as error:
-        if state == launch_lock.DEAD:
-            words = f"the last one was killed, and whether SLURM runs its jobs cannot be told: {error}"
-            return Problem("launch", PROBLEM, words, "`make recover` where SLURM can be asked")
+        return Problem("runs", PROBLEM, str(error), "`make recover` where SLURM can be asked")
+    if running:
+        return Problem("runs", NOTE, f"Snakemake runs here: {running[0]}", "Wait until it has finished")
     if jobs:
-        return Problem("launch", PROBLEM, f"jobs of a launch that was killed go on: {_some(jobs)}", "`make recover`")
-    if state == launch_lock.DEAD:
-        return Problem("launch", NOTE, f"the last one was killed: {last}", "The same command continues")
-    return Problem("launch", OK, f"none runs; the last one ended {last.ended}" if last else "none has run here")
-
-
-def dated(results: Path) -> Problem:
-    """Results of the future, which make Snakemake delete what is made of them."""
-    found = clock_skew.ahead(results, time.time())
-    if not found:
-        return Problem("dates", OK, "no result is dated in the future")
-    words = f"in the future are {_some([str(path) for path, _ in found])}, by up to {found[0][1]:,.0f} s"
-    return Problem("dates", PROBLEM, words, "Set the clock if it is wrong; if it is right, `make recover` mends them")
-
-
-def snakemakes(folder: Path, processes: Path = Path("/proc")) -> list[int]:
-    """Processes of this machine that run Snakemake in a folder, as far as they can be seen."""
-    found = []
-    for process in processes.glob("[0-9]*"):
-        try:
-            here = (process / "cwd").resolve(strict=True) == folder.resolve()
-            if here and b"snakemake" in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return sorted(found)
+        words = f"jobs of a launch that was killed go on: {_some(list(map(str, jobs)))}"
+        return Problem("runs", PROBLEM, words, "`make recover` ends them")
+    if launches.is_locked(folder):
+        return Problem("runs", NOTE, "a Snakemake that was killed has left its lock", "`make run` or `make recover`")
+    return Problem("runs", OK, "no Snakemake, no job")
 
 
 def left_over(results: Path) -> Problem:
@@ -339,19 +306,6 @@ def left_over(results: Path) -> Problem:
             "left over",
             NOTE,
             f"half-written: {_some(files)}",
-            "`make recover` removes them; `make verify` lists them all",
+            "`make recover` removes them",
         )
     return Problem("left over", OK, "nothing half-written")
-
-
-def unfinished(folder: Path) -> Problem:
-    """Outputs that Snakemake was making when it was killed."""
-    count = sum(1 for path in (folder / ".snakemake" / "incomplete").glob("*") if path.is_file())
-    if count and not snakemakes(folder):
-        return Problem(
-            "unfinished",
-            NOTE,
-            f"{count} of Snakemake's files were being made when it was ended",
-            "The next run makes them",
-        )
-    return Problem("unfinished", OK, "no file that a killed Snakemake was making")

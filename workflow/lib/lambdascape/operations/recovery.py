@@ -1,27 +1,31 @@
-"""After a crash: end what a killed launch left running, open what it left locked, remove what it left half-written."""
+"""After a crash: end the jobs that a killed Snakemake left running, unlock, remove what was half written."""
 
 import shutil
+import socket
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from lambdascape.core import locks
-from lambdascape.core.errors import InputError
-from lambdascape.operations import clock_skew, launch_lock, orphans
+from lambdascape.core.files import left_overs
+from lambdascape.jobs import job_locks
+from lambdascape.operations import launches, survivors
+from lambdascape.operations.survivors import Survivor
 
 POLL_S = 1.0
-TELL_S = 60.0  # between two words about what is waited for
+REPORT_S = 60.0  # between two lines about what is waited for
 CANCEL_S = 120.0  # that SLURM may take to end a job
-Found = TypeVar("Found")
+END, WAIT, REFUSE = "end", "wait", "refuse"
 
 
-def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show: Callable[[str], None] = print) -> bool:
-    """Make the next launch in a folder safe; a launch that runs is left alone.
+def recover(
+    folder: Path, survivors_do: str = END, ended: Collection[str] = (), show: Callable[[str], None] = print
+) -> bool:
+    """Make the next launch in a folder possible; a launch that runs is left alone.
 
     Args:
         folder: the working directory of the workflow.
-        wait: let jobs that go on finish, instead of ending them.
+        survivors_do: what happens to jobs that outlived their launch: `end`, `wait` for their end, or `refuse`.
         ended: machines of which the user says that nothing runs there any more.
         show: takes each line of what is found and done.
 
@@ -29,105 +33,91 @@ def recover(folder: Path, wait: bool = False, ended: Collection[str] = (), show:
         Whether the next launch can begin.
 
     Raises:
-        InputError: SLURM ran jobs of the launch that was killed, and does not answer.
+        InputError: jobs may run in SLURM, and it does not answer; or Snakemake cannot unlock the folder.
     """
-    results = folder.absolute() / "results"
-    if not results.is_dir():
-        show("There are no results here, and nothing to recover.")
-        return True
-    lock = launch_lock.take(results)
-    if lock is None:
-        show(launch_lock.refused(launch_lock.owner(results)))
+    reason = _refusal(folder, ended)
+    if reason:
+        show(reason)
         return False
-    with locks.released(lock):
-        last = launch_lock.read(results)
-        state = launch_lock.state_of(last)
-        if last and (state == launch_lock.ALIVE or (state == launch_lock.UNKNOWN and last.host not in ended)):
-            show(launch_lock.in_the_way(results))
-            return False
-        killed = last if state != launch_lock.ENDED else None
-        if killed:
-            show(f"A launch was killed: {killed}")
-        places = launch_lock.folders(results, last)
-        asked = _queue_counts(places, last)
-        if asked and not _clear_queue(places, last, wait, show):
-            return False
-        if not _clear_processes(places, wait, show):
-            return False
-        _clean(results, bool(ended) or (asked and bool(orphans.run_ids(places))), show)
-        if killed:
-            launch_lock.write(results, launch_lock.closed(killed))
-    show("Nothing is in the way: the same command as before continues.")
+    found = survivors.find(folder, ended)
+    reason = _refusal_of_jobs(found, survivors_do)
+    if reason:
+        show(reason)
+        return False
+    if found and not _clear(folder, ended, found, survivors_do == WAIT, show):
+        return False
+    _clean(folder, show)
     return True
 
 
-def _queue_counts(folders: Collection[Path], last: launch_lock.Launch | None) -> bool:
-    """Whether SLURM must be asked.
-
-    A launch that ended by itself has cancelled its jobs; where SLURM does not answer, that is believed.
-    """
-    if not (last and last.ended):
-        return True
-    try:
-        orphans.queued(folders, last.began)
-    except InputError:
-        return False
-    return True
-
-
-def _clear_queue(
-    folders: Collection[Path], last: launch_lock.Launch | None, wait: bool, show: Callable[[str], None]
-) -> bool:
-    """End, or wait for, what a launch has left in SLURM's queue; whether nothing is left there."""
-    since = last.began if last else 0.0
-    return _clear(lambda: orphans.queued(folders, since), orphans.cancel, CANCEL_S, wait, show)
+def _refusal(folder: Path, ended: Collection[str]) -> str:
+    """Why a launch that runs, or may run on another machine, keeps the folder; empty where none does."""
+    running = launches.running(folder)
+    if running:
+        return f"Snakemake runs here: {running[0]}\nWait until it has finished, or end it."
+    elsewhere = launches.hosts_of_lock(folder) - {socket.gethostname(), *ended}
+    if elsewhere:
+        host = min(elsewhere)
+        return (
+            f"Snakemake has locked this folder on {host}, and may still run there.\n"
+            f"If it was killed, run `make recover` on {host}; if nothing can run there any more, "
+            f"`make recover RECOVER_ARGS='--ended {host}'` here."
+        )
+    return ""
 
 
-def _clear_processes(folders: Collection[Path], wait: bool, show: Callable[[str], None]) -> bool:
-    """End, or wait for, the processes of this machine that a killed launch left; whether none is left."""
-    return _clear(lambda: orphans.here(folders), orphans.stop, 0.0, wait, show)
+def _refusal_of_jobs(found: Sequence[Survivor], survivors_do: str) -> str:
+    """Why jobs that go on cannot be ended or waited for; empty where they can."""
+    for job in found:
+        if job.is_of_another_user and job.holder:
+            return f"A job of user {job.holder.user} goes on: {job}\nOnly {job.holder.user} can run `make recover`."
+        if job.is_elsewhere and job.holder:
+            host = job.holder.host
+            return (
+                f"A job may still run on another machine: {job}\nRun `make recover` on {host}; "
+                f"if nothing can run there any more, `make recover RECOVER_ARGS='--ended {host}'` here."
+            )
+    if found and survivors_do == REFUSE:
+        lines = "\n  ".join(map(str, found))
+        return (
+            f"Jobs of a launch that was killed go on:\n  {lines}\n"
+            "`make recover` ends them (a training continues after its last whole epoch); then repeat the command."
+        )
+    return ""
 
 
 def _clear(
-    look: Callable[[], Sequence[Found]],
-    end: Callable[[Sequence[Found]], object],
-    limit_s: float,
-    wait: bool,
-    show: Callable[[str], None],
+    folder: Path, ended: Collection[str], found: Sequence[Survivor], wait: bool, show: Callable[[str], None]
 ) -> bool:
-    """Say what goes on, end it or wait for it; whether it has ended, for which there is a limit without `wait`."""
-    found = look()
-    for orphan in found:
-        show(f"{'Waiting for' if wait else 'Ending'} {orphan}")
-    if found and not wait:
-        end(found)
-    started = told = time.monotonic()
-    while found and (found := look()):
+    """End jobs, or wait for their end; whether all of them have ended."""
+    for job in found:
+        show(f"{'Waiting for' if wait else 'Ending'} {job}")
+    if not wait:
+        survivors.end(found)
+    limit_s = CANCEL_S if any(job.slurm for job in found) else survivors.GRACE_S
+    started = reported = time.monotonic()
+    while found := survivors.find(folder, ended):
         now = time.monotonic()
         if not wait and now - started >= limit_s:
             show("They have not ended: " + "; ".join(map(str, found)))
             return False
-        if now - told >= TELL_S:
-            told = now
-            show(f"Still waiting, for {len(found)}")
+        if now - reported >= REPORT_S:
+            reported = now
+            show(f"Still waiting for {len(found)}")
         time.sleep(POLL_S)
     return True
 
 
-def _clean(results: Path, elsewhere: bool, show: Callable[[str], None]) -> None:
-    """Open Snakemake's locks, remove what is half-written, mend dates in the future.
-
-    `elsewhere` says that nothing runs on other machines, be it that SLURM's queue is empty.
-    """
-    from lambdascape.core.files import left_overs
-
-    if launch_lock.unlock(results.parent):
-        show("Removed Snakemake's own locks.")
-    half_written = list(left_overs(results, elsewhere))
-    for path in half_written:
+def _clean(folder: Path, show: Callable[[str], None]) -> None:
+    """Unlock, and remove what was half written; asked where no job goes on, on whichever machine."""
+    if launches.is_locked(folder):
+        launches.unlock(folder)
+        show("Removed the lock that a killed Snakemake left.")
+    results = folder / "results"
+    for path in sorted((results / job_locks.FOLDER).rglob("*.lock")):
+        if stream := locks.take(path):
+            with locks.released(stream):
+                pass
+    for path in left_overs(results, elsewhere=True):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        show(f"Removed, half-written: {path.relative_to(results.parent)}")
-    ahead = clock_skew.ahead(results, (results / launch_lock.LOCK).stat().st_mtime)
-    if ahead:
-        show(f"Dated now, {len(ahead)} files that were dated in the future, by up to {ahead[0][1]:,.0f} s.")
-    clock_skew.redate(ahead)
+        show(f"Removed, half written: {path.relative_to(folder)}")

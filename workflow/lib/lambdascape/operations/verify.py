@@ -16,6 +16,7 @@ from lambdascape.core.locks import is_alive
 from lambdascape.core.tsv import read_text_table
 from lambdascape.embeddings import space_file
 from lambdascape.features import store
+from lambdascape.jobs import job_locks
 from lambdascape.jobs.fingerprint import fingerprints
 from lambdascape.jobs.receipts import DIGEST, FOLDER, LOGS, Receipt, read_listing, read_receipt
 from lambdascape.similarity.space_summary import check_summary
@@ -23,7 +24,7 @@ from lambdascape.similarity.space_summary import check_summary
 STUDY = "<its file>"  # the study of a product is known, but not under which name its file lies
 ANEW = f"`make run STUDY={STUDY}` makes it anew; if it is still named then, delete it first"
 MISSING, CHANGED = "missing", "damaged: not the bytes that were made"
-NO_PRODUCTS = (LOGS, "benchmarks", "checkpoints", FOLDER)
+NO_PRODUCTS = (LOGS, "benchmarks", "checkpoints", FOLDER, job_locks.FOLDER)
 DOWNLOAD = "download"  # of a data set: the md5 of its archive vouches for what lies there
 MARKS = (".snakemake_timestamp",)  # Snakemake's own, in the folders that a job makes
 

@@ -75,13 +75,17 @@ def classical_scaling(squared: Floats) -> tuple[Floats, tuple[float, float]]:
         Coordinates of shape (space, 2), each direction with the sign that makes its largest value positive; the share
         of each direction in the sum of the positive eigenvalues, 0 where there is none.
     """
+    from sklearn.manifold import ClassicalMDS
+
     n = len(squared)
-    centring = np.eye(n) - 1 / max(n, 1)
-    values, vectors = np.linalg.eigh(-centring @ squared @ centring / 2)
-    positive = np.clip(values[::-1], 0, None)
     place, share = np.zeros((n, 2)), np.zeros(2)
-    for k in range(min(2, n)):
-        direction = vectors[:, n - 1 - k]
-        place[:, k] = np.sqrt(positive[k]) * direction * np.sign(direction[np.abs(direction).argmax()])
+    if n < 2:
+        return place, (0.0, 0.0)
+    with np.errstate(invalid="ignore"):  # directions of negative eigenvalues have no length
+        scaling = ClassicalMDS(n, metric="precomputed").fit(np.sqrt(np.clip(squared, 0, None)))
+    positive = np.clip(scaling.eigenvalues_, 0, None)
+    for k in range(2):
+        direction = np.nan_to_num(scaling.embedding_[:, k])
+        place[:, k] = direction * np.sign(direction[np.abs(direction).argmax()])
         share[k] = positive[k] / positive.sum() if positive.sum() > 0 else 0
     return place, (float(share[0]), float(share[1]))

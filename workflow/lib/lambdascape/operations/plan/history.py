@@ -97,13 +97,7 @@ class History:
             study: the study that is planned.
             jobs: its jobs.
             extent: how much audio it has; without it only what does not depend on it is estimated.
-
-        Raises:
-            InputError: a job trains a run that is none of the study's.
         """
-        strangers = [job.wildcards["run"] for job in jobs if job.wildcards.get("run", "") not in ("", *study.runs)]
-        if strangers:
-            raise InputError(f"the jobs must be those of study {study.name}; {strangers[0]} is none of its runs")
         rules: dict[str, list[Job]] = {}
         for job in jobs:
             rules.setdefault(job.rule, []).append(job)

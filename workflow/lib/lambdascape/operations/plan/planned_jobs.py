@@ -1,19 +1,21 @@
-"""The jobs that Snakemake would start, read from what its dry run prints."""
+"""The jobs that Snakemake would start for a study, by Snakemake's own API.
 
-import re
-from collections.abc import Container, Iterable
-from dataclasses import dataclass
+Run as a program, for Snakemake changes the process in which it reads a workflow:
+
+    python -m lambdascape.operations.plan.planned_jobs jobs.json --profile profiles/slurm --configfile study.yaml
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 from lambdascape.core.errors import InputError
-
-HEAD = re.compile(r"^(?:local)?(?:rule|checkpoint) (?P<rule>\w+):$")
-# In a rule file: a rule, what it inherits from, and what stands below it.
-RULE = re.compile(
-    r"^(?:use rule (?P<base>\w+) as (?P<heir>\w+) with|rule (?P<rule>\w+)):\n(?P<body>(?:(?: .*)?\n)*)", re.M
-)
-FIELD = re.compile(r"^    (?P<name>\w+): (?P<value>.*)$")
-TOTAL = re.compile(r"^total +(?P<count>\d+)$", re.MULTILINE)
-NOTHING = "Nothing to be done"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Job:
         wildcards: name to value.
         benchmark: where its time will be noted; empty for a target, which does nothing.
         cores: CPU cores that it holds.
-        gpus: cards that it asks for.
+        gpus: GPUs that it asks for.
         mem_mb: megabytes that it asks for at its first try; None where nobody says.
         runtime: minutes that its first try may take; None where nobody says.
         partition: of the cluster; empty where the profile names none.
@@ -43,80 +45,103 @@ class Job:
     partition: str
 
 
-def local_rules(texts: Iterable[str]) -> frozenset[str]:
-    """The rules with `localrule: True`: a dry run does not say where a job would run.
+def planned_jobs(words: Sequence[str]) -> list[Job]:
+    """The jobs that a command of Snakemake would start; targets, which do nothing, are left out.
 
     Args:
-        texts: the rule files, those that are inherited from first.
-    """
-    found: set[str] = set()
-    for rule in (match for text in texts for match in RULE.finditer(text)):
-        if re.search(r"^    localrule: True\b", rule["body"], re.M) or rule["base"] in found:
-            found.add(rule["heir"] or rule["rule"])
-    return frozenset(found)
-
-
-def read_dry_run(text: str, local: Container[str] = ()) -> list[Job]:
-    """Read the jobs out of what `snakemake --dry-run` printed; targets, which do nothing, are left out.
-
-    Args:
-        text: what it printed, on both outputs or on the first.
-        local: names of the rules that run beside Snakemake.
+        words: its command line, without the program and without `--dry-run`.
 
     Returns:
-        The jobs in its order; none where all is made already.
+        The jobs by their rules; none where all is made already.
 
     Raises:
-        InputError: it is no dry run that ended well, or not all jobs that it counts could be read.
+        InputError: Snakemake cannot plan, with what it printed.
     """
-    found = list(_blocks(text.splitlines(), local))
-    totals = TOTAL.findall(text)
-    if not totals:
-        if NOTHING in text:
-            return []
-        last = next((line for line in reversed(text.splitlines()) if line.strip()), "nothing")
-        raise InputError(f"a plan needs the job list of `snakemake --dry-run`; its last line is: {last}")
-    if len(found) != int(totals[0]):
-        raise InputError(f"a plan needs every job of the dry run; it counts {totals[0]}, {len(found)} can be read")
-    return [job for job in found if job.benchmark]
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "jobs.json")
+        library = str(Path(__file__).parents[3])
+        run = subprocess.run(
+            [sys.executable, "-m", __name__, str(output), *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": library},
+            text=True,
+            check=False,
+        )
+        if run.returncode or not output.is_file():
+            raise InputError(f"a plan needs a study that Snakemake can plan; it ended with\n{run.stdout.strip()}")
+        return [Job(**job) for job in json.loads(output.read_text(encoding="utf-8"))]
 
 
-def _blocks(lines: Iterable[str], local: Container[str]) -> Iterable[Job]:
-    """The blocks of the listing: a line that names the rule, then indented fields."""
-    head, fields = None, dict[str, str]()
-    for line in [*lines, ""]:
-        field = FIELD.match(line) if head else None
-        if field:
-            fields[field["name"]] = field["value"]
-            continue
-        if head:
-            yield _job(head["rule"], head["rule"] in local, fields)
-        head, fields = HEAD.match(line), {}
+def _listed(words: Sequence[str]) -> list[Job] | None:
+    """The jobs, read in this process; None where Snakemake has printed an error."""
+    from snakemake.api import SnakemakeApi
+    from snakemake.cli import parse_args
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+    from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
+
+    _, given = parse_args([*words, "--dry-run"])
+    executor = given.executor or "local"
+    with SnakemakeApi(OutputSettings(dryrun=True, quiet={Quietness.ALL}, stdout=True)) as api:
+        try:
+            resources = ResourceSettings(
+                cores=given.cores,
+                nodes=given.jobs,
+                resources=given.resources,
+                overwrite_threads=given.set_threads,
+                overwrite_resources=given.set_resources,
+                default_resources=given.default_resources,
+            )
+            workflow = api.workflow(resources, ConfigSettings(configfiles=given.configfile), snakefile=given.snakefile)
+            dag_settings = DAGSettings(
+                forceall=given.forceall,
+                force_incomplete=given.rerun_incomplete,
+                rerun_triggers=given.rerun_triggers,
+                max_checksum_file_size=given.max_checksum_file_size,
+            )
+            settings = ExecutorPluginRegistry().get_plugin(executor).get_settings(given)
+            workflow.dag(dag_settings).execute_workflow(executor, pseudo_executor="dryrun", executor_settings=settings)
+        except Exception as error:
+            api.print_exception(error)
+            return None
+        read = workflow._workflow  # the API has no other way to the jobs, and to the rules with `localrule`
+        jobs = (job for job in read.dag.needrun_jobs(exclude_finished=False) if job.benchmark)
+        found = [_job(job, local=job.rule.name in read._localrules) for job in jobs]
+        return sorted(found, key=lambda job: (job.rule, job.benchmark))
 
 
-def _job(rule: str, local: bool, fields: dict[str, str]) -> Job:
-    resources = _pairs(fields.get("resources", ""))
+def _job(job: Any, local: bool) -> Job:
+    resources = dict(job.resources.items())
     return Job(
-        rule,
+        job.rule.name,
         local,
-        _pairs(fields.get("wildcards", "")),
-        fields.get("benchmark", ""),
-        int(number(resources.get("cpus_per_task")) or number(fields.get("threads")) or 1),
+        {name: str(value) for name, value in job.wildcards_dict.items()},
+        str(job.benchmark),
+        int(number(resources.get("cpus_per_task")) or job.threads),
         int(number(resources.get("gpu")) or 0),
         number(resources.get("mem_mb")),
         number(resources.get("runtime")),
-        resources.get("slurm_partition", ""),
+        str(resources.get("slurm_partition") or ""),
     )
 
 
-def _pairs(text: str) -> dict[str, str]:
-    """`a=1, b=2` as a mapping."""
-    return {name: value for name, _, value in (part.partition("=") for part in text.split(", ")) if name}
-
-
-def number(text: str | None) -> float | None:
-    """A number as Snakemake writes it; None for what is none, such as `-`."""
+def number(value: object) -> float | None:
+    """A number as Snakemake or its benchmark files hold it; None for what is none, such as `-` or `<TBD>`."""
     try:
-        return None if text is None else float(text)
+        return float(str(value))
     except ValueError:
         return None
+
+
+def main(words: Sequence[str]) -> int:
+    """Write the jobs of a command line as JSON; the exit code."""
+    output, *command = words
+    found = _listed(command)
+    if found is None:
+        return 1
+    Path(output).write_text(json.dumps([asdict(job) for job in found]), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

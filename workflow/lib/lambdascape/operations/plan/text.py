@@ -15,7 +15,7 @@ MOST_NAMED = 3  # rules of one kind
 HEADER = ("rule", "jobs", "where", "cores", "memory", "limit", "all at the limit", "estimate", "all estimated")
 NOTE = """\
 Limit: what the first try may take; a profile that grows it gives later tries more. All at the limit: the upper limit,
-every job as long as it may be, none tried twice. Estimate: from jobs that were measured before, as told below."""
+every job as long as it may be, none tried twice. Estimate: from jobs that were measured before, see below."""
 
 
 def bill(
@@ -25,7 +25,7 @@ def bill(
 
     Args:
         title: what is planned.
-        jobs: of the plan, see `planned_jobs.read_dry_run`.
+        jobs: of the plan, see `planned_jobs`.
         estimates: by rule, see `history.History`.
         extent: how much audio there is; None where that is not known yet.
         rooms: what will lie on disk.
