@@ -34,7 +34,7 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 # A profile says itself how much runs at once; on a cluster the cores of the login node are no limit.
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
-.PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format lock env dev-env clean-env bench-features \
+.PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format reference lock env dev-env clean-env bench-features \
   bench-scale bench-input bench-training bench-dynamics bench-statistics bench-coverage bench-dimension bench-probes bench-similarity bench-start bench-report bench-viewer
 
 help: ## list these commands
@@ -95,6 +95,9 @@ format: dev-env ## bring Python and workflow files into the house style
 	$(py) ruff check --fix
 	$(py) ruff format
 	$(py) snakefmt Snakefile workflow/rules
+
+reference: env ## write the reference of the config (config/README.md) and its JSON schema, after a key was changed
+	@PYTHONPATH=workflow/lib $(py) lambdascape schema --write
 
 bench-features: env ## measure the features beside the plain loop and the floor of the best steps
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/features.py --json results/benchmarks/features.json

@@ -15,6 +15,7 @@ REPO = Path(__file__).resolve().parents[2]
         *(
             "README.md",
             "CONTRIBUTING.md",
+            "config/README.md",
             "workflow/README.md",
             "workflow/RECIPES.md",
             "workflow/STORE.md",

@@ -17,11 +17,10 @@ from lambdascape.study import sweep
 from lambdascape.study.catalogue import PAGE_PARTS, RECOMPUTED, STAGES, TABLES, WITH_RECOMPUTED
 from lambdascape.study.data_paths import DataNames
 from lambdascape.study.figure_files import FigureFiles
+from lambdascape.study.keys import key_of
+from lambdascape.study.settings import Training
 
 UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
-
-# Keys of `training` that shape an untrained network's space.
-OF_UNTRAINED = ("backend", "device", "deterministic", "batch_size", "passes")
 
 
 @dataclass(frozen=True)
@@ -132,10 +131,12 @@ class Study(DataNames):
     def reference_settings(self) -> dict[str, Any]:
         """The blocks of the config that shape the untrained networks: no λ, and of the training how it normalises."""
         penalties = {"l2": 0.0, "l2_scope": "convs", "embedding_norm_penalty": 0.0}
+        fields = Training.model_fields.items()
+        shaping = [name for name, field in fields if key_of(field).shapes_untrained]
         return {
             "triplets": self.config["triplets"],
             "network": self.config["network"] | penalties,
-            "training": {key: self.config["training"][key] for key in OF_UNTRAINED},
+            "training": {key: self.config["training"][key] for key in shaping},
         }
 
     @property
