@@ -39,7 +39,7 @@ with open(workflow.source_path("../schemas/claims.schema.yaml"), encoding="utf-8
 if found:
     raise WorkflowError("The claims cannot be judged:\n  " + "\n  ".join(found))
 overlays = [os.path.relpath(file, workflow.basedir) for file in workflow.overwrite_configfiles]
-study = Study(config, checkout, overlays)
+study = Study(checked, checkout, overlays)
 found = study.problems()
 if found:
     raise WorkflowError("The config cannot be used:\n  " + "\n  ".join(found))

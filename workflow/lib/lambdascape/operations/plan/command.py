@@ -13,6 +13,7 @@ from lambdascape.operations.plan.history import History
 from lambdascape.operations.plan.planned_jobs import local_rules, read_dry_run
 from lambdascape.operations.plan.text import bill
 from lambdascape.study.paths import Study
+from lambdascape.study.validation import check
 
 PROFILE = Path("profiles/slurm")
 RULES = Path(__file__).parents[4] / "rules"
@@ -40,13 +41,13 @@ def plan(
         The text.
 
     Raises:
-        InputError: the dry run fails, or what it printed cannot be read.
+        InputError: the config cannot be used, the dry run fails, or what it printed cannot be read.
     """
-    study = Study(config, ".", [str(file) for file in overlays])
+    study = Study(check(config), ".", [str(file) for file in overlays])
     profile = profile or (PROFILE if PROFILE.is_dir() else None)
     printed = _printed(jobs) if jobs else _dry_run(profile, overlays, everything)
     asked = read_dry_run(printed, local_rules(path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.smk"))))
-    extent = extent_of(config, study.clips, config["triplets"]["tile_s"])
+    extent = extent_of(study.config, study.clips, study.settings.triplets.tile_s)
     title = (
         f"Study {study.name}: {len(study.runs)} networks, {len(study.spaces)} spaces; "
         f"{'as if nothing were made' if everything else 'what is made already is left out'}; "

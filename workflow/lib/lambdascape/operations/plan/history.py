@@ -147,7 +147,7 @@ class History:
             manifest = self.root / "datasets" / place[1] / "clips.tsv"
             past = self.manifest(manifest, 1.0, "").seconds if manifest.is_file() else 0.0
             shards = len(list(path.parent.glob("*.tsv"))) if rule == "extract_shard" else 1
-            mine = study.config["features"]["n_shards"] if rule == "extract_shard" else 1
+            mine = study.settings.features.n_shards if rule == "extract_shard" else 1
             return extent.seconds / past * shards / mine if extent and past else None
         if rule in BY_PAIRS:
             spaces = len(list((self.root / place[0] / "embeddings").glob("*.h5")))
