@@ -2,15 +2,17 @@
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from configs import problems
+from lambdascape.datasets.index import LAYOUTS
 from lambdascape.study.config_model import Extensions, config_model, json_schema, leaves
+from lambdascape.study.keys import always
 from lambdascape.study.keys import key as declared
-from lambdascape.study.settings import Block, Number
+from lambdascape.study.settings import Block, Dataset, Number
 from lambdascape.study.validation import ConfigError, check, laid_over
 
 Config = dict[str, Any]
@@ -76,6 +78,10 @@ def _every_rule(rules: list[tuple[str, Config]]) -> list[tuple[str, Config]]:
 
 def test_a_config_with_nothing_in_it_is_the_default_study() -> None:
     assert problems({}) == []
+
+
+def test_every_layout_of_a_data_set_can_be_named() -> None:
+    assert set(get_args(Dataset.model_fields["adapter"].annotation)) == {*LAYOUTS, "folder"}
 
 
 def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(default_study: Config) -> None:
@@ -435,3 +441,16 @@ def test_plugins_add_values_keys_and_probes() -> None:
 def test_what_plugins_cannot_add_is_refused(extensions: Extensions, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config_model(extensions)
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"label": "Margin"}, "must have both a label and a group of Table 1, or neither"),
+        ({"reruns": "model"}, "reruns must be one of all, datasets, features, models"),
+        ({"why": (always("Because."),)}, "must have a published value to depart from"),
+    ],
+)
+def test_a_declaration_that_contradicts_itself_is_an_error(about: Config, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        declared(1, "A key.", **about)

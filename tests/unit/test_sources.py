@@ -12,8 +12,6 @@ from lambdascape.core.errors import InputError
 from lambdascape.report.provenance_section import citations, rejects, times
 from lambdascape.report.settings_section import DIFFERENT, differences, table_1
 from lambdascape.study.hyperparameters import OWN_CHOICE, Hyperparameter, reason, table_1_rows
-from lambdascape.study.keys import always
-from lambdascape.study.keys import key as declared
 from lambdascape.study.run_table import read_sweep
 
 from .studies import FakeStudy
@@ -65,11 +63,6 @@ def test_without_the_file_nothing_is_cited_and_a_broken_one_is_named(tmp_path: P
         (tmp_path / "CITATION.cff").write_text(broken)
         with pytest.raises(InputError, match=r"CITATION\.cff: must be in the Citation File Format"):
             citations(tmp_path)
-
-
-def test_a_reason_belongs_to_a_published_value() -> None:
-    with pytest.raises(ValueError, match="must have a published value to depart from"):
-        declared(1, "A key.", why=(always("Because."),))
 
 
 @pytest.mark.parametrize(

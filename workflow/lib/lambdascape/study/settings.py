@@ -169,7 +169,7 @@ class Dataset(Block):
     title: Text = key(
         "Synthetic rooms in the layout of DCASE 2018 Task 5",
         "Name of the data set in the report.",
-        reruns="report",
+        reruns="viewer",
         label="Data set",
         group=DATA_AND_MODEL,
         published="DCASE 2018 Task 5",
@@ -180,14 +180,14 @@ class Dataset(Block):
     licence: Text = key(
         "made by this workflow, free to use",
         "Licence of the audio in the report.",
-        reruns="report",
+        reruns="viewer",
         also="license",
         reported=False,
     )
     citation: Text | None = key(
         None,
         "How the data set is cited, in the report and in the model cards; null for no citation.",
-        reruns="report",
+        reruns="exports",
         reported=False,
     )
     redistributable: bool = key(
