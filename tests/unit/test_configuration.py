@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from configs import problems
-from lambdascape.datasets.index import LAYOUTS
+from lambdascape.core import declarations
 from lambdascape.study.config_model import Extensions, config_model, json_schema, leaves
 from lambdascape.study.keys import always
 from lambdascape.study.keys import key as declared
@@ -80,8 +80,8 @@ def test_a_config_with_nothing_in_it_is_the_default_study() -> None:
     assert problems({}) == []
 
 
-def test_every_layout_of_a_data_set_can_be_named() -> None:
-    assert set(get_args(Dataset.model_fields["adapter"].annotation)) == {*LAYOUTS, "folder"}
+def test_every_adapter_of_the_library_can_be_named() -> None:
+    assert set(get_args(Dataset.model_fields["adapter"].annotation)) == set(declarations.declared("adapter"))
 
 
 def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(default_study: Config) -> None:
@@ -378,6 +378,12 @@ def test_two_spellings_of_one_key_must_not_contradict_each_other() -> None:
     assert problems({"dataset": {"license": "mine", "licence": "yours"}}) == [
         "dataset.license: must be left out where dataset.licence is given; got both"
     ]
+    axes = {"neighborhood_s": [4.0], "neighbourhood_s": [6.0]}
+    assert problems({"sweep": {"axes": axes}}) == [
+        "sweep.axes.neighborhood_s: must be left out where sweep.axes.neighbourhood_s is given; got both"
+    ]
+    (found,) = problems({"": 1})
+    assert "must be a known key" in found
 
 
 class Mine(Block):

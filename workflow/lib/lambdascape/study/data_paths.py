@@ -96,13 +96,13 @@ class DataNames:
     def dataset_settings(self) -> dict[str, Any]:
         """What decides how the folder of audio is read."""
         keys = ("adapter", "folds", "channels", "on_bad_clip", "max_rejected_fraction")
-        plugins = list(self.config.get("plugins", []))
+        plugins = self.settings.plugins
         return {key: self.config["dataset"][key] for key in keys} | ({"plugins": plugins} if plugins else {})
 
     @property
     def adapter_task(self) -> dict[str, str]:
         """The task that reads which clips the data set offers."""
-        return task(declared("adapter", self.config.get("plugins", []))[self.config["dataset"]["adapter"]].task)
+        return task(declared("adapter", self.settings.plugins)[self.settings.dataset.adapter].task)
 
     def index_digest_of(self, wildcards: Any) -> str:
         """Fingerprint of the files that say which clips there are, so that an edit of them is seen.

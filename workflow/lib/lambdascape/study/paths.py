@@ -96,7 +96,7 @@ class Study(DataNames):
     @cached_property
     def measures(self) -> dict[str, Declared]:
         """The measures of how much alike two spaces are, by name."""
-        return declared("similarity_measure", self.config.get("plugins", []))
+        return declared("similarity_measure", self.settings.plugins)
 
     @property
     def measure_tasks(self) -> dict[str, dict[str, str]]:

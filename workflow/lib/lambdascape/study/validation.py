@@ -19,12 +19,11 @@ from lambdascape.study.config_model import (
     block_of,
     config_model,
     json_schema,
-    leaves,
     rules_at,
 )
 from lambdascape.study.keys import key_of
 from lambdascape.study.messages import missing, sentence, shown, unknown_key
-from lambdascape.study.settings import RESERVED, Block, ByEpoch, Config, Dataset, Training
+from lambdascape.study.settings import RESERVED, Block, ByEpoch, Config, Dataset, Network, Training, Triplets
 
 YTE = "__use_yte__"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one where it is built in
@@ -103,12 +102,12 @@ def _in_one_spelling(given: Any, model: type[Block], before: str = "") -> tuple[
         return given, []
     found = dict(given)
     problems: list[str] = []
-    for name, declared in model.model_fields.items():
-        inner, also = block_of(declared), key_of(declared).also
-        if also in found:
+    for name, field in model.model_fields.items():
+        inner, also = block_of(field), key_of(field).also
+        if also and also in found:
             other = found.pop(also)
             # The default config has the usual spelling; a study that is laid over it may have the other one.
-            if found.setdefault(name, other) == declared.get_default(call_default_factory=True):
+            if found.setdefault(name, other) == field.get_default(call_default_factory=True):
                 found[name] = other
             if found[name] != other:
                 problems.append(f"{before}{also}: must be left out where {before}{name} is given; got both")
@@ -116,17 +115,26 @@ def _in_one_spelling(given: Any, model: type[Block], before: str = "") -> tuple[
             found[name], more = _in_one_spelling(found[name], inner, f"{before}{name}.")
             problems += more
     if before == "sweep.":
-        found |= {name: _points_in_one_spelling(found[name]) for name in ("axes", "arms") if name in found}
+        for name in ("axes", "arms"):
+            if name in found:
+                found[name], more = _points_in_one_spelling(found[name], f"sweep.{name}.")
+                problems += more
     return found, problems
 
 
-def _points_in_one_spelling(points: Any) -> Any:
+def _points_in_one_spelling(points: Any, before: str) -> tuple[Any, list[str]]:
     if isinstance(points, list):
-        return [_points_in_one_spelling(arm) for arm in points]
+        arms = [_points_in_one_spelling(arm, f"{before}{number}.") for number, arm in enumerate(points)]
+        return [arm for arm, _ in arms], [line for _, problems in arms for line in problems]
     if not isinstance(points, dict):
-        return points
-    usual = {key_of(declared).also: path.rsplit(".", 1)[-1] for path, declared, _ in leaves(Config)}
-    return {usual.get(name, name) if name else name: value for name, value in points.items()}
+        return points, []
+    swept = Triplets.model_fields | Network.model_fields | Training.model_fields
+    usual = {key_of(field).also: name for name, field in swept.items() if key_of(field).also}
+    rule = "must be left out where {0}{1} is given; got both"
+    both = [
+        f"{before}{also}: {rule.format(before, name)}" for also, name in usual.items() if {also, name} <= set(points)
+    ]
+    return {usual.get(name, name): value for name, value in points.items()}, both
 
 
 def _code_in(files: Iterable[str]) -> Iterator[str]:
