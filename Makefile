@@ -35,7 +35,7 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 # A profile sets how much runs at once; on a cluster the cores of the login node are no limit.
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
-.PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format docs lock env dev-env clean-env bench-features \
+.PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format reference docs lock env dev-env clean-env bench-features \
   bench-scale bench-input bench-training bench-dynamics bench-statistics bench-coverage bench-dimension bench-probes bench-similarity bench-start bench-report bench-viewer
 
 help: ## list these commands
@@ -102,6 +102,9 @@ format: dev-env ## format Python and workflow files
 	$(py) ruff check --fix
 	$(py) ruff format
 	$(py) snakefmt Snakefile workflow/rules
+
+reference: env ## write the reference of the config (config/README.md) and its JSON schema, after a key was changed
+	@PYTHONPATH=workflow/lib $(py) lambdascape schema --write
 
 bench-features: env ## measure the speed of the features, compared with a plain loop
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/features.py --json results/benchmarks/features.json

@@ -38,7 +38,7 @@ from lambdascape.figures.training_curves import plot_curves
 from lambdascape.geometry.label_audit import COLUMNS as AUDIT
 from lambdascape.report.page import write_report
 from lambdascape.study.run_table import mapped_runs, read_sweep
-from lambdascape.study.validation import problems
+from lambdascape.study.validation import check
 from lambdascape.viewer import points, predictions, projections, sound, thumbnails
 from lambdascape.viewer.viewer_page import write_viewer
 
@@ -139,7 +139,7 @@ def make_viewer(study: FakeStudy, folder: Path, count: int) -> Path:
 def make_page(study: FakeStudy, folder: Path, viewer: Path, figures: dict[str, Path]) -> Path:
     """The report of the study."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    problems(config, yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")), [])
+    check(config)
     report = ROOT / "workflow/report"
     write_report(
         folder / "report" / "index.html",

@@ -14,11 +14,11 @@ import soundfile
 import yaml
 
 from checkouts import Checkout
+from configs import problems
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_text_table
 from lambdascape.datasets.manifest import list_clips
 from lambdascape.operations.verify import verify
-from lambdascape.study.validation import problems
 
 Count = Callable[[int, int], int]
 CANARY = "pwned"
@@ -37,11 +37,6 @@ TEXTS = [
 PLAIN = ("study", "compare_with", "dataset.name")  # of which names of folders are made
 FREE = ("dataset.path", "dataset.archives", "dataset.title", "dataset.licence", "split.test_fold", "claims")
 STORE = "features_store"
-
-
-@pytest.fixture(scope="module")
-def schema(repo: Path) -> dict[str, Any]:
-    return yaml.safe_load((repo / "workflow/schemas/config.schema.yaml").read_text())
 
 
 def config_of(repo: Path, key: str, text: str) -> dict[str, Any]:
@@ -89,20 +84,18 @@ def test_y1_a_config_that_is_more_than_data_is_refused_and_nothing_is_executed(
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.fault("Y2")
-def test_y2_names_of_folders_are_refused_unless_they_are_plain(repo: Path, schema: dict[str, Any], text: str) -> None:
+def test_y2_names_of_folders_are_refused_unless_they_are_plain(repo: Path, text: str) -> None:
     for key in PLAIN:
-        found = problems(config_of(repo, key, text), schema)
+        found = problems(config_of(repo, key, text))
         assert len(found) == 1, key
         assert found[0].startswith(f"{key}: must consist of letters, digits, dots and hyphens"), found
 
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.fault("Y2")
-def test_y2_free_texts_are_kept_as_they_are_or_refused_when_empty(
-    repo: Path, schema: dict[str, Any], text: str
-) -> None:
+def test_y2_free_texts_are_kept_as_they_are_or_refused_when_empty(repo: Path, text: str) -> None:
     for key in (*FREE, STORE):
-        found = problems(config_of(repo, key, text), schema)
+        found = problems(config_of(repo, key, text))
         if not text:
             assert found == [f"{key}: must not be empty; got the text ''"]
         elif key != "dataset.archives":

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
+from configs import study_of
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import write_table
 from lambdascape.embeddings.held_out import read_held_out
@@ -18,7 +19,6 @@ from lambdascape.exports import embedding_table as exports_table
 from lambdascape.exports.embedding_table import export_table
 from lambdascape.exports.projector import export_projector
 from lambdascape.report.exports_section import WORDS, list_exports
-from lambdascape.study.paths import Study
 
 from .spaces import make_space, write_space
 from .studies import with_identity
@@ -142,7 +142,7 @@ def test_the_report_links_what_a_study_exports(repo: Path, tmp_path: Path, monke
 
     config = yaml.safe_load((repo / "config.yaml").read_text())
     exports = {"always": ["table", "projector", "models"], "table": "csv", "onnx": True}
-    study = Study(config | {"exports": exports}, ".", [])
+    study = study_of(config | {"exports": exports})
     monkeypatch.chdir(tmp_path)
     for number, file in enumerate(study.exported):
         Path(file).parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +160,7 @@ def test_only_what_the_config_names_is_always_exported(repo: Path) -> None:
     import yaml
 
     config = yaml.safe_load((repo / "config.yaml").read_text())
-    study = Study(config, ".", [])
+    study = study_of(config)
     assert study.exported == ["results/demo/exports/embeddings.parquet"]
     assert len(study.exports["models"]) == 2 * len(study.runs)
-    assert Study(config | {"exports": {"always": [], "table": "csv", "onnx": True}}, ".", []).exported == []
+    assert study_of(config | {"exports": {"always": [], "table": "csv", "onnx": True}}).exported == []

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from configs import study_of
 from lambdascape.cli.main import main
 from lambdascape.core.tsv import write_table
 from lambdascape.operations.plan.audio_volume import Extent, extent_of, of_manifest, tiles_in
@@ -16,7 +17,6 @@ from lambdascape.operations.plan.disk_usage import parameters, rooms
 from lambdascape.operations.plan.history import Estimate, History
 from lambdascape.operations.plan.planned_jobs import Job, number
 from lambdascape.operations.plan.text import bill
-from lambdascape.study.paths import Study
 
 ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
@@ -75,7 +75,7 @@ def test_without_a_manifest_the_known_size_counts_and_an_unknown_one_does_not(tm
 
 
 def test_the_disk_is_reckoned_from_the_recipe_and_the_audio() -> None:
-    study = Study(CONFIG, ".", [])
+    study = study_of(CONFIG)
     weights = parameters(CONFIG["network"])
     found = {room.what: room.bytes for room in rooms(study, Extent(2, 100.0, 50, 40, "here"))}
     assert found == {
@@ -92,9 +92,9 @@ def test_the_disk_is_reckoned_from_the_recipe_and_the_audio() -> None:
 
 def test_what_is_downloaded_counts_with_what_it_unpacks_to(tmp_path: Path) -> None:
     dataset = CONFIG["dataset"] | {"adapter": "dcase2018_task5", "download": True}
-    kept = next(iter(rooms(Study(CONFIG | {"dataset": dataset}, ".", []), None)))
+    kept = next(iter(rooms(study_of(CONFIG | {"dataset": dataset}), None)))
     assert kept.bytes == pytest.approx(45.8e9 * 3.1, rel=0.01)
-    drained = next(iter(rooms(Study(CONFIG | {"dataset": dataset | {"keep_audio": False}}, ".", []), None)))
+    drained = next(iter(rooms(study_of(CONFIG | {"dataset": dataset | {"keep_audio": False}}), None)))
     assert drained.bytes is not None
     assert drained.bytes < kept.bytes / 5
 
@@ -106,7 +106,7 @@ def past(
     root: Path, name: str = "small", device: str = "cpu", network: dict[str, Any] | None = None, recipe: str = ""
 ) -> None:
     """A finished study of one run on 20 clips of two tiles, 10 of them for training: 20 triplets an epoch."""
-    study, run = Study(CONFIG, ".", []), "l2~1_seed~1"
+    study, run = study_of(CONFIG), "l2~1_seed~1"
     clips = manifest(root / f"datasets/{name}/clips.tsv", [(4.0, f"fold{i % 2 + 1}") for i in range(20)])
     settings = {block: dict(study.runs[run][block]) for block in ("triplets", "network", "training")}
     settings["network"] |= network or {}
@@ -138,13 +138,13 @@ def job(rule: str, run: str, stage: str) -> Job:
     return Job(rule, False, wildcards, f"results/benchmarks/demo/{stage}/{run}.tsv", 1, 1, 4000.0, 1440.0, "gpu")
 
 
-TRAININGS = [job("train_model", run, "models") for run in Study(CONFIG, ".", []).runs]
+TRAININGS = [job("train_model", run, "models") for run in study_of(CONFIG).runs]
 LARGE = Extent(2000, 8000.0, 4000, 2000, "here")  # 100 times the triplets of an epoch, 100 times the tiles
 
 
 def test_a_training_is_estimated_from_the_epochs_of_one_like_it(tmp_path: Path) -> None:
     past(tmp_path)
-    found = History(tmp_path).estimates(Study(CONFIG, ".", []), TRAININGS, LARGE)
+    found = History(tmp_path).estimates(study_of(CONFIG), TRAININGS, LARGE)
     # 6 runs × (8 epochs × 5 s × 100 + 30 s of the whole job less its 4 epochs of 5 s)
     assert found["train_model"].seconds == pytest.approx(6 * (8 * 5.0 * 100 + 10.0))
     assert (found["train_model"].measured, found["train_model"].memory) == (1, 100.0)
@@ -157,7 +157,7 @@ def test_where_a_card_was_measured_the_processor_has_no_say(tmp_path: Path) -> N
     past(tmp_path, "other", "Card A")
     for path in tmp_path.glob("other/models/*/history.tsv"):
         path.write_text(path.read_text().replace("\t5.0", "\t0.5").replace("\t4.0", "\t0.5").replace("\t6.0", "\t0.5"))
-    found = History(tmp_path).estimates(Study(CONFIG, ".", []), TRAININGS[:1], LARGE)["train_model"]
+    found = History(tmp_path).estimates(study_of(CONFIG), TRAININGS[:1], LARGE)["train_model"]
     assert found.seconds == pytest.approx(8 * 0.5 * 100 + 28.0)
     assert "measured on Card A;" in found.words
 
@@ -166,13 +166,13 @@ def test_where_a_card_was_measured_the_processor_has_no_say(tmp_path: Path) -> N
 def test_another_network_or_other_features_are_no_measure(tmp_path: Path, other: dict[str, Any]) -> None:
     past(tmp_path, **other)
     jobs = [*TRAININGS, job("embed_trained", "l2~1_seed~1", "embeddings")]
-    assert History(tmp_path).estimates(Study(CONFIG, ".", []), jobs, LARGE) == {}
+    assert History(tmp_path).estimates(study_of(CONFIG), jobs, LARGE) == {}
 
 
 def test_other_settings_of_lambda_seed_or_schedule_are_a_measure(tmp_path: Path) -> None:
     past(tmp_path, network={"l2": 0.5, "dropout": 0.9})
-    assert "train_model" in History(tmp_path).estimates(Study(CONFIG, ".", []), TRAININGS, LARGE)
-    assert History(tmp_path).estimates(Study(CONFIG, ".", []), TRAININGS, None) == {}
+    assert "train_model" in History(tmp_path).estimates(study_of(CONFIG), TRAININGS, LARGE)
+    assert History(tmp_path).estimates(study_of(CONFIG), TRAININGS, None) == {}
 
 
 def test_other_jobs_are_scaled_by_what_their_time_grows_with(tmp_path: Path) -> None:
@@ -181,20 +181,20 @@ def test_other_jobs_are_scaled_by_what_their_time_grows_with(tmp_path: Path) -> 
         benchmark(tmp_path / f"benchmarks/small/embeddings/{space}.tsv", 800.0)
     benchmark(tmp_path / "benchmarks/small/tables/choice.tsv", 3.0)
     benchmark(tmp_path / "benchmarks/datasets/small/clips.tsv", 2.0)
-    embed = [job("embed_trained", run, "embeddings") for run in Study(CONFIG, ".", []).runs]
+    embed = [job("embed_trained", run, "embeddings") for run in study_of(CONFIG).runs]
     choose = Job(
         "choose_arm", False, {"study": "demo"}, "results/benchmarks/demo/tables/choice.tsv", 1, 0, 1.0, 1.0, ""
     )
     clips = "results/benchmarks/datasets/demo/clips.tsv"
     jobs = [*embed, choose, Job("list_clips", False, {"dataset": "demo"}, clips, 1, 0, 1.0, 1.0, "")]
-    found = History(tmp_path).estimates(Study(CONFIG, ".", []), jobs, LARGE)
+    found = History(tmp_path).estimates(study_of(CONFIG), jobs, LARGE)
     assert found["embed_trained"].seconds == pytest.approx(
         6 * 8.0 * 100
     )  # the 800 s of the others are those of other rules
     assert found["choose_arm"] == Estimate(3.0, 1, "not scaled", 100.0)
     assert found["list_clips"].seconds == pytest.approx(2.0 * 8000 / 80)
     small = Extent(1, 1.0, 1, 1, "here")
-    assert History(tmp_path).estimates(Study(CONFIG, ".", []), embed, small)["embed_trained"].seconds == 6 * 8.0
+    assert History(tmp_path).estimates(study_of(CONFIG), embed, small)["embed_trained"].seconds == 6 * 8.0
 
 
 def test_damaged_receipts_and_benchmarks_are_left_out(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_damaged_receipts_and_benchmarks_are_left_out(tmp_path: Path) -> None:
     for path in [*tmp_path.glob("receipts/*/models/*.json"), *tmp_path.glob("benchmarks/*/*/*.tsv")]:
         path.write_text("{")
     jobs = [*TRAININGS, job("embed_trained", "l2~1_seed~1", "embeddings")]
-    assert History(tmp_path).estimates(Study(CONFIG, ".", []), jobs, LARGE) == {}
+    assert History(tmp_path).estimates(study_of(CONFIG), jobs, LARGE) == {}
 
 
 def test_the_bill_adds_up_cards_cores_and_what_is_estimated() -> None:

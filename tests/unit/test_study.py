@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from configs import study_of
 from lambdascape.study.paths import Study
 from lambdascape.study.run_table import IDENTITY
 
@@ -18,12 +19,12 @@ def config(repo: Path) -> dict[str, Any]:
 
 def study(config: dict[str, Any], block: str = "study", **changes: Any) -> Study:
     changed = config | ({block: config[block] | changes} if changes else {})
-    return Study(changed, ".", [])
+    return study_of(changed)
 
 
 def test_the_page_tells_the_commands_of_its_own_study(config: dict[str, Any]) -> None:
     def commands(*overlays: str) -> tuple[str, str]:
-        about = Study(config, ".", [*overlays]).about
+        about = study_of(config, *overlays).about
         return about["command"], about["export_command"]
 
     assert commands() == ("make run", "make run TARGET=exports")
@@ -92,7 +93,7 @@ def test_only_a_probe_that_draws_triplets_is_told_their_rule(config: dict[str, A
     space = SimpleNamespace(space="l2~0.1_seed~2")
     assert study(config).by_epoch_settings_of(space) == config["probes"]["by_epoch"]
     probes = config["probes"] | {"by_epoch": config["probes"]["by_epoch"] | {"tiles": "triplets"}}
-    found = Study(config | {"probes": probes}, ".", [])
+    found = study_of(config | {"probes": probes})
     for name in (space.space, "mean_logmel", "untrained_seed~1"):
         assert found.by_epoch_settings_of(SimpleNamespace(space=name))["triplets"] == config["triplets"]
 
@@ -102,7 +103,7 @@ def test_a_space_that_the_user_brings_is_a_reference_of_its_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("here.parquet").touch()
-    found = Study(config | {"spaces": {"openl3": "here.parquet"}}, ".", [])
+    found = study_of(config | {"spaces": {"openl3": "here.parquet"}})
     row = {"run": "openl3", "kind": "own", "arm": "own:openl3", "tile_s": 2.0}
     assert (found.spaces[-1], found.run_rows[-1]) == ("openl3", row)
     assert found.spaces[:-1] == study(config).spaces
@@ -115,7 +116,7 @@ def test_a_space_that_the_user_brings_is_a_reference_of_its_own(
 
 
 def test_what_the_user_brings_must_be_there_in_a_known_format(config: dict[str, Any]) -> None:
-    found = Study(config | {"spaces": {"a": "a.csv", "b": "absent.h5"}}, ".", []).problems()
+    found = study_of(config | {"spaces": {"a": "a.csv", "b": "absent.h5"}}).problems()
     assert found == [
         "spaces.a: must name a file .h5, .hdf5 or .parquet; got a.csv",
         "spaces.b: must name a file of embeddings; there is none at absent.h5",
@@ -126,7 +127,7 @@ def test_a_study_is_compared_with_one_that_has_been_run(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    alone, compared = study(config), Study(config | {"compare_with": "other"}, ".", [])
+    alone, compared = study(config), study_of(config | {"compare_with": "other"})
     assert alone.problems() == []
     assert not {"protocols"} & {*alone.tables, *alone.figures, *alone.protocols}
     assert compared.tables[-1] == "protocols"

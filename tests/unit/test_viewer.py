@@ -19,11 +19,11 @@ import soundfile
 import yaml
 from PIL import Image
 
+from configs import study_of
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, read_text_table, write_table
 from lambdascape.core.vectors import project
 from lambdascape.embeddings.shown import common_tiles, shown_spaces
-from lambdascape.study.paths import Study
 from lambdascape.viewer import sound, thumbnails
 from lambdascape.viewer.data import STEPS, json_text, packed, page_data
 from lambdascape.viewer.points import COLUMNS, MOST_FINDINGS, TEXT, choose, sample_points, shown_findings
@@ -409,7 +409,7 @@ def test_only_the_demo_and_data_sets_that_say_so_are_heard() -> None:
     def heard(**dataset: Any) -> str | None:
         config = copy.deepcopy(CONFIG)
         config["dataset"] |= dataset
-        return Study(config, ".", []).heard()
+        return study_of(config).heard()
 
     assert heard() == "results/datasets/demo/audio"
     own = {"adapter": "folder", "path": "mine", "name": "mine"}

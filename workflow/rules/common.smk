@@ -6,7 +6,6 @@ import sys
 
 import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import validate
 
 library = os.path.join(workflow.basedir, "workflow", "lib")
 sys.path.insert(0, library)
@@ -14,19 +13,17 @@ os.environ.update(PYTHONPATH=library)
 
 from lambdascape.claims.check import find
 from lambdascape.claims.check import problems as problems_of_claims
-from lambdascape.study.validation import LOADER, arrange, problems
+from lambdascape.study.validation import ConfigError, LOADER, check
 from lambdascape.jobs.fingerprint import fingerprint, task
 from lambdascape.jobs.provenance import contents
 from lambdascape.study.paths import Study
 
-schema = workflow.source_path("../schemas/config.schema.yaml")
-with open(schema, encoding="utf-8") as stream:
-    rules_of_config = yaml.load(stream, LOADER)
-found = problems(config, rules_of_config, workflow.configfiles)
-if found:
-    raise WorkflowError("The config cannot be used:\n  " + "\n  ".join(found))
-validate(config, schema)
-arrange(config, rules_of_config)
+try:
+    checked = check(config, workflow.configfiles)
+except ConfigError as error:
+    raise WorkflowError(str(error))
+config.clear()
+config.update(checked.model_dump())  # in the order of the model, defaults filled in
 
 checkout = os.path.relpath(workflow.basedir)
 claims = find(config["claims"], [".", checkout])
@@ -35,7 +32,7 @@ with open(workflow.source_path("../schemas/claims.schema.yaml"), encoding="utf-8
 if found:
     raise WorkflowError("The claims cannot be judged:\n  " + "\n  ".join(found))
 overlays = [os.path.relpath(file, workflow.basedir) for file in workflow.overwrite_configfiles]
-study = Study(config, checkout, overlays)
+study = Study(checked, checkout, overlays)
 found = study.problems()
 if found:
     raise WorkflowError("The config cannot be used:\n  " + "\n  ".join(found))

@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from lambdascape.claims.form import GROUPS, ON_CURVES, ON_THE_ORDER, PLACES, load, places_in
 from lambdascape.claims.vocabulary import BY_EPOCH, unknown
 from lambdascape.core.errors import InputError
+from lambdascape.study.messages import explain, hint, not_finite, shown
 from lambdascape.study.sweep import SWEPT_BLOCKS
-from lambdascape.study.validation import explain, hint, not_finite, shown
 
 
 def find(name: str | None, places: Iterable[str | Path]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from lambdascape.statistics.metrics import FEW_SHOT
-from lambdascape.study.validation import shown
+from lambdascape.study.messages import shown
 
 BY_EPOCH = ("training", "probe_epochs")
 # Two measures of one thing, by both of which a claim can be judged (`also`), in words.

@@ -1,4 +1,4 @@
-"""The command line: `python -m lambdascape verify`, `doctor`, `recover`, `plan` and `embed`."""
+"""The command line: `python -m lambdascape verify`, `doctor`, `recover`, `plan`, `schema` and `embed`."""
 
 import argparse
 import sys
@@ -56,6 +56,9 @@ examples:
   lambdascape call geometry.shape.measure_geometry embeddings_path=results/demo/embeddings/mean_logmel.h5 \\
     test_fold=1 settings='{max_tiles: 4000, draw_seed: 1}' geometry_path=/tmp/a.tsv spectrum_path=/tmp/b.tsv \\
     centroids_path=/tmp/c.tsv"""
+SCHEMA = """\
+Print the JSON schema of the config, by which editors complete and check its keys; or write it and the reference of all
+keys (config/README.md) into the checkout in the working directory."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -150,6 +153,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--results", default="results", type=Path, help="the folder with what was measured (default: %(default)s)"
     )
+    command = commands.add_parser("schema", help="print the JSON schema of the config", description=SCHEMA)
+    command.set_defaults(run=_schema)
+    command.add_argument("--write", action="store_true", help="write the schema and the reference of all keys")
     command = commands.add_parser(
         "embed",
         help="embed audio files by an exported network",
@@ -240,6 +246,13 @@ def _plan(options: argparse.Namespace) -> int:
     for file in overlays:
         config = laid_over(config, _config(file))
     print(plan(config, overlays, options.profile, options.all, options.results))
+    return 0
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from lambdascape.study.reference import schema_text, write_reference
+
+    print("\n".join(map(str, write_reference(Path()))) if options.write else schema_text().rstrip())
     return 0
 
 

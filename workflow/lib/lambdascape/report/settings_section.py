@@ -6,25 +6,11 @@ from typing import Any
 import pandas as pd
 
 from lambdascape.report.formatting import NOTHING, Table, shown
-from lambdascape.study.departures import reason
-from lambdascape.study.hyperparameters import COLUMNS, PUBLISHED, TABLE_1, TOLD_ELSEWHERE, Hyperparameter
+from lambdascape.study.hyperparameters import COLUMNS, PUBLISHED, Hyperparameter, is_reported, reason, table_1_rows
 from lambdascape.study.run_table import Sweep
 from lambdascape.study.sweep import SWEPT_BLOCKS
 
 SAME, DIFFERENT = "same", "different"
-# The blocks of the config that decide numbers.
-BLOCKS = (
-    "dataset",
-    "features",
-    "split",
-    "triplets",
-    "network",
-    "training",
-    "sweep",
-    "probes",
-    "geometry",
-    "statistics",
-)
 Row = dict[str, str]
 
 
@@ -40,19 +26,20 @@ def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[st
         Group to rows with the keys name, value, published, compared, and why: a reason where it is not the published
         value. Keys of the config that are not in Table 1 are in a last group, so that none is left out.
     """
-    values = dict(_leaves({block: config[block] for block in BLOCKS if block in config}))
+    hidden = "" if config["dataset"]["adapter"] == "demo" else "dataset.demo."
+    values = {
+        key: value for key, value in _leaves(config) if is_reported(key) and not (hidden and key.startswith(hidden))
+    }
     swept = {_place(key, config): _values(runs, key) for key in (sweep.key, *sweep.others) if key}
     groups: dict[str, list[Row]] = {}
-    for group, hyperparameters in TABLE_1.items():
+    for group, hyperparameters in table_1_rows().items():
         groups[group] = []
         for one in hyperparameters:
             value = swept.get(one.key, values.pop(one.key, None))
             values.pop(one.key, None)
             groups[group].append(_row(one, value))
-    hidden = TOLD_ELSEWHERE if config["dataset"]["adapter"] == "demo" else (*TOLD_ELSEWHERE, "dataset.demo")
-    rest = {key: value for key, value in values.items() if not key.startswith(hidden)}
-    if rest:
-        groups["Further settings"] = [_row(Hyperparameter(key, key), value) for key, value in rest.items()]
+    if values:
+        groups["Further settings"] = [_row(Hyperparameter(key, key), value) for key, value in values.items()]
     return groups
 
 
@@ -99,7 +86,7 @@ def _row(one: Hyperparameter, value: Any) -> Row:
     published = NOTHING if one.published is None else shown(one.published) + unit
     if value is None and one.note:
         compared = SAME if _equal(one.note, one.published) else ""
-        why = "" if compared or one.published is None else reason(one.key, value, one.published)
+        why = "" if compared or one.published is None else reason(one, value)
         return {"name": one.name, "value": one.note, "published": published, "compared": compared, "why": why}
     compared = "" if one.published is None else SAME if _equal(value, one.published) else DIFFERENT
     return {
@@ -107,7 +94,7 @@ def _row(one: Hyperparameter, value: Any) -> Row:
         "value": NOTHING if value is None else shown(value) + unit,
         "published": published,
         "compared": compared,
-        "why": reason(one.key, value, one.published) if compared == DIFFERENT else "",
+        "why": reason(one, value) if compared == DIFFERENT else "",
     }
 
 

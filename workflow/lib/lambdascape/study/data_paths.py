@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,8 @@ from lambdascape.datasets.archives import Archive, archives_of
 from lambdascape.features.shared_store import FeaturesStore
 from lambdascape.jobs.fingerprint import task
 from lambdascape.jobs.provenance import settings_digest
+from lambdascape.study.keys import key_of
+from lambdascape.study.settings import Config, Features
 
 
 @dataclass(frozen=True)
@@ -18,20 +21,25 @@ class DataNames:
     """Paths and settings of the stages before training.
 
     Attributes:
-        config: the whole config, defaults filled in.
+        settings: the checked config.
     """
 
-    config: dict[str, Any]
+    settings: Config
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The config as plain values in the order of the model, as jobs get it in their params."""
+        return self.settings.model_dump()
 
     @property
     def dataset(self) -> str:
         """Name of the data set and of its folders under results/."""
-        return str(self.config["dataset"]["name"])
+        return self.settings.dataset.name
 
     @property
     def is_synthetic(self) -> bool:
         """Whether the audio was made by the workflow; every figure then says so."""
-        return bool(self.config["dataset"]["adapter"] == "demo")
+        return self.settings.dataset.adapter == "demo"
 
     def audio_of(self, wildcards: Any) -> str:
         """The folder in which the data set lies: the one that the workflow made, or the one that the config names."""
@@ -39,17 +47,17 @@ class DataNames:
             return f"results/datasets/{wildcards.dataset}/audio"
         if self.archives:
             return f"results/datasets/{wildcards.dataset}/download/audio"
-        return str(self.config["dataset"]["path"])
+        return str(self.settings.dataset.path)
 
     @property
     def archive_set(self) -> str:
         """Name by which the table of archives knows the data set."""
-        return str(self.config["dataset"]["adapter"])
+        return self.settings.dataset.adapter
 
     @property
     def archives(self) -> dict[str, Archive]:
         """File name to address and md5 of each archive that is downloaded; empty where the audio is there already."""
-        return archives_of(self.archive_set) if self.config["dataset"]["download"] else {}
+        return archives_of(self.archive_set) if self.settings.dataset.download else {}
 
     @property
     def archive_pattern(self) -> str:
@@ -65,7 +73,7 @@ class DataNames:
     @property
     def keeps_audio(self) -> bool:
         """Whether audio stays; else each downloaded archive is drained into features and deleted."""
-        return bool(self.config["dataset"]["keep_audio"])
+        return self.settings.dataset.keep_audio
 
     @property
     def looks(self) -> list[str]:
@@ -76,8 +84,8 @@ class DataNames:
     @property
     def archive_settings(self) -> dict[str, Any]:
         """What decides how an archive is drained, beside the feature recipe."""
-        dataset = self.config["dataset"]
-        return {"set": self.archive_set, "given": dataset["archives"], "channels": dataset["channels"]}
+        dataset = self.settings.dataset
+        return {"set": self.archive_set, "given": dataset.archives, "channels": dataset.channels}
 
     def archive_of(self, wildcards: Any) -> dict[str, str]:
         """Where one archive is and what its md5 must be."""
@@ -88,13 +96,13 @@ class DataNames:
     def dataset_settings(self) -> dict[str, Any]:
         """What decides how the folder of audio is read."""
         keys = ("adapter", "folds", "channels", "on_bad_clip", "max_rejected_fraction")
-        plugins = list(self.config.get("plugins", []))
+        plugins = self.settings.plugins
         return {key: self.config["dataset"][key] for key in keys} | ({"plugins": plugins} if plugins else {})
 
     @property
     def adapter_task(self) -> dict[str, str]:
         """The task that reads which clips the data set offers."""
-        return task(declared("adapter", self.config.get("plugins", []))[self.config["dataset"]["adapter"]].task)
+        return task(declared("adapter", self.settings.plugins)[self.settings.dataset.adapter].task)
 
     def index_digest_of(self, wildcards: Any) -> str:
         """Fingerprint of the files that say which clips there are, so that an edit of them is seen.
@@ -107,17 +115,18 @@ class DataNames:
             return settings_digest({name: archive.md5 for name, archive in self.archives.items()})
         from lambdascape.datasets.index import source_digest
 
-        return source_digest(self.config["dataset"]["path"], self.dataset_settings)
+        return source_digest(str(self.settings.dataset.path), self.dataset_settings)
 
     @property
     def recipe_settings(self) -> dict[str, Any]:
         """The feature settings that change a number; in how many shards they are computed does not."""
-        return {key: value for key, value in self.config["features"].items() if key != "n_shards"}
+        no_number = {name for name, field in Features.model_fields.items() if not key_of(field).in_recipe}
+        return {key: value for key, value in self.config["features"].items() if key not in no_number}
 
     @property
     def recipe(self) -> str:
         """Name of the feature recipe and of its folder: another setting, another store beside the old one."""
-        return f"logmel{self.config['features']['n_mels']}-{settings_digest(self.recipe_settings)[:8]}"
+        return f"logmel{self.settings.features.n_mels}-{settings_digest(self.recipe_settings)[:8]}"
 
     @property
     def shards(self) -> list[str]:
@@ -125,7 +134,7 @@ class DataNames:
         folder = f"results/features/{self.dataset}/{self.recipe}"
         if self.looks:
             return [f"{folder}/archives/{name}.h5" for name in self.archives]
-        return [f"{folder}/shards/{number}.h5" for number in range(self.config["features"]["n_shards"])]
+        return [f"{folder}/shards/{number}.h5" for number in range(self.settings.features.n_shards)]
 
     @property
     def clips(self) -> str:
@@ -151,11 +160,10 @@ class DataNames:
     def features_store(self) -> FeaturesStore:
         """The place of these features in the store that users share, if the config names one."""
         receipt = Path(f"results/receipts/features/{self.dataset}/{self.recipe}/features.json")
-        return FeaturesStore(self.config["features_store"], self.dataset, self.recipe, Path(self.features), receipt)
+        return FeaturesStore(self.settings.features_store, self.dataset, self.recipe, Path(self.features), receipt)
 
     def heard(self, wildcards: Any = None) -> str | None:
         """The folder of the audio whose sound may stand in the report; None where it may not, or is not there."""
-        dataset = self.config["dataset"]
-        if not self.is_synthetic and not (dataset["redistributable"] and self.keeps_audio):
+        if not self.is_synthetic and not (self.settings.dataset.redistributable and self.keeps_audio):
             return None
         return self.audio_of(SimpleNamespace(dataset=self.dataset))

@@ -1,9 +1,30 @@
-"""The hyperparameters of a study in words: name, unit, place in Table 1, value in the published study."""
+"""The hyperparameters of a study in words: name, unit, place in Table 1, value in the published study.
+
+Those of the config are made of its fields, see `settings`; the rest are rows of the published table that are no setting
+here.
+"""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from lambdascape.study.config_model import block_of, config_model, leaves
+from lambdascape.study.keys import Reason, always, key_of
+from lambdascape.study.settings import (
+    AUDIO,
+    COMPUTING,
+    DATA_AND_MODEL,
+    JUDGING,
+    PROBES,
+    REPRESENTATION,
+    TRAINING,
+    Block,
+    Config,
+)
+
 PUBLISHED = "Gröger (2020)"
+OWN_CHOICE = "The study’s own choice; no reason is on record."
+GROUPS = (DATA_AND_MODEL, TRAINING, COMPUTING, AUDIO, REPRESENTATION, PROBES, JUDGING)
 
 
 @dataclass(frozen=True)
@@ -14,7 +35,8 @@ class Hyperparameter:
         key: where its value is in the config, such as `training.margin`.
         name: the name in words.
         unit: the unit, empty for a pure number.
-        published: value in the published study, a list for several; None where it does not tell.
+        published: value in the published study, a list for several; None where it is not reported.
+        why: reasons to depart from it; the first that holds is reported.
         note: what is done here, for a row of the published table that is no setting here.
     """
 
@@ -22,127 +44,122 @@ class Hyperparameter:
     name: str
     unit: str = ""
     published: Any = None
+    why: tuple[Reason, ...] = ()
     note: str = ""
 
 
-# Groups and order of Table 1 in the published study; then what that table leaves out. Values that the table
-# does not print (conv biases, dropout, mel range, reduction, ...) were read from its author's public code.
-TABLE_1: dict[str, tuple[Hyperparameter, ...]] = {
-    "Data and model": (
-        Hyperparameter("dataset.title", "Data set", published="DCASE 2018 Task 5"),
-        Hyperparameter("dataset.folds", "Folds made by session, where the data name none"),
-        Hyperparameter("network.architecture", "Model", published="resnet18"),
-        Hyperparameter("network.width", "Width of the network", "filters of the stem", 64),
-        Hyperparameter("network.conv_biases", "Convolutions have biases", published=True),
-        Hyperparameter("network.dropout", "Dropout before the embedding layer", published=0.5),
-        Hyperparameter("network.l2", "L2 regularisation factor λ", published=[1.0, 0.1, 0.01]),
-        Hyperparameter("network.l2_scope", "λ holds for", published="convs"),
-        Hyperparameter("network.embedding_norm_penalty", "Penalty η on the length of embeddings", published=0.0),
-        Hyperparameter("network.embedding_dim", "Embedding dimension", published=64),
-    ),
-    "Training": (
-        Hyperparameter("training.epochs", "Epochs", published=[50, 30]),
-        Hyperparameter("training.early_stopping", "Stopped after epochs without a new low"),
-        Hyperparameter("training.batch_size", "Batch size", "triplets", 128),
-        Hyperparameter("training.optimizer", "Optimizer", published="Adam", note="Adam; AdamW with weight decay"),
-        Hyperparameter("training.weight_decay", "Decoupled weight decay", published=0.0),
-        Hyperparameter("training.learning_rate", "Learning rate", published=1e-5),
-        Hyperparameter("training.lr_schedule", "Schedule of the learning rate"),
-        Hyperparameter("training.lr_decay_steps", "Learning rate decays every", "steps", 7500),
-        Hyperparameter("training.lr_decay_rate", "Factor of the decay", published=0.95),
-        Hyperparameter("training.margin", "Margin", published=1.0),
-        Hyperparameter("training.reduction", "Loss is the mean over", published="nonzero"),
-        Hyperparameter("training.passes", "Passes of anchor, neighbour, distant", published="separate"),
-        Hyperparameter("training.batch_statistics", "Batch statistics in inference", published="moving"),
-        Hyperparameter("sweep.seeds", "Random seed", published=[1234]),
+# Rows of the published table that are no setting here, behind the others of their group.
+NO_SETTINGS = {
+    TRAINING: (
+        Hyperparameter(
+            "training.optimizer",
+            "Optimizer",
+            published="Adam",
+            why=(always("Adam decides, unless decoupled weight decay is asked for."),),
+            note="Adam; AdamW with weight decay",
+        ),
         Hyperparameter(
             "training.shuffle",
             "Shuffle data set",
             published="True",
+            why=(
+                always(
+                    "The order follows from seed and epoch alone, so that a killed run goes on as if nothing had "
+                    "happened."
+                ),
+            ),
             note="whole data set, each epoch, from (seed, epoch)",
         ),
-        Hyperparameter("training.buffer", "Random selection buffer", "clips", 64, "none: the whole data set"),
-        Hyperparameter("training.prefetch", "Prefetch batches", published="automatic (-1)", note="not a setting"),
+        Hyperparameter(
+            "training.buffer",
+            "Random selection buffer",
+            "clips",
+            64,
+            why=(
+                always(
+                    "A buffer of 64 clips leaves neighbours in the file near each other; a permutation of all does not."
+                ),
+            ),
+            note="none: the whole data set",
+        ),
+        Hyperparameter(
+            "training.prefetch",
+            "Prefetch batches",
+            published="automatic (-1)",
+            why=(always("Tiles are read from a mapped file by one thread beside the step."),),
+            note="not a setting",
+        ),
     ),
-    "Computing": (
-        Hyperparameter("training.backend", "Keras computes with", published="tensorflow"),
-        Hyperparameter("training.device", "Device"),
-        Hyperparameter("training.precision", "Precision of the layers", published="float32"),
-        Hyperparameter("training.deterministic", "Deterministic operations"),
-        Hyperparameter("threads.generators", "Number of generators", published=16, note="not a setting"),
-        Hyperparameter("threads.calls", "Number of parallel calls", published=16, note="given by Snakemake"),
-    ),
-    "Audio": (
-        Hyperparameter("features.sr", "Sample rate", "Hz", 16000),
-        Hyperparameter("triplets.tile_s", "Length of a tile", "s", 5),
-        Hyperparameter("triplets.neighbourhood_s", "Range of neighbours", "s", 5),
-        Hyperparameter("triplets.distant", "Distant tile from", published="other_clip"),
-        Hyperparameter("dataset.channels", "Channels heard: the mean, the first, or each by itself", published="mean"),
-        Hyperparameter("split.test_fold", "Fold held out", published="fold1"),
-    ),
-    "Feature representation": (
-        Hyperparameter("network.input", "Feature extractor", published="logmel"),
-        Hyperparameter("features.win_length", "Frame length", "samples", 480),
-        Hyperparameter("features.hop_length", "Frame step", "samples", 160),
-        Hyperparameter("features.n_fft", "FFT size", "samples", 1024),
-        Hyperparameter("features.n_mels", "Number of mel bins", published=128),
-        Hyperparameter("features.fmin", "Lowest mel frequency", "Hz", 50),
-        Hyperparameter("features.fmax", "Highest mel frequency", "Hz", 8000),
-        Hyperparameter("features.htk", "HTK's mel scale", published=True),
-        Hyperparameter("features.log_offset", "Added before the logarithm", published=1e-6),
-        Hyperparameter("network.n_mfcc", "Number of MFCC bins, where they are the input", published=13),
-    ),
-    "Probes": (
-        Hyperparameter("probes.by_epoch.epochs", "Epochs of the probe", published=20),
-        Hyperparameter("probes.by_epoch.batch_size", "Batch size of the probe", "tiles", 384),
-        Hyperparameter("probes.by_epoch.learning_rate", "Learning rate of the probe", published=1e-5),
-        Hyperparameter("probes.by_epoch.double_softmax", "Softmax applied twice", published=True),
-        Hyperparameter("probes.by_epoch.tiles", "Tiles of an epoch of the probe", published="triplets"),
-        Hyperparameter("probes.converged.c_grid", "Converged probe: inverse penalty C among"),
-        Hyperparameter("probes.converged.validation_fraction", "Share of training sessions that choose C"),
-        Hyperparameter("split.probe_folds", "Folds on which the converged probe is scored"),
-        Hyperparameter("probes.knn.k_grid", "Neighbours that vote: k among"),
-        Hyperparameter("probes.knn.max_tiles", "Tiles that can be neighbours, at most", "tiles"),
-        Hyperparameter("probes.knn.validation_fraction", "Share of training sessions that choose k"),
-        Hyperparameter("probes.mlp.layers", "Hidden layers of the MLP probe among"),
-        Hyperparameter("probes.mlp.width", "Width of its layers", "units"),
-        Hyperparameter("probes.mlp.learning_rates", "Its learning rate among"),
-        Hyperparameter("probes.mlp.batch_size", "Its batch size", "tiles"),
-        Hyperparameter("probes.mlp.max_epochs", "Its epochs, at most"),
-        Hyperparameter("probes.mlp.patience", "Stopped after epochs without a better validation score"),
-        Hyperparameter("probes.mlp.validation_fraction", "Share of training sessions that choose them"),
-        Hyperparameter("probes.few_shot.sessions", "Few-shot probe: sessions of each class"),
-        Hyperparameter("probes.few_shot.draws", "Its draws of them"),
-        Hyperparameter("probes.few_shot.c", "Its inverse penalty C"),
-        Hyperparameter("probes.few_shot.seed", "Seed of its draws"),
-    ),
-    "Judging": (
-        Hyperparameter("geometry.max_tiles", "Tiles that geometry and similarity look at, at most", "tiles"),
-        Hyperparameter("geometry.draw_seed", "Seed of the draw of those tiles"),
-        Hyperparameter("statistics.resamples", "Resamples of the bootstrap over sessions"),
-        Hyperparameter("statistics.confidence", "Confidence of the intervals"),
+    COMPUTING: (
+        Hyperparameter(
+            "threads.generators",
+            "Number of generators",
+            published=16,
+            why=(always("Features are computed once and stored, so that no generator is needed."),),
+            note="not a setting",
+        ),
+        Hyperparameter(
+            "threads.calls",
+            "Number of parallel calls",
+            published=16,
+            why=(always("How many threads a job has changes its time, not its task."),),
+            note="given by Snakemake",
+        ),
     ),
 }
 
-# In the config, but told elsewhere in the report: names, places, what the sweep's values replace.
-TOLD_ELSEWHERE = (
-    "dataset.name",
-    "dataset.adapter",
-    "dataset.path",
-    "dataset.licence",
-    "dataset.citation",
-    "sweep.axes",
-    "sweep.arms",
-    "sweep.least_seeds",
-    "training.tensorboard",
-    "spaces",
-    "exports",
-    "features.n_shards",
-    "features_store",
-    "probes.knn",
-    "probes.mlp",
-    "probes.few_shot",
-)
+
+@cache
+def table_1_rows(model: type[Config] | None = None) -> dict[str, tuple[Hyperparameter, ...]]:
+    """The hyperparameters in the groups of Table 1 of the published study, then what that table leaves out.
+
+    Values that the table does not print (conv biases, dropout, mel range, reduction, …) were read from its author's
+    public code.
+
+    Args:
+        model: the model of the config; None takes that without plugins.
+    """
+    rows: dict[str, list[Hyperparameter]] = {group: [] for group in GROUPS}
+    for path, field, _ in leaves(model or config_model()):
+        about = key_of(field)
+        if about.label:
+            one = Hyperparameter(path, about.label, about.shown_unit, about.published, about.why)
+            rows.setdefault(about.group, []).append(one)
+    return {group: (*found, *NO_SETTINGS.get(group, ())) for group, found in rows.items()}
+
+
+def is_reported(path: str, model: type[Block] | None = None) -> bool:
+    """Whether Table 1 shows a key: not where it decides no number, or the report shows it elsewhere.
+
+    Args:
+        path: where the key is in the config, such as `training.margin`; of keys that the model does not know, the block
+            decides.
+        model: the model of the config, or of the block in which `path` begins; None takes that without plugins.
+    """
+    name, _, inner = path.partition(".")
+    field = (model or config_model()).model_fields.get(name)
+    if field is None:
+        return True
+    block = block_of(field)
+    if not key_of(field).reported:
+        return False
+    return block is None or (bool(inner) and is_reported(inner, block))  # a block that is left out has no value
+
+
+def reason(one: Hyperparameter, value: Any) -> str:
+    """Why a value differs from the published one, in a sentence.
+
+    Args:
+        one: the hyperparameter.
+        value: as it was run, a list where it was swept; None where it is no setting here.
+    """
+    for why in one.why:
+        try:
+            if why.holds(value, one.published):
+                return why.words
+        except TypeError:  # such as a text, which is neither more nor less than a number
+            continue
+    return OWN_CHOICE
 
 
 # Columns of runs.tsv that are called otherwise in the config.
@@ -159,7 +176,7 @@ PROTOCOLS = {
 def in_words(column: str) -> tuple[str, str]:
     """Name and unit of a column of runs.tsv, such as `margin`; unknown ones keep their name."""
     key = COLUMNS.get(column, column)
-    for rows in TABLE_1.values():
+    for rows in table_1_rows().values():
         for row in rows:
             if key in (row.key, row.key.rsplit(".", 1)[-1]):
                 return row.name, row.unit

@@ -17,16 +17,15 @@ from lambdascape.study import sweep
 from lambdascape.study.catalogue import PAGE_PARTS, RECOMPUTED, STAGES, TABLES, WITH_RECOMPUTED
 from lambdascape.study.data_paths import DataNames
 from lambdascape.study.figure_files import FigureFiles
+from lambdascape.study.keys import key_of
+from lambdascape.study.settings import Training
 
 UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
-
-# Keys of `training` that shape an untrained network's space.
-OF_UNTRAINED = ("backend", "device", "deterministic", "batch_size", "passes")
 
 
 @dataclass(frozen=True)
 class Study(DataNames):
-    """One study, from a config that `validation.problems` found nothing wrong with.
+    """One study, from a config that `validation.check` has accepted.
 
     Attributes:
         checkout: the folder of the Snakefile, relative to the working directory so that both can move together.
@@ -39,7 +38,7 @@ class Study(DataNames):
     @property
     def name(self) -> str:
         """Name of the study and of its folder under results/."""
-        return str(self.config["study"])
+        return self.settings.study
 
     @cached_property
     def runs(self) -> dict[str, dict[str, Any]]:
@@ -65,12 +64,12 @@ class Study(DataNames):
     @property
     def untrained(self) -> dict[str, int]:
         """Name to seed of each reference space of the network with its initial weights."""
-        return {f"untrained_seed~{seed}": seed for seed in self.config["sweep"]["seeds"]}
+        return {f"untrained_seed~{seed}": seed for seed in self.settings.sweep.seeds}
 
     @property
     def own(self) -> dict[str, str]:
         """Name to file of each space that the user brings."""
-        return dict(self.config["spaces"])
+        return dict(self.settings.spaces)
 
     @property
     def spaces(self) -> list[str]:
@@ -97,9 +96,9 @@ class Study(DataNames):
     def probe_jobs(self) -> list[dict[str, Any]]:
         """Name, task and settings of each probe that the config asks for, beside the published one."""
         asked = {name: settings for name, settings in self.config["probes"].items() if settings and name != "by_epoch"}
-        if self.config["split"]["probe_folds"] == "all":
+        if self.settings.split.probe_folds == "all":
             asked["folds"] = self.config["probes"]["converged"]
-        known = declared("probe", self.config.get("plugins", []))
+        known = declared("probe", self.settings.plugins)
         return [
             {"name": name, "task": task(known[name].task), "settings": settings} for name, settings in asked.items()
         ]
@@ -107,7 +106,7 @@ class Study(DataNames):
     @cached_property
     def measures(self) -> dict[str, Declared]:
         """The measures of how much alike two spaces are, by name."""
-        return declared("similarity_measure", self.config.get("plugins", []))
+        return declared("similarity_measure", self.settings.plugins)
 
     @property
     def measure_tasks(self) -> dict[str, dict[str, str]]:
@@ -147,16 +146,18 @@ class Study(DataNames):
     def reference_settings(self) -> dict[str, Any]:
         """The blocks of the config that shape the untrained networks: no λ, and of the training how it normalises."""
         penalties = {"l2": 0.0, "l2_scope": "convs", "embedding_norm_penalty": 0.0}
+        fields = Training.model_fields.items()
+        shaping = [name for name, field in fields if key_of(field).shapes_untrained]
         return {
             "triplets": self.config["triplets"],
             "network": self.config["network"] | penalties,
-            "training": {key: self.config["training"][key] for key in OF_UNTRAINED},
+            "training": {key: self.config["training"][key] for key in shaping},
         }
 
     @property
     def tile_settings(self) -> dict[str, Any]:
         """The part of the reference settings that needs no network."""
-        return {"triplets": {"tile_s": self.config["triplets"]["tile_s"]}}
+        return {"triplets": {"tile_s": self.settings.triplets.tile_s}}
 
     @property
     def triplet_settings(self) -> list[dict[str, Any]]:
@@ -241,12 +242,12 @@ class Study(DataNames):
     @property
     def curves_behind(self) -> list[str]:
         """The published curves where the data set is the published one, to stand behind the study's own."""
-        return [self.published_curves] if self.config["dataset"]["adapter"] == "dcase2018_task5" else []
+        return [self.published_curves] if self.settings.dataset.adapter == "dcase2018_task5" else []
 
     @property
     def tables(self) -> list[str]:
         """Names of the tables of the study."""
-        return [*TABLES, *(["protocols"] if self.config["compare_with"] else [])]
+        return [*TABLES, *(["protocols"] if self.settings.compare_with else [])]
 
     @property
     def figures(self) -> list[str]:
@@ -265,8 +266,8 @@ class Study(DataNames):
             {
                 "synthetic": self.is_synthetic,
                 "names": self.spaces,
-                "test_fold": self.config["split"]["test_fold"],
-                "tile_s": self.config["triplets"]["tile_s"],
+                "test_fold": self.settings.split.test_fold,
+                "tile_s": self.settings.triplets.tile_s,
                 "measures": {name: one.options for name, one in self.measures.items()},
             },
         )
@@ -289,17 +290,17 @@ class Study(DataNames):
     @property
     def other_tables(self) -> dict[str, str]:
         """The tables of the study that this one is compared with, by name; empty where there is none."""
-        other = self.config["compare_with"]
+        other = self.settings.compare_with
         tables = {"runs": "runs", "training": "tables/training", "scores": "tables/scores"}
         return {name: f"results/{other}/{table}.tsv" for name, table in tables.items()} if other else {}
 
     @property
     def exports(self) -> dict[str, list[str]]:
         """What can be handed to other tools: the files of each kind of export."""
-        folder, settings = f"results/{self.name}/exports", self.config["exports"]
-        of_model = ("embedder.keras", "README.md", *(["embedder.onnx"] if settings["onnx"] else []))
+        folder, settings = f"results/{self.name}/exports", self.settings.exports
+        of_model = ("embedder.keras", "README.md", *(["embedder.onnx"] if settings.onnx else []))
         return {
-            "table": [f"{folder}/embeddings.{settings['table']}"],
+            "table": [f"{folder}/embeddings.{settings.table}"],
             "projector": [f"{folder}/projector/projector_config.pbtxt"],
             "models": [f"{folder}/models/{run}/{name}" for run in self.runs for name in of_model],
         }
@@ -307,13 +308,13 @@ class Study(DataNames):
     @property
     def exported(self) -> list[str]:
         """The exports that every run of the study makes."""
-        return [file for kind in self.config["exports"]["always"] for file in self.exports[kind]]
+        return [file for kind in self.settings.exports.always for file in self.exports[kind]]
 
     def export_facts_of(self, wildcards: Any) -> dict[str, Any]:
         """What an exported model tells of its run beside settings and seed."""
         dataset = {key: self.config["dataset"][key] for key in ("name", "title", "licence", "citation", "channels")}
         facts = {"study": self.name, "run": wildcards.run, "dataset": dataset}
-        return facts | {"test_fold": self.config["split"]["test_fold"]}
+        return facts | {"test_fold": self.settings.split.test_fold}
 
     def problems(self) -> list[str]:
         """What is not there that the config names, one line each; empty when all is there."""
@@ -332,7 +333,7 @@ class Study(DataNames):
         missing = [path for path in self.other_tables.values() if not Path(path).is_file()]
         if not missing:
             return []
-        rule = f"must name a study that has been run here; of {self.config['compare_with']} there is no {missing[0]}"
+        rule = f"must name a study that has been run here; of {self.settings.compare_with} there is no {missing[0]}"
         return [f"compare_with: {rule}. Run it first: make run STUDY=<its file>"]
 
     @property
@@ -343,18 +344,18 @@ class Study(DataNames):
     @property
     def viewer_about(self) -> dict[str, Any]:
         """What the viewer says beside its points."""
-        dataset = self.config["dataset"]
+        dataset = self.settings.dataset
         return {
             "study": self.name,
             "synthetic": self.is_synthetic,
-            "title": dataset["title"],
-            "licence": dataset["licence"],
+            "title": dataset.title,
+            "licence": dataset.licence,
             "redistributable": self.heard() is not None,
-            "tile_s": self.config["triplets"]["tile_s"],
-            "fmin": self.config["features"]["fmin"],
-            "fmax": self.config["features"]["fmax"],
-            "points": self.config["viewer"]["points"],
-            "neighbours": self.config["viewer"]["neighbours"],
+            "tile_s": self.settings.triplets.tile_s,
+            "fmin": self.settings.features.fmin,
+            "fmax": self.settings.features.fmax,
+            "points": self.settings.viewer.points,
+            "neighbours": self.settings.viewer.neighbours,
         }
 
     @property

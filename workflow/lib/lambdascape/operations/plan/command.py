@@ -10,6 +10,7 @@ from lambdascape.operations.plan.history import History
 from lambdascape.operations.plan.planned_jobs import planned_jobs
 from lambdascape.operations.plan.text import bill
 from lambdascape.study.paths import Study
+from lambdascape.study.validation import check
 
 PROFILE = Path("profiles/slurm")
 
@@ -34,12 +35,12 @@ def plan(
         The text.
 
     Raises:
-        InputError: Snakemake cannot plan the study.
+        InputError: the config cannot be used, or Snakemake cannot plan the study.
     """
-    study = Study(config, ".", [str(file) for file in overlays])
+    study = Study(check(config), ".", [str(file) for file in overlays])
     profile = profile or (PROFILE if PROFILE.is_dir() else None)
     asked = planned_jobs(_command(profile, overlays, everything))
-    extent = extent_of(config, study.clips, config["triplets"]["tile_s"])
+    extent = extent_of(study.config, study.clips, study.settings.triplets.tile_s)
     title = (
         f"Study {study.name}: {len(study.runs)} networks, {len(study.spaces)} spaces; "
         f"{'as if nothing were made' if everything else 'what is made already is left out'}; "

@@ -13,7 +13,10 @@ from lambdascape.jobs.receipts import read_receipt
 from lambdascape.operations.plan.audio_volume import Extent, of_manifest
 from lambdascape.operations.plan.planned_jobs import Job, number
 from lambdascape.study.catalogue import RECOMPUTED
+from lambdascape.study.keys import key_of
 from lambdascape.study.paths import MEAN_LOGMEL, OWN, UNTRAINED, Study
+from lambdascape.study.settings import Network, Training, Triplets
+from lambdascape.study.sweep import SWEPT_BLOCKS
 
 TRAINING = "train_model"
 NETWORKS = (TRAINING, "embed_trained", "embed_recomputed", "embed_untrained")  # their time hangs on the network, too
@@ -26,11 +29,6 @@ BY_TILES = (
 )
 BY_SECONDS = ("list_clips", "extract_shard", "consolidate_features")
 BY_PAIRS = ("compare_spaces",)
-# Settings that change no time worth counting.
-FREE: dict[str, tuple[str, ...]] = {"network": ("l2", "l2_scope", "embedding_norm_penalty", "dropout"), "training": (
-    "epochs", "early_stopping", "margin", "learning_rate", "lr_schedule", "lr_decay_steps", "lr_decay_rate",
-    "weight_decay", "batch_statistics", "tensorboard", "device"),
-    "triplets": ("distant", "neighbourhood_s")}  # fmt: skip
 # The embeddings of all spaces lie in one folder: rule to the kind in runs.tsv of the spaces that it makes.
 KINDS = {
     "embed_trained": "trained",
@@ -153,7 +151,7 @@ class History:
             manifest = self.root / "datasets" / place[1] / "clips.tsv"
             past = self.manifest(manifest, 1.0, "").seconds if manifest.is_file() else 0.0
             shards = len(list(path.parent.glob("*.tsv"))) if rule == "extract_shard" else 1
-            mine = study.config["features"]["n_shards"] if rule == "extract_shard" else 1
+            mine = study.settings.features.n_shards if rule == "extract_shard" else 1
             return extent.seconds / past * shards / mine if extent and past else None
         if rule in BY_PAIRS:
             spaces = len(list((self.root / place[0] / "embeddings").glob("*.h5")))
@@ -221,11 +219,13 @@ class History:
         return found
 
 
-def _alike(known: Known, study: Study, run: dict[str, Any], blocks: Iterable[str] = tuple(FREE)) -> bool:
+def _alike(known: Known, study: Study, run: dict[str, Any], blocks: Iterable[str] = SWEPT_BLOCKS) -> bool:
     """Whether a tile costs a run what it cost a past one: the same features, network and arithmetic."""
+    fields = Triplets.model_fields | Network.model_fields | Training.model_fields
+    free = {name for name, field in fields.items() if not key_of(field).costs_time}
 
     def costly(settings: dict[str, Any]) -> list[dict[str, Any]]:
-        return [{key: value for key, value in settings[b].items() if key not in FREE[b]} for b in blocks]
+        return [{key: value for key, value in settings[block].items() if key not in free} for block in blocks]
 
     tile_s = [settings["triplets"]["tile_s"] for settings in (known.settings, run)]
     return known.recipe == study.recipe and tile_s[0] == tile_s[1] and costly(known.settings) == costly(run)
