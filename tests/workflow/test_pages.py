@@ -70,6 +70,7 @@ def at_work(checkout: Checkout, tmp_path: Path, repo: Path) -> Checkout:
     """A checkout beside the files of the user that the pages name."""
     shutil.copytree(repo / "studies", checkout.folder / "studies")
     shutil.copytree(repo / "profiles/slurm", checkout.folder / "profiles/ours")
+    shutil.copy(repo / "tests/study/plugin.py", checkout.folder / "plugin.py")
     (checkout.folder / "my-embeddings").mkdir()
     (checkout.folder / "my-embeddings/openl3.h5").touch()
     (checkout.folder / "mine.yaml").write_text("study: mine\n")

@@ -13,14 +13,16 @@ os.environ.update(PYTHONPATH=library)
 
 from lambdascape.claims.check import find
 from lambdascape.claims.check import problems as problems_of_claims
-from lambdascape.study.validation import ConfigError, LOADER, check
+from lambdascape.core.errors import InputError
+from lambdascape.study.validation import LOADER, check
 from lambdascape.jobs.fingerprint import fingerprint, task
 from lambdascape.jobs.provenance import contents
 from lambdascape.study.paths import Study
+from lambdascape.study.plugins import extensions_of
 
 try:
-    checked = check(config, workflow.configfiles)
-except ConfigError as error:
+    checked = check(config, workflow.configfiles, extensions_of(config))
+except InputError as error:
     raise WorkflowError(str(error))
 config.clear()
 config.update(checked.model_dump())  # in the order of the model, defaults filled in

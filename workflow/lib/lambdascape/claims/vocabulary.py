@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from lambdascape.core.declarations import declared
 from lambdascape.statistics.metrics import FEW_SHOT
 from lambdascape.study.messages import shown
 
@@ -43,7 +44,15 @@ MEASURES = {
         *(f"{measure}{of}_uncentred" for of in KINDS for measure in OF_GROUPS),
     ),
 }
-PROBES = ("by_epoch", "by_epoch_single", "by_epoch_double", "converged", "knn", "knn_uncentred", "mlp", "folds")
+PROBES = (
+    *("by_epoch", "by_epoch_single", "by_epoch_double"),
+    *(
+        name
+        for probe, one in declared("probe").items()
+        if probe != "few_shot"
+        for name in (probe, *(one.options["variants"] or {}))
+    ),
+)
 # Figures of the published curves (`workflow/report/published_curves.csv`), in words.
 PUBLISHED = {
     "triplet_loss": "published triplet loss",

@@ -1,7 +1,7 @@
 """What can be added is declared once: by a decorator, in its own module or in a file of the user."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -70,16 +70,20 @@ def figure(
     return _as_it_is
 
 
-def probe(name: str, *, label: str, chooses: str = "") -> Callable[[Made], Made]:
+def probe(
+    name: str, *, label: str, variants: Mapping[str, str] | None = None, chooses: str = "", settings: Any = None
+) -> Callable[[Made], Made]:
     """Declare a probe: a function that fits classifiers to one space and scores them.
 
-    It is called as `fit(given, settings, seeds)` with a `probes.fit.ProbeInput`, the block `probes.<name>` of the
+    It is called as `fit(given, settings, seeds)` with a `probes.scoring.ProbeInput`, the block `probes.<name>` of the
     config and the seeds of the samples of validation sessions, and returns a `probes.scoring.ScoreTable`.
 
     Args:
         name: of its block in the config and of its files, results/<study>/probes/<space>/<name>.tsv.
         label: what the report calls it.
+        variants: further names in its table to what the report calls them.
         chooses: the setting that it chooses on validation sessions, as it notes it in its table; empty for none.
+        settings: class of its block in the config, a `study.settings.Block`; None where `study.settings.Probes` has it.
     """
     return _as_it_is
 

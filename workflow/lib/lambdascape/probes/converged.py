@@ -9,7 +9,7 @@ from lambdascape.probes.logistic import choose_c, ends_grid, fit
 from lambdascape.probes.scoring import ProbeInput, ScoreTable
 
 
-@probe("converged", label="logistic regression", chooses="c")
+@probe("converged", label="Converged", chooses="c")
 def fit_converged(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
     """Fit a logistic regression to convergence on standardised embeddings and score it in each of `scoring.UNITS`.
 

@@ -13,7 +13,7 @@ from lambdascape.probes.scoring import ProbeInput, ScoreTable
 from lambdascape.statistics.metrics import FEW_SHOT
 
 
-@probe("few_shot", label="few labelled sessions")
+@probe("few_shot", label="Few labelled sessions")
 def fit_few_shot(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
     """Fit a logistic regression on k sessions of each class, several draws of them for each k, and score it.
 

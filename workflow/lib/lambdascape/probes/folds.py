@@ -14,7 +14,7 @@ MEAN = "mean"
 TAKEN = (MEAN, "train", "validation", "test")
 
 
-@probe("folds", label="every fold in turn", chooses="c")
+@probe("folds", label="Every fold in turn")
 def fit_folds(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
     """Hold out every fold in turn, fit the converged probe to the others, and average the folds' scores.
 

@@ -19,7 +19,12 @@ TIE = 1e-4
 PROBES = {"knn": True, "knn_uncentred": False}  # whether cosines are about the mean
 
 
-@probe("knn", label="nearest neighbours", chooses="k")
+@probe(
+    "knn",
+    label="Nearest neighbours",
+    variants={"knn_uncentred": "Nearest neighbours, uncentred"},
+    chooses="k",
+)
 def fit_knn(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
     """Let each tile's nearest training tiles by cosine vote for its class, and score it in each of `scoring.UNITS`.
 

@@ -15,7 +15,7 @@ from lambdascape.probes.scoring import ProbeInput, ScoreTable, validation_score
 from lambdascape.probes.standardised import Fit, fit_scaler, scaled
 
 
-@probe("mlp", label="small network", chooses="layers")
+@probe("mlp", label="MLP", chooses="layers")
 def fit_mlp(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
     """Fit a multilayer perceptron on standardised embeddings and score it per tile, per segment and per clip.
 

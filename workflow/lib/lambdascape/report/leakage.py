@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from lambdascape.core.declarations import declared
 from lambdascape.jobs.receipts import read_receipt
 from lambdascape.study.catalogue import RECOMPUTED
 
@@ -30,8 +31,6 @@ PER_CLIP = {
     "n_shards",
 }
 FRAMES_ONLY = {"logmel": "log-mel frames", "mfcc": "MFCCs, made of the log-mel frames of its tile"}
-# What probes choose inside the training split, and the measure that records it.
-CHOICES = {"converged": "c", "knn": "k", "mlp": "layers"}
 
 
 @dataclass(frozen=True)
@@ -185,16 +184,18 @@ def _selection(facts: Facts) -> tuple[Status, str]:
     if not facts.labelled:
         return "not applicable", "No feature is selected, and without labels nothing is fitted to the test set."
     chosen = facts.scores[facts.scores["split"] == "validation"]
+    known = declared("probe", facts.config.get("plugins", []))
+    choices = {name: one.options["chooses"] for name, one in known.items() if one.options["chooses"]}
     odd = [
         f"{measure} in {space} ({probe})"
-        for probe, measure in CHOICES.items()
+        for probe, measure in choices.items()
         if probe in facts.probes
         for space in facts.spaces
         if not ((chosen["run"] == space) & (chosen["probe"] == probe) & (chosen["measure"] == measure)).any()
     ]
     if odd:
         return "not verified", f"No choice on validation sessions is recorded of {_named(odd)}."
-    named = ", ".join(f"{measure} of {probe}" for probe, measure in CHOICES.items() if probe in facts.probes)
+    named = ", ".join(f"{measure} of {probe}" for probe, measure in choices.items() if probe in facts.probes)
     return "verified", (
         f"No feature is selected. What the probes choose ({named}) was chosen on validation sessions of the training "
         f"split in all {len(facts.spaces)} spaces, and so was the arm. Their labels were unseen there, but the trained "

@@ -258,8 +258,8 @@ def _tables(
     return {
         "score_summary": report_tables.score_summary(sweep, scores, chosen),
         "class_scores": report_tables.class_scores(sweep, scores, clips, test_fold),
-        "probe_summary": probes_section.probe_summary(sweep, scores),
-        "calibration_summary": probes_section.calibration_summary(sweep, scores),
+        "probe_summary": probes_section.probe_summary(sweep, scores, plugins),
+        "calibration_summary": probes_section.calibration_summary(sweep, scores, plugins),
         "folds_summary": probes_section.folds_summary(sweep, scores, test_fold),
         "training_summary": report_tables.training_summary(sweep, read["training"]),
         "mechanism_sentence": mechanism_sentence(sweep, read["mechanism"]),

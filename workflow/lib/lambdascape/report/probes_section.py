@@ -1,55 +1,62 @@
 """The tables of the report that set the probes side by side."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
+from lambdascape.core.declarations import declared
 from lambdascape.report.formatting import NOTHING, Table, number, pick, spaces
 from lambdascape.statistics.metrics import FEW_SHOT
 from lambdascape.study.run_table import Sweep
 
-NAMES = {
-    "converged": "Converged",
-    "knn": "Nearest neighbours",
-    "knn_uncentred": "Nearest neighbours, uncentred",
-    "mlp": "MLP",
+BY_EPOCH = {
     "by_epoch": "By epoch",
     "by_epoch_single": "By epoch, one softmax",
     "by_epoch_double": "By epoch, two softmaxes",
 }
+NOT_BESIDE = ("few_shot", "folds")  # shown in columns and a table of their own
 
 
-def probe_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
+def probe_names(plugins: Sequence[str] = ()) -> dict[str, str]:
+    """Name of each probe in the tables to its name in the report, but for those fitted several times over."""
+    known = [one for name, one in declared("probe", plugins).items() if name not in NOT_BESIDE]
+    found = {one.name: {one.name: str(one.options["label"])} | (one.options["variants"] or {}) for one in known}
+    return {name: label for variants in found.values() for name, label in variants.items()} | BY_EPOCH
+
+
+def probe_summary(sweep: Sweep, scores: pd.DataFrame, plugins: Sequence[str] = ()) -> Table:
     """Macro-F1 per held-out clip, a row for each arm and each baseline, a column for each probe."""
-    probes = _probes(scores)
+    names = probe_names(plugins)
+    probes = _probes(scores, names)
     values = {
         name: [_mean(scores, runs, probe=probe, measure="macro_f1") for probe in probes] for name, runs in spaces(sweep)
     }
     return Table(
         "Macro-F1 per held-out clip of every probe, means over seeds",
-        ["Space", *(_in_words(probe) for probe in probes)],
+        ["Space", *(_in_words(probe, names) for probe in probes)],
         [[name, *map(number, row)] for name, row in values.items()],
-        note=f"Highest by {_highest(values, [_in_words(probe) for probe in probes])}. Converged: logistic regression. "
-        "Sessions: the same, fitted on this number of sessions of each class, mean over random samples; of a class "
-        "with "
-        "fewer, all (see the figure). Nearest neighbours: by cosine about the mean of the training tiles; uncentred: "
-        "about the origin. By epoch: the published probe after its last epoch.",
+        note=f"Highest by {_highest(values, [_in_words(probe, names) for probe in probes])}. Converged: logistic "
+        "regression. Sessions: the same, fitted on this number of sessions of each class, mean over random samples; of "
+        "a class with fewer, all (see the figure). Nearest neighbours: by cosine about the mean of the training tiles; "
+        "uncentred: about the origin. By epoch: the published probe after its last epoch.",
     )
 
 
-def _probes(scores: pd.DataFrame) -> list[str]:
+def _probes(scores: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
     """The probes of the table of scores: few shots by their number, after the probes of all sessions."""
     found = set(scores["probe"])
     shots = sorted(probe for probe in found if probe.startswith(FEW_SHOT))
     shots.sort(key=lambda probe: int(probe.removeprefix(FEW_SHOT)))
-    known = [probe for probe in NAMES if probe in found]
+    known = [probe for probe in names if probe in found]
     return [*(p for p in known if "epoch" not in p), *shots, *(p for p in known if "epoch" in p)]
 
 
-def _in_words(probe: str) -> str:
+def _in_words(probe: str, names: Mapping[str, str]) -> str:
     if probe.startswith(FEW_SHOT):
         shots = probe.removeprefix(FEW_SHOT)
         return "1 session" if shots == "1" else f"{shots} sessions"
-    return NAMES[probe]
+    return names[probe]
 
 
 def _mean(scores: pd.DataFrame, runs: list[str], split: str = "test", unit: str = "clip", **wanted: str) -> float:
@@ -64,13 +71,15 @@ def _highest(values: dict[str, list[float]], probes: list[str]) -> str:
     return "; ".join(f"{', '.join(names)}: {first}" for first, names in groups.items()) or NOTHING
 
 
-def calibration_summary(sweep: Sweep, scores: pd.DataFrame) -> Table:
+def calibration_summary(sweep: Sweep, scores: pd.DataFrame, plugins: Sequence[str] = ()) -> Table:
     """Expected calibration error of the probes that are fitted on all sessions, per clip and per tile."""
-    probes = [probe for probe in ("converged", "knn", "mlp") if probe in set(scores["probe"])]
+    names = probe_names(plugins)
+    declared_names = [name for name in declared("probe", plugins) if name not in NOT_BESIDE]
+    probes = [probe for probe in declared_names if probe in set(scores["probe"])]
     columns = [(probe, unit) for probe in probes for unit in ("clip", "tile")]
     return Table(
         "Expected calibration error on held-out sessions, means over seeds",
-        ["Space", *(f"{_in_words(probe)}, per {unit}" for probe, unit in columns)],
+        ["Space", *(f"{_in_words(probe, names)}, per {unit}" for probe, unit in columns)],
         [
             [name, *(number(_mean(scores, runs, unit=unit, probe=p, measure="ece")) for p, unit in columns)]
             for name, runs in spaces(sweep)
