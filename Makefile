@@ -103,8 +103,9 @@ format: dev-env ## format Python and workflow files
 	$(py) ruff format
 	$(py) snakefmt Snakefile workflow/rules
 
-reference: env ## write the reference of the config (config/README.md) and its JSON schema, after a key was changed
+reference: env ## write the references of the config, its schema and the command line, after a change of keys or commands
 	@PYTHONPATH=workflow/lib $(py) lambdascape schema --write
+	@PYTHONPATH=workflow/lib $(VENV)/bin/python docs/hooks.py
 
 bench-features: env ## measure the speed of the features, compared with a plain loop
 	@PYTHONPATH=workflow/lib $(VENV)/bin/python benchmarks/features.py --json results/benchmarks/features.json

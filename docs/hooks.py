@@ -31,8 +31,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 def config_page() -> str:
     """The generated reference of all keys, and the default study with its comments."""
-    reference = REPO / "config/README.md"
-    keys = reference.read_text(encoding="utf-8") if reference.exists() else "# Config\n"
+    keys = (REPO / "config/README.md").read_text(encoding="utf-8")
     default = (REPO / "config.yaml").read_text(encoding="utf-8")
     return f"{keys}\n## The default study\n\n```yaml\n{default}```\n"
 
