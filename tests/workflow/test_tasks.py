@@ -76,8 +76,8 @@ def test_a_value_without_an_argument_is_refused() -> None:
 
 
 def test_a_task_that_is_not_there_is_named() -> None:
-    with pytest.raises(InputError, match=re.escape("got models.training.trian")):
-        call.find("models.training.trian")
+    with pytest.raises(InputError, match=re.escape("got models.training.nothing")):
+        call.find("models.training.nothing")
     with pytest.raises(InputError, match="must name Python files"):
         call.find("nowhere.py:fit")
 
