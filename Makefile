@@ -89,7 +89,7 @@ lint: dev-env ## check style, types, imports, workflow files and spelling
 	$(py) ruff format --check
 	$(py) mypy
 	PYTHONPATH=workflow/lib $(VENV)/bin/lint-imports
-	$(py) snakefmt --check Snakefile workflow/rules
+	$(py) snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(snakemake) --lint
 	$(py) codespell_lib
 
@@ -101,7 +101,7 @@ docs: dev-env ## build the documentation as a site in build/docs, offline
 format: dev-env ## format Python and workflow files
 	$(py) ruff check --fix
 	$(py) ruff format
-	$(py) snakefmt Snakefile workflow/rules
+	$(py) snakefmt Snakefile workflow/Snakefile workflow/rules
 
 reference: env ## write the references of the config, its schema and the command line, after a change of keys or commands
 	@PYTHONPATH=workflow/lib $(py) lambdascape schema --write

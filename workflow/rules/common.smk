@@ -7,7 +7,9 @@ import sys
 import yaml
 from snakemake.exceptions import WorkflowError
 
-library = os.path.join(workflow.basedir, "workflow", "lib")
+# The folder of this file, also where another workflow uses this one as a module.
+root = os.path.dirname(os.path.dirname(workflow.current_basedir.get_path_or_uri(secret_free=True)))
+library = os.path.join(root, "workflow", "lib")
 sys.path.insert(0, library)
 os.environ.update(PYTHONPATH=library)
 
@@ -27,18 +29,18 @@ except InputError as error:
 config.clear()
 config.update(checked.model_dump())  # in the order of the model, defaults filled in
 
-checkout = os.path.relpath(workflow.basedir)
+checkout = os.path.relpath(root)
 claims = find(config["claims"], [".", checkout])
 with open(workflow.source_path("../schemas/claims.schema.yaml"), encoding="utf-8") as stream:
     found = problems_of_claims(claims, yaml.load(stream, LOADER), config)
 if found:
     raise WorkflowError("The claims cannot be judged:\n  " + "\n  ".join(found))
-overlays = [os.path.relpath(file, workflow.basedir) for file in workflow.overwrite_configfiles]
+overlays = [os.path.relpath(file, root) for file in workflow.overwrite_configfiles]
 study = Study(checked, checkout, overlays)
 found = study.problems()
 if found:
     raise WorkflowError("The config cannot be used:\n  " + "\n  ".join(found))
-report_folder = os.path.relpath(os.path.join(workflow.basedir, "workflow", "report"))
+report_folder = os.path.relpath(os.path.join(root, "workflow", "report"))
 
 
 wildcard_constraints:
