@@ -35,7 +35,7 @@ study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 # A profile sets how much runs at once; on a cluster the cores of the login node are no limit.
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
-.PHONY: help run dryrun report verify doctor recover cluster-plan test faults findings lint format reference docs lock env dev-env clean-env bench-features \
+.PHONY: help run dryrun report verify doctor recover cluster-plan check test faults findings lint format reference docs lock env dev-env clean-env bench-features \
   bench-scale bench-input bench-training bench-dynamics bench-statistics bench-coverage bench-dimension bench-probes bench-similarity bench-start bench-report bench-viewer
 
 help: ## list these commands
@@ -77,6 +77,13 @@ cluster-plan: study-exists env ## report what a study needs on a cluster: jobs, 
 
 faults: dev-env ## inject every fault many times, and print a table of the results (PYTEST_ARGS=)
 	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 -m fault $(PYTEST_ARGS)
+
+check: dev-env ## check style, types and layers, and run the tests of the library on all cores: while you work
+	$(py) ruff check
+	$(py) ruff format --check
+	$(py) mypy
+	PYTHONPATH=workflow/lib $(VENV)/bin/lint-imports
+	@$(py) pytest -q -n auto -m "not slow" $(addprefix --ignore=tests/,browser cluster end_to_end faults workflow) $(PYTEST_ARGS)
 
 test: dev-env ## run all tests (PYTEST_ARGS=)
 	@PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 $(PYTEST_ARGS)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
-from fault_table import MARK, FaultTable
+from support.checkouts import Checkout
+from support.fault_table import MARK, FaultTable
 
 # Before anything imports NumPy: on matrices as small as the tests', threads cost several times what they compute. Jobs
 # are held to the threads that Snakemake gives them, too.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-pytest_plugins = ["findings"]
+pytest_plugins = ["support.findings"]
 REPO = Path(__file__).resolve().parents[1]
 
 
@@ -60,7 +60,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 @pytest.fixture
 def shallow_network() -> Iterator[None]:
     """The embedder without its depth, see `networks.shallow`."""
-    from networks import shallow
+    from support.networks import shallow
 
     with shallow():
         yield

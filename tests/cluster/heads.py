@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from checkouts import Checkout
 from cluster.slurm import Slurm, environment, wait_until
 from lambdascape.jobs import job_locks
+from support.checkouts import Checkout
 
 # What a site changes (the lines marked SITE): this one has other partitions, and no database of jobs.
 PARTITIONS = {"cpu": "work", "gpu": "cards"}

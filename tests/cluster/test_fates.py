@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout, without_times
 from cluster.heads import (
     Head,
     about,
@@ -18,6 +17,7 @@ from cluster.heads import (
     of_run,
 )
 from cluster.slurm import Slurm, run
+from support.checkouts import Checkout, without_times
 
 pytestmark = pytest.mark.fault("Q1")
 CANCELLED, LATE, LARGE, LOST = "l2~0.4_", "l2~0.3_", "l2~0.2_", "l2~0.1_"

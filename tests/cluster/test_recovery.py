@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout, without_times
 from cluster.heads import (
     Head,
     about,
@@ -19,6 +18,7 @@ from cluster.heads import (
     processes_of,
 )
 from cluster.slurm import Slurm, environment, wait_until
+from support.checkouts import Checkout, without_times
 
 RUNS = ("l2~1_seed~1", "l2~0.01_seed~1")
 TRIALS = 5 if os.environ.get("LAMBDASCAPE_LONG") else 1

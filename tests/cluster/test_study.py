@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout, numbers_of_page, without_times
 from cluster.heads import Head, Watch, about, make_site_profile, moments, of_run
 from cluster.slurm import Slurm
+from support.checkouts import Checkout, numbers_of_page, without_times
 
 SPACES = 4  # two runs, the untrained network, the mean log-mel spectrum
 PER_SPACE = ("fit_probes", "measure_geometry", "summarise_space")

@@ -28,8 +28,8 @@ from lambdascape.models.layer_diagnostics import GROUPS
 from lambdascape.models.network import build_embedder, load_embedder
 from lambdascape.models.run_triplets import fixed_triplets, split_tiles
 from lambdascape.models.training import TEXT_COLUMNS, train
-from networks import NETWORK, TRAINING, shallow
-from stores import write_store
+from support.networks import NETWORK, TRAINING, shallow
+from support.stores import write_store
 
 pytestmark = [pytest.mark.usefixtures("shallow_network"), pytest.mark.finding("A1")]
 

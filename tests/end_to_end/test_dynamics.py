@@ -14,8 +14,8 @@ from lambdascape.models.layer_diagnostics import LAYERS, MEASURES, MOVING_RATIO,
 from lambdascape.models.network import build_embedder
 from lambdascape.models.training import TEXT_COLUMNS, make_optimiser, train
 from lambdascape.models.triplet_model import TripletModel
-from networks import NETWORK, TRAINING, shallow
-from stores import write_store
+from support.networks import NETWORK, TRAINING, shallow
+from support.stores import write_store
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
 

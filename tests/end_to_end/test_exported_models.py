@@ -26,9 +26,9 @@ from lambdascape.exports.saved_model import ABOUT, checked_tiles, export_model, 
 from lambdascape.features.logmel import log_mel
 from lambdascape.features.store import open_features
 from lambdascape.models.network import build_embedder, save_embedder
-from networks import NETWORK, TRAINING
-from stores import write_store
-from unit.studies import FakeStudy
+from support.networks import NETWORK, TRAINING
+from support.stores import write_store
+from support.studies import FakeStudy
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
 
@@ -68,7 +68,7 @@ def exported(folder: Path, channels: str = "mean", **network: Any) -> tuple[Path
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, keras.Model]:
-    from networks import shallow
+    from support.networks import shallow
 
     with shallow():
         return exported(tmp_path_factory.mktemp("exported"))

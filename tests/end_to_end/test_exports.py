@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from checkouts import Checkout
 from lambdascape.core.files import file_digest
 from lambdascape.core.tsv import read_table, read_text_table
 from lambdascape.embeddings.space_file import read_embeddings
+from support.checkouts import Checkout
 
 RUNS = ["l2~1_seed~1", "l2~0.01_seed~1"]
 TWIN = RUNS[0]  # the space that is brought in once more, under another name

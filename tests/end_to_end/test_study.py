@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 import soundfile
 
-from checkouts import Checkout
 from lambdascape.core.declarations import declared
 from lambdascape.core.files import file_digest
 from lambdascape.core.tsv import read_table, read_text_table
 from lambdascape.embeddings.space_file import read_embeddings
 from lambdascape.features.store import open_features
 from lambdascape.study.catalogue import TABLES
+from support.checkouts import Checkout
 
 RUNS = ["l2~1_seed~1", "l2~0.01_seed~1"]
 MODEL = ("embedder.weights.h5", "history.tsv", "layers.tsv")

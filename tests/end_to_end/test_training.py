@@ -17,8 +17,8 @@ from lambdascape.models.batches import Batches
 from lambdascape.models.network import build_embedder, load_embedder
 from lambdascape.models.training import PARTS, TEXT_COLUMNS, make_optimiser, stalled, train
 from lambdascape.models.triplet_model import TripletModel
-from networks import NETWORK, TRAINING, shallow
-from stores import write_store
+from support.networks import NETWORK, TRAINING, shallow
+from support.stores import write_store
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fault_table import INJECTED
+from support.fault_table import INJECTED
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from lambdascape.datasets.candidates import Reject
 from lambdascape.datasets.inspection import inspect
 from lambdascape.features.decode import read_mono
 from lambdascape.features.extraction import extract_shard
-from memory import held_within
+from support.memory import held_within
 
 Count = Callable[[int, int], int]
 RATE, FRAMES, CHANNELS = 16000, 4000, 2

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drivers import fake_driver
 from lambdascape.jobs import gpu_locks
 from lambdascape.jobs.devices import accelerator
+from support.drivers import fake_driver
 
 OPTIONS = {"backend": "tensorflow", "device": "auto", "deterministic": False}
 

@@ -24,8 +24,8 @@ from lambdascape.core.errors import InputError
 from lambdascape.datasets.manifest import list_clips
 from lambdascape.features import store
 from lambdascape.features.extraction import consolidate, extract_shard
-from memory import held_within
-from stores import write_store
+from support.memory import held_within
+from support.stores import write_store
 
 Count = Callable[[int, int], int]
 RECIPE = {

@@ -1,6 +1,6 @@
 """Hostile configs, texts and places: refused before any job or of no effect, and nothing is executed (rows Y1-Y3).
 
-Y1 in full, key by key: tests/unit/test_configuration.py.
+Y1 in full, key by key: tests/study/test_validation.py.
 """
 
 import csv
@@ -13,12 +13,12 @@ import pytest
 import soundfile
 import yaml
 
-from checkouts import Checkout
-from configs import problems
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_text_table
 from lambdascape.datasets.manifest import list_clips
 from lambdascape.operations.verify import verify
+from support.checkouts import Checkout
+from support.configs import problems
 
 Count = Callable[[int, int], int]
 CANARY = "pwned"

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from checkouts import Checkout, numbers_of_page, without_times
 from lambdascape.jobs import job_locks
 from lambdascape.operations import launches
 from lambdascape.operations.verify import verify
+from support.checkouts import Checkout, numbers_of_page, without_times
 
 Count = Callable[[int, int], int]
 RUN = "l2~1_seed~1"

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 import yaml
 
-from checkouts import PARTS, Checkout
+from support.checkouts import PARTS, Checkout
 
 Count = Callable[[int, int], int]
 # A data set of one's own, of which only the manifest is made.

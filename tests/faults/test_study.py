@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
+from support.checkouts import Checkout
 
 # Decay by so much at such a rate multiplies every kernel by -99 in each step: within ten epochs the penalty overflows.
 ARMS = "  arms: [{l2: 0.01}, {l2: 1.0, learning_rate: 10.0, weight_decay: 10.0, epochs: 10}]\n"

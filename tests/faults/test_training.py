@@ -23,8 +23,8 @@ from lambdascape.core.tsv import read_table, write_table
 from lambdascape.features import store
 from lambdascape.jobs.job import job
 from lambdascape.models import checkpoints
-from networks import NETWORK, TRAINING
-from stores import write_store
+from support.networks import NETWORK, TRAINING
+from support.stores import write_store
 
 Count = Callable[[int, int], int]
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}

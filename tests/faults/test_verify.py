@@ -22,7 +22,7 @@ from lambdascape.features import store
 from lambdascape.jobs.fingerprint import task
 from lambdascape.jobs.receipts import write_receipt
 from lambdascape.operations.verify import verify
-from stores import write_store
+from support.stores import write_store
 
 Count = Callable[[int, int], int]
 CLIPS = ("a", "b", "c")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from checkouts import TINY, Checkout
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table
 from lambdascape.study.plugins import extensions_of
+from support.checkouts import TINY, Checkout
 
 PLUGIN = Path(__file__).with_name("plugin.py")
 DATASET = """\

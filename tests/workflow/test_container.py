@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
+from support.checkouts import Checkout
 
 IMAGE = "envs/lambdascape.sif"
 # Notes the image that it is to open, and runs the command on this machine instead.

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
 from lambdascape.datasets import demo
 from lambdascape.features.store import open_features
-from servers import serving
+from support.checkouts import Checkout
+from support.servers import serving
 
 SETTINGS = {
     "seed": 3, "classes": ["absence", "cooking"], "sessions_per_class": 3, "nodes": 2, "channels": 1, "clip_s": 0.05,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
 from lambdascape.core.files import file_digest
+from support.checkouts import Checkout
 
 EXTRACTION = {"extract_shard", "consolidate_features"}
 

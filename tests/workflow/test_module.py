@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checkouts import TINY, Checkout
+from support.checkouts import TINY, Checkout
 
 SNAKEFILE = """\
 configfile: "config.yaml"

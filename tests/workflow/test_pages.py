@@ -14,9 +14,9 @@ import pytest
 import soundfile
 import yaml
 
-from checkouts import Checkout
 from lambdascape.cli.main import _parser
 from lambdascape.study.validation import laid_over
+from support.checkouts import Checkout
 
 REPO = Path(__file__).resolve().parents[2]
 PAGES = [

@@ -4,7 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from checkouts import Checkout
+from support.checkouts import Checkout
 
 
 def planned(checkout: Checkout, *words: str) -> subprocess.CompletedProcess[str]:

@@ -4,7 +4,7 @@ import re
 from itertools import accumulate
 from pathlib import Path
 
-from checkouts import Checkout
+from support.checkouts import Checkout
 
 # In the place of the training: notes when it began and ended, and makes its files.
 STAND_IN = """

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checkouts import Checkout
 from lambdascape.core.files import file_digest
 from lambdascape.operations.verify import verify
 from lambdascape.study.validation import laid_over
+from support.checkouts import Checkout
 
 Plan = dict[str, int]
 PROBES = ("fit_probes",)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import TINY, Checkout
+from support.checkouts import TINY, Checkout
 
 REPORT = {"write_report": 1}
 SCORE_TABLES = {"collect_probes": 1, "judge_claims": 1, "collect_runs": 1}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from checkouts import Checkout
 from cluster.heads import make_site_profile
+from support.checkouts import Checkout
 
 REPO = Path(__file__).resolve().parents[2]
 PROFILE = yaml.safe_load((REPO / "profiles/slurm/profile.yaml").read_text())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
+from support.checkouts import Checkout
 
 
 def test_lint_finds_nothing(checkout: Checkout) -> None:

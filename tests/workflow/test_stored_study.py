@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from checkouts import Checkout
+from support.checkouts import Checkout
 
 STORED = Path(__file__).parents[1] / "data/stored_study"
 # Their products are stored; without these rules Snakemake takes them as given.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checkouts import Checkout
+from support.checkouts import Checkout
 
 
 def products(finished: Checkout) -> int:

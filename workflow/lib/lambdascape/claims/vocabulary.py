@@ -1,7 +1,7 @@
 """What a claims file can measure: the measures of each table, and the columns by which rows are chosen.
 
 Written out, because most modules that make these tables are slow to import, and a claims file is checked before any
-job; `tests/unit/test_claims_known.py` holds it to what they make.
+job; `tests/claims/test_vocabulary.py` holds it to what they make.
 """
 
 import difflib

@@ -1,0 +1,593 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lambdascape.core.errors import InputError
+from lambdascape.core.files import content_digest
+from lambdascape.core.tsv import read_text_table
+from lambdascape.datasets import candidates, demo, index, manifest
+from support.replicas import TOLERANT
+
+FOLDER = TOLERANT | {"adapter": "folder", "folds": 2}
+DCASE = TOLERANT | {"adapter": "dcase2018_task5", "folds": 4}
+ESC10 = Path(__file__).parents[3] / "shared" / "data" / "esc10"
+
+
+def sound(path: Path, seed: int = 0, rate: int = 8000) -> None:
+    """A short file of noise that no other seed makes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.random.default_rng([9, seed]).uniform(-0.5, 0.5, 40), rate)
+
+
+def make(root: Path, rows: list[dict[str, str]], audio: bool = True) -> Path:
+    """A folder with a clips.csv of these rows, and audio for each of them."""
+    root.mkdir(exist_ok=True)
+    pd.DataFrame(rows).to_csv(root / "clips.csv", index=False)
+    for seed, row in enumerate(rows if audio else []):
+        sound(root / row["path"], seed)
+    return root
+
+
+def rows(count: int = 4, **columns: list[str]) -> list[dict[str, str]]:
+    """Rows of a clips.csv: files by number, and the columns given."""
+    return [{"path": f"{i}.wav"} | {name: values[i] for name, values in columns.items()} for i in range(count)]
+
+
+def listed(root: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    out = root.parent / "out"
+    manifest.list_clips(root, settings, out / "clips.tsv", out / "rejected.tsv", out / "warnings.tsv")
+    return read_text_table(out / "clips.tsv"), read_text_table(out / "rejected.tsv")
+
+
+def warnings(root: Path) -> list[list[str]]:
+    """The rows that `listed` wrote beside them."""
+    return read_text_table(root.parent / "out/warnings.tsv").to_numpy().tolist()
+
+
+def refused(root: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        listed(root, settings)
+    assert not (root.parent / "out").exists()
+
+
+# --- DCASE 2018 Task 5 ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set in the layout: 9 sessions of 3 classes in 3 folds, on 2 nodes."""
+    settings = {
+        "seed": 3,
+        "classes": ["absence", "cooking", "working"],
+        "sessions_per_class": 3,
+        "nodes": 2,
+        "channels": 2,
+        "clip_s": 0.05,
+        "shortest_session": 1,
+        "longest_session": 12,
+        "folds": 3,
+    }
+    root = tmp_path_factory.mktemp("original") / "data"
+    demo.synthesise(root, settings)
+    return root
+
+
+@pytest.fixture
+def dcase(original: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(original, tmp_path / "data"))
+
+
+def edit(path: Path, change: Callable[[list[str]], list[str]]) -> None:
+    path.write_text("\n".join(change(path.read_text().split("\n"))))
+
+
+def test_dcase_is_listed_whole(dcase: Path) -> None:
+    clips, rejected = listed(dcase, DCASE)
+    assert rejected.empty
+    assert clips.columns.tolist() == manifest.COLUMNS
+    assert len(clips) == len(list((dcase / "audio").iterdir()))
+    assert clips["clip"].is_unique
+    meta = dict(line.split("\t", 1) for line in (dcase / "meta.txt").read_text().split("\n"))
+    for row in clips.to_dict("records"):
+        assert row["path"] == f"audio/{row['clip']}.wav"
+        assert row["clip"] == f"DevNode{row['node']}_{row['moment']}"
+        assert meta[row["path"]] == f"{row['label']}\t{row['session']}"
+        assert row["moment"].startswith(f"ex{row['session'][1:]}_")
+        assert (row["rate"], row["channels"], row["frames"]) == ("16000", "2", "800")
+        assert row["content"] == content_digest(dcase / row["path"])
+        assert (
+            f"{row['path']}\t{row['label']}\n"
+            in (dcase / "evaluation_setup" / f"{row['fold']}_evaluate.txt").read_text()
+        )
+
+
+def test_dcase_is_sorted_by_session_and_path_as_people_count(dcase: Path) -> None:
+    clips, _ = listed(dcase, DCASE)
+    keys = [
+        (int(row["session"][1:]), int(row["node"]), int(row["moment"].split("_")[1]))
+        for row in clips.to_dict("records")
+    ]
+    assert keys == sorted(keys)
+    assert max(key[2] for key in keys) == 12
+
+
+def test_dcase_is_found_below_its_archives_folder(dcase: Path, tmp_path: Path) -> None:
+    direct, _ = listed(dcase, DCASE)
+    dcase.rename(tmp_path / "DCASE2018-task5-dev")
+    (tmp_path / "DCASE2018-task5-dev" / "audio" / "new.wav").write_bytes(b"")
+    (tmp_path / "above").mkdir()
+    (tmp_path / "DCASE2018-task5-dev").rename(tmp_path / "above" / "DCASE2018-task5-dev")
+    clips, rejected = listed(tmp_path / "above", DCASE)
+    assert clips["path"].tolist() == [f"DCASE2018-task5-dev/{path}" for path in direct["path"]]
+    assert rejected["path"].tolist() == ["DCASE2018-task5-dev/audio/new.wav"]
+    pd.testing.assert_frame_equal(clips.drop(columns="path"), direct.drop(columns="path"))
+
+
+def test_dcase_line_ends_and_trailing_tabs_do_not_count(dcase: Path) -> None:
+    plain, _ = listed(dcase, DCASE)
+    for path in [dcase / "meta.txt", *(dcase / "evaluation_setup").iterdir()]:
+        path.write_bytes(path.read_bytes().rstrip(b"\n").replace(b"\n", b"\t\r\n"))
+    changed, _ = listed(dcase, DCASE)
+    pd.testing.assert_frame_equal(plain, changed)
+
+
+def test_dcase_loses_nothing(dcase: Path) -> None:
+    whole, _ = listed(dcase, DCASE)
+    path = whole["path"][0]
+    (dcase / path).unlink()
+    sound(dcase / "audio" / "extra.wav")
+    clips, rejected = listed(dcase, DCASE)
+    assert clips["path"].tolist() == whole["path"].tolist()[1:]
+    rules = dict(zip(rejected["path"], rejected["rule"], strict=True))
+    assert rules == {path: "the file must exist", "audio/extra.wav": "the file must be listed in meta.txt"}
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("meta.txt", lambda lines: [*lines, "audio/a.wav\tworking"], "line .*must hold path, label, session"),
+        ("meta.txt", lambda lines: [*lines, lines[0]], "listed once"),
+        ("meta.txt", lambda lines: [*lines, "../a.wav\tworking\ts1"], "inside the data set's folder"),
+        ("meta.txt", lambda lines: [*lines, "audio/DevNode1_ex99_1.wav\tworking\ts99"], "1 are in none"),
+        ("meta.txt", lambda lines: lines[1:], "is not in it"),
+        ("meta.txt", lambda lines: [], "it is empty"),
+        ("fold1_test.txt", lambda lines: lines[1:], "1 are in none|must not train on sessions"),
+        ("fold2_train.txt", lambda lines: lines[1:], "they differ in 1"),
+        ("fold3_evaluate.txt", lambda lines: lines[1:], "they differ in 1"),
+        (
+            "fold3_evaluate.txt",
+            lambda lines: [f"{lines[0].split(chr(9))[0]}\teating", *lines[1:]],
+            "1 rows differ",
+        ),
+    ],
+)
+def test_dcase_index_files_must_agree(
+    dcase: Path, file: str, change: Callable[[list[str]], list[str]], message: str
+) -> None:
+    edit(dcase / file if file == "meta.txt" else dcase / "evaluation_setup" / file, change)
+    refused(dcase, DCASE, message)
+
+
+def test_dcase_stops_when_a_clip_is_in_two_test_folds(dcase: Path) -> None:
+    setup = dcase / "evaluation_setup"
+    line = (setup / "fold1_test.txt").read_text().split("\n")[0].rstrip("\t")
+    edit(setup / "fold2_test.txt", lambda lines: [line, *lines])
+    refused(dcase, DCASE, "is in fold1 too")
+
+
+def test_dcase_stops_when_a_fold_trains_on_a_session_that_it_tests(dcase: Path) -> None:
+    """Each clip is in one test fold, and train and test share no clip, yet they share a session."""
+    setup = dcase / "evaluation_setup"
+    meta = [line.split("\t") for line in (dcase / "meta.txt").read_text().split("\n")]
+    tested = {line.rstrip("\t") for line in (setup / "fold1_test.txt").read_text().split("\n")}
+    path, label, session = next(row for row in meta if row[0] in tested and row[0].endswith("_2.wav"))
+    edit(setup / "fold1_test.txt", lambda lines: [line for line in lines if line.rstrip("\t") != path])
+    edit(setup / "fold1_evaluate.txt", lambda lines: [line for line in lines if not line.startswith(path)])
+    edit(setup / "fold1_train.txt", lambda lines: [f"{path}\t{label}\t{session}", *lines])
+    edit(setup / "fold2_test.txt", lambda lines: [path, *lines])
+    edit(setup / "fold2_evaluate.txt", lambda lines: [f"{path}\t{label}", *lines])
+    edit(setup / "fold2_train.txt", lambda lines: [line for line in lines if not line.startswith(path)])
+    refused(dcase, DCASE, f"fold1 must not train on sessions that it tests; it shares {session}$")
+
+
+def test_dcase_names_without_node_are_rejected(dcase: Path) -> None:
+    whole, _ = listed(dcase, DCASE)
+    old = whole["path"][0]
+    for file in [dcase / "meta.txt", *(dcase / "evaluation_setup").iterdir()]:
+        file.write_text(file.read_text().replace(old, "audio/first.wav"))
+    (dcase / old).rename(dcase / "audio/first.wav")
+    clips, rejected = listed(dcase, DCASE)
+    assert len(clips) == len(whole) - 1
+    assert rejected["path"].tolist() == ["audio/first.wav"]
+
+
+def test_dcase_needs_its_index(dcase: Path) -> None:
+    (dcase / "meta.txt").unlink()
+    refused(dcase, DCASE, "must hold meta.txt")
+
+
+# --- folders ----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_with_everything_is_taken_as_it_is(tmp_path: Path) -> None:
+    table = [
+        {
+            "path": "b/10.wav",
+            "label": "NA",
+            "session": "01",
+            "fold": "x",
+            "node": "n",
+            "moment": "m",
+            "who": "me",
+        },
+        {
+            "path": "b/9.wav",
+            "label": " dog, big ",
+            "session": "1",
+            "fold": "y",
+            "node": "",
+            "moment": "",
+            "who": "",
+        },
+        {
+            "path": "b/é '\"2.wav",
+            "label": "",
+            "session": "1",
+            "fold": "y",
+            "node": "",
+            "moment": "",
+            "who": "",
+        },
+    ]
+    clips, rejected = listed(make(tmp_path / "data", table), FOLDER)
+    assert rejected.empty
+    expected = [
+        ("9", "b/9.wav", "dog, big", "1", "", "9", "y"),
+        ("é '\"2", "b/é '\"2.wav", "", "1", "", "é '\"2", "y"),
+        ("10", "b/10.wav", "NA", "01", "n", "m", "x"),
+    ]
+    found = clips[["clip", "path", "label", "session", "node", "moment", "fold"]].itertuples(index=False)
+    assert sorted(map(tuple, found)) == sorted(expected)
+
+
+def test_a_folder_without_a_table_is_unlabelled_audio(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for seed, name in enumerate(["a/1.wav", "a/2.flac", "b/1.ogg", "b/2.MP3", "b/deep/er/3.wav"]):
+        sound(root / name, seed, rate=16000)
+    (root / "notes.txt").write_text("no audio")
+    clips, rejected = listed(root, FOLDER)
+    assert rejected.empty
+    assert clips["clip"].tolist() == ["a/1", "a/2", "b/1", "b/2", "b/deep/er/3"]
+    assert clips["session"].tolist() == clips["moment"].tolist() == clips["clip"].tolist()
+    assert set(clips["label"]) == {""}
+    assert set(clips["fold"]) == {"fold1", "fold2"}
+
+
+def test_clip_ids_keep_the_suffix_where_names_differ_in_it_alone(tmp_path: Path) -> None:
+    for seed, name in enumerate(["1.wav", "1.flac", "2.wav"]):
+        sound(tmp_path / "data" / name, seed)
+    clips, _ = listed(tmp_path / "data", FOLDER)
+    assert sorted(clips["clip"]) == ["1.flac", "1.wav", "2.wav"]
+
+
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path: Path) -> None:
+    sound(tmp_path / "store" / "1.wav", 1)
+    sound(tmp_path / "data" / "2.wav", 2)
+    (tmp_path / "data" / "there").symlink_to(tmp_path / "store")
+    (tmp_path / "data" / "round").symlink_to(tmp_path / "data")
+    clips, _ = listed(tmp_path / "data", FOLDER)
+    assert clips["path"].tolist() == ["2.wav", "there/1.wav"]
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_folds_are_made_by_session(tmp_path: Path, labelled: bool) -> None:
+    sessions = [f"s{i // 3}" for i in range(36)]
+    table = (
+        rows(36, session=sessions)
+        if not labelled
+        else rows(36, session=sessions, label=[f"c{i // 18}" for i in range(36)])
+    )
+    root = make(tmp_path / "data", table)
+    clips, _ = listed(root, FOLDER | {"folds": 3})
+    again, _ = listed(root, FOLDER | {"folds": 3})
+    pd.testing.assert_frame_equal(clips, again)
+    assert (clips.groupby("session")["fold"].nunique() == 1).all()
+    assert clips["fold"].value_counts().to_dict() == {"fold1": 12, "fold2": 12, "fold3": 12}
+    if labelled:
+        assert set(clips.groupby(["fold", "label"]).size()) == {6}
+
+
+def test_every_fold_made_has_clips_even_when_labels_are_few(tmp_path: Path) -> None:
+    labels = ["a", "b", "c", "d", "a", ""]
+    clips, _ = listed(make(tmp_path / "data", rows(6, label=labels)), FOLDER | {"folds": 6})
+    assert set(clips["fold"]) == {f"fold{i}" for i in range(1, 7)}
+
+
+def test_audio_that_the_table_does_not_list_is_not_lost(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(3))
+    sound(root / "new.wav", 77)
+    _, rejected = listed(root, FOLDER)
+    assert rejected[["path", "rule"]].to_numpy().tolist() == [["new.wav", "the file must be listed in clips.csv"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "its columns are none"),
+        ("file,label\n0.wav,a\n", "needs a column `path`"),
+        ("path;label\n0.wav;a\n", "its columns are path;label"),
+        ("path,path\n0.wav,1.wav\n", "no column twice"),
+        ("path\n", "only a header"),
+        ("path,label\n0.wav\n", "line 2: must have 2 values like the header; got 1"),
+        ("path,label\n0.wav,a,b\n", "got 3"),
+        ("path\n0.wav\n./0.wav\n", "listed once"),
+        ("path\n0.wav\n../1.wav\n", "inside the data set's folder"),
+        ("path\n/etc/0.wav\n", "inside the data set's folder"),
+        ('path,label\n"",a\n', "inside the data set's folder"),
+        ('path\n"0.wav\n', "comma-separated table"),
+        ("path\n\udcff.wav\n", "UTF-8"),
+    ],
+)
+def test_a_bad_table_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    root = make(tmp_path / "data", rows(2))
+    (root / "clips.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    refused(root, FOLDER, message)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (rows(4, session=["a"] * 4), "all 4 clips are of 'a'"),
+        (rows(4, label=["dog"] * 4), "a single class, 'dog'"),
+        (rows(4, label=["dog", "", "", "dog"]), "Leave the labels out"),
+        (rows(4, session=list("aabb"), fold=list("xyyy")), "session 'a' is in x and y"),
+        (rows(4, fold=["x", "x", "y", ""]), "3.wav has none"),
+        (rows(4, fold=["x"] * 4), "at least two folds"),
+        (
+            rows(4, moment=list("mmno"), session=list("abab")),
+            "moment must share a session; those of moment 'm'",
+        ),
+        (rows(4, moment=list("mmno"), session=list("aabb"), label=list("xyxy")), "share a label; .*'m'"),
+        (rows(1), "at least two sessions"),
+    ],
+)
+def test_what_no_study_can_be_made_of_is_refused(tmp_path: Path, table: list[dict[str, str]], message: str) -> None:
+    refused(make(tmp_path / "data", table), FOLDER, message)
+
+
+def test_more_folds_than_sessions_are_refused(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(4, session=list("aabb")))
+    refused(root, FOLDER | {"folds": 3}, "number of sessions, 2, .*got 3")
+
+
+@pytest.mark.parametrize("adapter", ["folder", "dcase2018_task5", "demo"])
+def test_a_missing_or_empty_folder_is_refused(tmp_path: Path, adapter: str) -> None:
+    settings = FOLDER | {"adapter": adapter}
+    refused(tmp_path / "data", settings, "there is none at")
+    (tmp_path / "data").mkdir()
+    refused(tmp_path / "data", settings, "it holds neither|neither is there")
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def bad_file(path: Path, kind: str) -> None:
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "loop":
+        path.symlink_to(path)
+    elif kind in ("empty", "text"):
+        path.write_text("" if kind == "empty" else "no audio")
+    elif kind == "silent header":
+        soundfile.write(path, np.empty(0), 8000)
+    elif kind == "odd rate":
+        soundfile.write(path, np.zeros(40), 7)
+    elif kind == "truncated":
+        sound(path, 50)
+        path.write_bytes(path.read_bytes()[:-10])
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        ("absent", "the file must exist"),
+        ("folder", "it must be a regular file"),
+        ("pipe", "it must be a regular file"),
+        ("loop", "the file must be readable"),
+        ("empty", "the file must not be empty"),
+        ("text", "it must be audio that libsndfile reads"),
+        ("silent header", "it must hold sound"),
+        ("odd rate", "its rate must be plausible"),
+        ("truncated", "the file must be as long as its header says"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_rejected_with_the_reason(tmp_path: Path, kind: str, rule: str) -> None:
+    root = make(tmp_path / "data", rows(4))
+    (root / "1.wav").unlink()
+    bad_file(root / "1.wav", kind)
+    clips, rejected = listed(root, FOLDER)
+    assert clips["path"].tolist() == ["0.wav", "2.wav", "3.wav"]
+    assert rejected[["path", "rule"]].to_numpy().tolist() == [["1.wav", rule]]
+    assert (rejected[["found", "expected"]] != "").all(axis=None)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 40, 79, 80])
+def test_every_truncation_of_the_samples_is_seen(tmp_path: Path, cut: int) -> None:
+    """40 frames of 2 bytes: from the last byte to all of them."""
+    root = make(tmp_path / "data", rows(3))
+    (root / "1.wav").write_bytes((root / "1.wav").read_bytes()[:-cut])
+    _, rejected = listed(root, FOLDER)
+    assert rejected["path"].tolist() == ["1.wav"]
+
+
+@pytest.mark.parametrize("name", ["tab\there.wav", "line\nbreak.wav", "bytes\udcff.wav"])
+def test_names_that_no_table_can_hold_are_rejected(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "data"
+    for seed, file in enumerate(["1.wav", "2.wav", name]):
+        sound(root / "plain.wav", seed)
+        (root / "plain.wav").rename(root / file)
+    clips, rejected = listed(root, FOLDER)
+    assert clips["clip"].tolist() == ["1", "2"]
+    assert rejected["path"].tolist() == [candidates.shown(name)]
+    assert candidates.shown(name).isprintable()
+
+
+def test_a_label_that_no_table_can_hold_is_rejected(tmp_path: Path) -> None:
+    _, rejected = listed(make(tmp_path / "data", rows(5, label=["a", "b", "a\tb", "b", "a"])), FOLDER)
+    assert rejected[["path", "found"]].to_numpy().tolist() == [["2.wav", "control characters in its label"]]
+
+
+def test_nothing_left_is_refused_with_the_reasons(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(4), audio=False)
+    refused(root, FOLDER, "all 4 were rejected. 0.wav: the file must exist")
+
+
+def test_the_same_bytes_in_two_folds_are_refused(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(4, fold=list("xxyy")))
+    (root / "3.wav").write_bytes((root / "0.wav").read_bytes())
+    refused(root, FOLDER, r"0\.wav \(x\) and 3\.wav \(y\) hold the same bytes")
+
+
+def test_a_copy_in_the_same_fold_is_used_with_a_warning(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(4, fold=list("xxyy")))
+    (root / "1.wav").write_bytes((root / "0.wav").read_bytes())
+    clips, rejected = listed(root, FOLDER)
+    assert len(clips) == 4
+    assert rejected.empty
+    rule = "no two files should hold the same bytes"
+    assert warnings(root) == [["1.wav", rule, "those of 0.wav", "bytes of its own"]]
+
+
+def test_sessions_that_hold_the_same_bytes_are_one_so_that_no_split_parts_them(tmp_path: Path) -> None:
+    """M1: validation is drawn from the sessions of a fold."""
+    table = rows(6, fold=list("xxxxyy"), session=list("abcdef"))
+    root = make(tmp_path / "data", table)
+    for copy, original in (("1", "0"), ("3", "2")):
+        (root / f"{copy}.wav").write_bytes((root / f"{original}.wav").read_bytes())
+    clips, _ = listed(root, FOLDER)
+    assert clips.set_index("path")["session"].to_dict() == dict(
+        zip([f"{k}.wav" for k in range(6)], "aaccef", strict=True)
+    )
+    assert (clips.groupby("content")["session"].nunique() == 1).all()
+
+
+def test_silence_joins_no_sessions(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(4, fold=list("xxyy"), session=list("abcd")))
+    for name in ("0.wav", "1.wav"):
+        soundfile.write(root / name, np.zeros(4000), 8000)
+    clips, _ = listed(root, FOLDER)
+    assert clips["session"].tolist() == list("abcd")
+
+
+def test_a_copy_is_rejected_where_folds_are_made_which_could_part_it_from_its_original(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(4))
+    (root / "1.wav").write_bytes((root / "0.wav").read_bytes())
+    clips, rejected = listed(root, FOLDER)
+    assert clips["path"].tolist() == ["0.wav", "2.wav", "3.wav"]
+    assert rejected[["path", "found"]].to_numpy().tolist() == [["1.wav", "those of 0.wav"]]
+    assert warnings(root) == []
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
+def test_silence_is_used_with_a_warning(tmp_path: Path, suffix: str) -> None:
+    root = make(tmp_path / "data", rows(3))
+    soundfile.write(root / f"silence.{suffix}", np.zeros((30000, 2)), 8000)
+    (root / "clips.csv").write_text(f"path\n0.wav\n1.wav\n2.wav\nsilence.{suffix}\n")
+    clips, _ = listed(root, FOLDER)
+    assert f"silence.{suffix}" in set(clips["path"])
+    assert warnings(root) == [[f"silence.{suffix}", "it is silent", "zeros only", "sound"]]
+
+
+def test_a_clip_unlike_nearly_all_others_is_used_with_a_warning(tmp_path: Path) -> None:
+    root = make(tmp_path / "data", rows(20))
+    soundfile.write(root / "7.wav", np.random.default_rng(1).uniform(-0.5, 0.5, 82), 8200)
+    assert len(listed(root, FOLDER)[0]) == 20
+    assert warnings(root) == [
+        ["7.wav", "its rate is unlike the others'", "8200 Hz", "8000 Hz"],
+        ["7.wav", "its length is unlike the others'", "0.01 s", "0.005 s"],
+    ]
+
+
+# --- order and fingerprints -------------------------------------------------------------------------------
+
+
+def test_natural_order() -> None:
+    names = ["ex10", "ex2", "ex02", "ex", "ex0a", "exa", "2", "10", "ex2_b", "ex2_a10", "ex2_a9"]
+    expected = ["2", "10", "ex", "ex0a", "ex02", "ex2", "ex2_a9", "ex2_a10", "ex2_b", "ex10", "exa"]
+    assert sorted(names, key=candidates.natural) == expected
+
+
+@given(st.lists(st.text(alphabet="ab012_", max_size=6)))
+def test_any_names_can_be_ordered(names: list[str]) -> None:
+    backwards = names[::-1]
+    assert sorted(names, key=candidates.natural) == sorted(backwards, key=candidates.natural)
+
+
+def test_the_digest_of_a_source_follows_its_index_and_not_its_place(tmp_path: Path, dcase: Path) -> None:
+    assert index.source_digest(tmp_path / "absent", FOLDER) == ""
+    assert index.source_digest(tmp_path / "absent", DCASE) == ""
+    before = index.source_digest(dcase, DCASE)
+    dcase.rename(tmp_path / "moved")
+    assert index.source_digest(tmp_path / "moved", DCASE) == before
+    assert len(index.index_files(tmp_path / "moved", "dcase2018_task5")) == 10
+    edit(tmp_path / "moved" / "evaluation_setup" / "fold2_train.txt", lambda lines: lines[1:])
+    assert index.source_digest(tmp_path / "moved", DCASE) != before
+
+
+def test_the_digest_of_a_folder_without_a_table_follows_names_and_sizes(tmp_path: Path) -> None:
+    for seed in range(3):
+        sound(tmp_path / f"{seed}.wav", seed)
+    digests = [index.source_digest(tmp_path, FOLDER)]
+    os.utime(tmp_path / "0.wav", (0, 0))
+    assert index.source_digest(tmp_path, FOLDER) == digests[0]
+    (tmp_path / "1.wav").write_bytes(b"short")
+    digests.append(index.source_digest(tmp_path, FOLDER))
+    (tmp_path / "2.wav").rename(tmp_path / "4.wav")
+    digests.append(index.source_digest(tmp_path, FOLDER))
+    (tmp_path / "clips.csv").write_text("path\n0.wav\n")
+    digests.append(index.source_digest(tmp_path, FOLDER))
+    assert len(set(digests)) == 4
+
+
+@pytest.mark.skipif(not ESC10.is_dir(), reason=f"ESC-10 is not at {ESC10}")
+def test_esc10_is_listed_whole(tmp_path: Path) -> None:
+    manifest.list_clips(ESC10, FOLDER, *(tmp_path / f"{name}.tsv" for name in ("clips", "rejected", "warnings")))
+    clips = read_text_table(tmp_path / "clips.tsv")
+    assert len(clips) == 400
+    assert set(clips.groupby(["label", "fold"]).size()) == {8}
+    assert set(clips["rate"]) == {"44100"}
+    assert read_text_table(tmp_path / "rejected.tsv").empty
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_rejected_fraction": 0.3}, None),
+        ({"max_rejected_fraction": 0.2}, r"allows 0\.2 of the clips to be unusable; 1 of 4 are not.* 3\.wav: "),
+        ({"on_bad_clip": "fail"}, r"every clip must be usable; 1 of 4 are not.* 3\.wav: "),
+    ],
+)
+def test_too_many_bad_clips_stop_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, Any], message: str | None
+) -> None:
+    root = make(tmp_path / "data", rows(session=["a", "b", "c", "d"]))
+    (root / "3.wav").write_bytes(b"no audio")
+    if message is None:
+        clips, rejected = listed(root, FOLDER | change)
+        assert (len(clips), rejected["path"].tolist()) == (3, ["3.wav"])
+    else:
+        with pytest.raises(InputError, match=message):
+            listed(root, FOLDER | change)
+        assert "bad clip: 3.wav; it must be audio" in capsys.readouterr().out

@@ -1,0 +1,111 @@
+"""What the report says of where a study comes from: time and device, refused files, what is not as published."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from lambdascape.core.errors import InputError
+from lambdascape.report.provenance_section import citations, rejects, times
+from lambdascape.report.settings_section import DIFFERENT, differences, table_1
+from lambdascape.study.hyperparameters import OWN_CHOICE, Hyperparameter, reason, table_1_rows
+from lambdascape.study.run_table import read_sweep
+from support.studies import FakeStudy
+
+ROOT = Path(__file__).parents[2]
+CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+
+def test_a_stage_has_the_devices_of_its_jobs(tmp_path: Path) -> None:
+    for name, device in (("a", "Card A"), ("b", "Card B"), ("c", "Card A"), ("d", None)):
+        bench = tmp_path / "benchmarks" / "demo" / "models" / f"{name}.tsv"
+        bench.parent.mkdir(parents=True, exist_ok=True)
+        bench.write_text("s\tmax_rss\n30.0\t100.0\n")
+        receipt = tmp_path / "receipts" / "demo" / "models" / f"{name}.json"
+        receipt.parent.mkdir(parents=True, exist_ok=True)
+        if device:  # what lasted only for a while leaves no receipt
+            about = {"params": {}, "inputs": {}, "outputs": {}, "device": device}
+            receipt.write_text(json.dumps(about))
+    rows = times({"models": tmp_path / "benchmarks/demo/models", "probes": tmp_path / "benchmarks/demo/probes"}).rows
+    assert rows == [
+        ["models", "Card A, Card B", "4", "2 min 00 s", "100 MB"],
+        ["probes", "–", "0", "–", "–"],
+        ["all", "", "4", "2 min 00 s", ""],
+    ]
+
+
+def test_refused_files_are_counted_by_rule() -> None:
+    clips = pd.DataFrame({"clip": ["a", "b", "c", "d", "e", "f", "g"]})
+    rejected = pd.DataFrame({"path": ["x", "y", "z"], "rule": ["it is whole", "it has frames", "it is whole"]})
+    assert rejects(clips, rejected) == "3 of 10 (30.0 %), by the rules: it is whole (2), it has frames (1)"
+    assert rejects(clips, rejected.head(0)) == "none of 7 clips"
+
+
+def test_the_software_is_cited_first_then_what_it_starts_from() -> None:
+    software, *others = citations(ROOT)
+    assert software.startswith("The lambdascape authors. lambdascape: how the L2 factor")
+    assert software.endswith(", version 0.1.0.")
+    assert others[0] == (
+        "Gröger, Fabian (2020). Study doc: regularisation experiment. "
+        "Lucerne University of Applied Sciences and Arts (HSLU)."
+    )
+    assert others[1].endswith("doi:10.5281/zenodo.1247102.")
+    assert "Proceedings of the Detection" in others[2]
+
+
+def test_without_the_file_nothing_is_cited_and_a_broken_one_is_named(tmp_path: Path) -> None:
+    assert citations(tmp_path) == []
+    for broken in ("title: [", "- a list", "title: no authors"):
+        (tmp_path / "CITATION.cff").write_text(broken)
+        with pytest.raises(InputError, match=r"CITATION\.cff: must be in the Citation File Format"):
+            citations(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "published", "words"),
+    [
+        ("network.width", 8, 64, "narrower"),
+        ("network.width", 128, 64, "wider"),
+        ("network.l2", [1.0, 0.1, 0.01, 0.0], [1.0, 0.1, 0.01], "others beside them"),
+        ("network.l2", [0.5], [1.0, 0.1, 0.01], "Another grid"),
+        ("training.epochs", 8, [50, 30], "Fewer epochs"),
+        ("training.epochs", 50, [50, 30], "One budget"),
+        ("training.epochs", 90, [50, 30], "More epochs"),
+        ("sweep.seeds", [1, 2], [1234], "Several seeds"),
+        ("sweep.seeds", [7], [1234], "One seed"),
+        ("training.margin", [0.5, 2.0], 1.0, "asked about"),
+        ("training.margin", 0.5, 1.0, OWN_CHOICE),
+        ("network.dropout", 0.7, 0.5, OWN_CHOICE),
+        ("network.dropout", None, 0.5, OWN_CHOICE),
+        ("nothing.known", 1, 2, OWN_CHOICE),
+    ],
+)
+def test_the_reason_fits_the_value(key: str, value: Any, published: Any, words: str) -> None:
+    known = {one.key: one for rows in table_1_rows().values() for one in rows}
+    one = known.get(key, Hyperparameter(key, key, published=published))
+    assert one.published == published
+    assert words in reason(one, value)
+
+
+def test_what_differs_is_told_with_both_values_and_a_reason(tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path)
+    groups = table_1(CONFIG, study.frame_of_runs(), read_sweep(study.tables["runs"]))
+    table = differences(groups)
+    assert table is not None
+    different = [row["name"] for rows in groups.values() for row in rows if row["compared"] == DIFFERENT]
+    assert len(different) > 10
+    told = {row[0]: row[1:] for row in table.rows}
+    assert set(different) <= set(told)
+    assert told["Width of the network"][:2] == ["8 filters of the stem", "64 filters of the stem"]
+    assert "Embedding dimension" not in told  # as published
+    assert all(
+        row[3] not in ("", OWN_CHOICE) for row in table.rows
+    )  # what this project sets by default, it can explain
+
+
+def test_a_study_as_published_has_no_differences(tmp_path: Path) -> None:
+    row = {"name": "Margin", "value": "1", "published": "1", "compared": "same", "why": ""}
+    assert differences({"Training": [row]}) is None
