@@ -16,8 +16,8 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray
     """What each backend found, TensorFlow first."""
     folder = tmp_path_factory.mktemp("steps")
     for backend in ("tensorflow", "jax"):
-        environment = os.environ | {"PYTHONPATH": f"{REPO}/workflow/lib", "KERAS_BACKEND": backend}
-        words = [sys.executable, REPO / "tests/backend_steps.py", folder / "all.weights.h5", folder / backend]
+        environment = os.environ | {"PYTHONPATH": f"{REPO}/workflow/lib:{REPO}/tests", "KERAS_BACKEND": backend}
+        words = [sys.executable, REPO / "tests/support/backend_steps.py", folder / "all.weights.h5", folder / backend]
         done = subprocess.run(words, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     return [dict(np.load(folder / f"{backend}.npz")) for backend in ("tensorflow", "jax")]
