@@ -147,6 +147,13 @@ def test_a_file_outside_the_package_counts_with_what_it_imports(package: Path) -
     before = fingerprint.task(f"{plugin}:f")
     plugin.write_text(SCRIPT + "# a comment\n")
     assert fingerprint.task(f"{plugin}:f") == before
+    other = "\n@probe('mine', label='Mine')\ndef fit(): return {}\n"
+    plugin.write_text(SCRIPT + other.format(1))
+    assert fingerprint.task(f"{plugin}:f") == before  # what else is declared there does not count
+    mine = fingerprint.task(f"{plugin}:fit")
+    plugin.write_text(SCRIPT + other.format(2))
+    assert fingerprint.task(f"{plugin}:f") == before
+    assert fingerprint.task(f"{plugin}:fit") != mine
     (package / "lambdascape/inner/e.py").write_text("g = 2\n")
     sources.sources.cache_clear()
     assert fingerprint.task(f"{plugin}:f") != before

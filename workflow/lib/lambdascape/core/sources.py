@@ -83,12 +83,13 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(LIBRARY).with_suffix("").parts).removesuffix(".__init__")
 
 
-def read(text: bytes, path: Path) -> Source:
+def read(text: bytes, path: Path, only: str = "") -> Source:
     """What stands in one source file.
 
     Args:
         text: the file's bytes.
         path: its name, for messages.
+        only: leave the code of what else is declared in the file out; empty: of nothing.
 
     Raises:
         InputError: it is no Python, or a declaration in it is wrong.
@@ -110,6 +111,8 @@ def read(text: bytes, path: Path) -> Source:
             modules |= {a.name.removeprefix("lambdascape.") for a in node.names if a.name.startswith("lambdascape.")}
             packages |= {alias.name.split(".")[0] for alias in node.names} & set(NUMERIC)
     declarations = [found for node in tree.body for found in _declared(node, path)]
+    others = {one["function"] for one in declarations} - {only} if only else set()
+    tree.body = [node for node in tree.body if getattr(node, "name", "") not in others]
     for node in list(_statements(tree)):
         for block in BLOCKS:
             if hasattr(node, block):
@@ -120,14 +123,14 @@ def read(text: bytes, path: Path) -> Source:
     return Source(code, sorted(modules), sorted(packages), declarations)
 
 
-def read_file(path: str) -> Source:
-    """What stands in a Python file outside the package.
+def read_file(path: str, only: str = "") -> Source:
+    """What stands in a Python file outside the package; `only`: see `read`.
 
     Raises:
         InputError: it cannot be read, is no Python, or declares something wrongly.
     """
     try:
-        return read(Path(path).read_bytes(), Path(path))
+        return read(Path(path).read_bytes(), Path(path), only)
     except OSError as error:
         raise InputError(f"{path}: must be a Python file; {error.strerror}") from None
 

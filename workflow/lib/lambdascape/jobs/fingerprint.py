@@ -28,11 +28,11 @@ def task(name: str) -> dict[str, str]:
     Returns:
         `name`, and `code`: see `fingerprint`.
     """
-    file, _, _ = name.rpartition(OF_A_FILE)
-    return {"name": name, "code": fingerprint(file or name.rpartition(".")[0])}
+    file, _, function = name.rpartition(OF_A_FILE)
+    return {"name": name, "code": fingerprint(file, function) if file else fingerprint(name.rpartition(".")[0])}
 
 
-def fingerprint(module: str) -> str:
+def fingerprint(module: str, only: str = "") -> str:
     """Digest of the code of a module and of every module of the package that it reaches.
 
     Taken over syntax trees without the names of modules, docstrings, texts of errors and printed lines, so that moving
@@ -41,6 +41,7 @@ def fingerprint(module: str) -> str:
 
     Args:
         module: name below `lambdascape`, such as `models.training`, or path of a Python file.
+        only: of a file, leave the code of what else it declares out, so that a change of a probe repeats no figure.
 
     Returns:
         16 hexadecimal digits.
@@ -49,7 +50,7 @@ def fingerprint(module: str) -> str:
         InputError: there is no such file.
     """
     if module.endswith(".py"):
-        start = [read_file(module)]
+        start = [read_file(module, only)]
         names = reached(start[0].modules, WITHOUT_EFFECT)
     else:
         start, names = [], reached([module], WITHOUT_EFFECT)

@@ -1,7 +1,7 @@
 """Whether the results are whole: every product against the receipt of the job that made it, see `receipts`."""
 
 import socket
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,12 @@ from lambdascape.core import hdf5
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import TEMPORARY, content_digest, file_digest
 from lambdascape.core.locks import is_alive
+from lambdascape.core.sources import OF_A_FILE
 from lambdascape.core.tsv import read_text_table
 from lambdascape.embeddings import space_file
 from lambdascape.features import store
 from lambdascape.jobs import job_locks
-from lambdascape.jobs.fingerprint import fingerprints
+from lambdascape.jobs.fingerprint import fingerprints, task
 from lambdascape.jobs.receipts import DIGEST, FOLDER, LOGS, Receipt, read_listing, read_receipt
 from lambdascape.similarity.space_summary import check_summary
 
@@ -193,15 +194,23 @@ FORMS = {
 }
 
 
+def _is_that_of_its_file(done: Mapping[str, str]) -> bool:
+    """Whether a task lies in a file of the user that has the same code as when it ran."""
+    try:
+        return OF_A_FILE in done["name"] and task(done["name"])["code"] == done["code"]
+    except InputError:
+        return False
+
+
 def _stale(results: Results) -> Iterator[Fault]:
     """Products that were made from other files, or by other code, than those that are there now."""
     current = fingerprints()
     for receipt in results.receipts.values():
         changed = [path for path, digest in receipt.inputs.items() if _now(results, path, digest) != digest]
-        code = receipt.params.get("task", {}).get("code")
+        done = receipt.params.get("task", {})
         if changed:
             what = f"stale: made from another {changed[0]}"
-        elif code is not None and code not in current:
+        elif done and done["code"] not in current and not _is_that_of_its_file(done):
             what = "stale: made by other code than this checkout's"
         else:
             continue
