@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from lambdascape.claims.vocabulary import unknown
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table
@@ -112,3 +113,14 @@ def test_the_page_shows_what_is_tested(repo: Path) -> None:
     shown = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert len(shown) == 4
     assert all(block in PLUGIN.read_text() for block in shown)
+
+
+def test_a_claim_may_ask_for_a_probe_of_a_plugin() -> None:
+    measure = {
+        "table": "scores",
+        "measure": "macro_f1",
+        "where": {"probe": "centroids", "split": "test", "unit": "clip"},
+    }
+    assert not list(unknown("m", measure, [str(PLUGIN)]))
+    (problem,) = unknown("m", measure)
+    assert "must be a probe of scores" in problem

@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -69,16 +69,16 @@ def _contradictions(content: dict[str, Any], config: dict[str, Any]) -> Iterator
         yield f"about: must be a key of {', '.join(SWEPT_BLOCKS[:-1])} or {SWEPT_BLOCKS[-1]}; {advice}"
         return
     for name, measure in content["measures"].items():
-        yield from _measure(f"measures.{name}", measure, about)
+        yield from _measure(f"measures.{name}", measure, about, config.get("plugins", []))
     is_number = known[about] is None or _is_number(known[about])  # null: no early stopping
     for number, claim in enumerate(content["claims"]):
         for line in _claim(claim, content["measures"], about, is_number):
             yield f"claims.{number}.{line}"
 
 
-def _measure(key: str, measure: dict[str, Any], about: str) -> Iterator[str]:
+def _measure(key: str, measure: dict[str, Any], about: str, plugins: Sequence[str]) -> Iterator[str]:
     table = measure["table"]
-    yield from unknown(key, measure)
+    yield from unknown(key, measure, plugins)
     if "published" in measure and about != "l2":
         yield f"{key}.published: must be left out where about is not l2, as the published curves are; got {about}"
     if table in BY_EPOCH and "at" not in measure:

@@ -6,7 +6,7 @@ job; `tests/claims/test_vocabulary.py` holds it to what they make.
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from lambdascape.core.declarations import declared
@@ -44,15 +44,16 @@ MEASURES = {
         *(f"{measure}{of}_uncentred" for of in KINDS for measure in OF_GROUPS),
     ),
 }
-PROBES = (
-    *("by_epoch", "by_epoch_single", "by_epoch_double"),
-    *(
-        name
-        for probe, one in declared("probe").items()
-        if probe != "few_shot"
-        for name in (probe, *(one.options["variants"] or {}))
-    ),
-)
+
+
+def probes(plugins: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of probes in the table of scores, but for those of few sessions."""
+    known = [one for name, one in declared("probe", plugins).items() if name != "few_shot"]
+    named = (name for one in known for name in (one.name, *(one.options["variants"] or {})))
+    return ("by_epoch", "by_epoch_single", "by_epoch_double", *named)
+
+
+PROBES = probes()
 # Figures of the published curves (`workflow/report/published_curves.csv`), in words.
 PUBLISHED = {
     "triplet_loss": "published triplet loss",
@@ -73,12 +74,13 @@ COLUMNS: dict[str, dict[str, tuple[str, ...] | None]] = {
 }
 
 
-def unknown(key: str, measure: dict[str, Any]) -> Iterator[str]:
+def unknown(key: str, measure: dict[str, Any], plugins: Sequence[str] = ()) -> Iterator[str]:
     """Say which names of a measure the study's tables cannot have.
 
     Args:
         key: the measure's key in the claims file.
         measure: its entry, of the form that the schema asks for.
+        plugins: files of the user, which may declare probes.
     """
     table, where = measure["table"], measure.get("where", {})
     for name in ("measure", "also"):
@@ -94,6 +96,8 @@ def unknown(key: str, measure: dict[str, Any]) -> Iterator[str]:
             continue
         values = COLUMNS[table][column]
         of_folds = column == "split" and where.get("probe") == "folds"  # its splits are the folds of the data
+        if column == "probe" and str(value) in probes(plugins):
+            continue
         of_sessions = column == "probe" and re.fullmatch(rf"{FEW_SHOT}\d+", str(value))
         if values is not None and not of_folds and not of_sessions:
             yield from _not_of(f"{key}.where.{column}", value, values, f"a {column} of {table}")
