@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.checkouts import Checkout
 
-# In the place of the training: notes when it began and ended, and makes its files.
+# In the place of every job, of which only trainings are asked for: notes when it began and ended, and makes its files.
 STAND_IN = """
 import time
 from pathlib import Path
@@ -29,7 +29,7 @@ def at_once(journal: Path) -> int:
 
 def test_a_workstation_trains_as_many_networks_at_once_as_it_has_cards(finished: Checkout, tmp_path: Path) -> None:
     checkout = finished.copy_to(tmp_path / "checkout")
-    (checkout.folder / "workflow/scripts/train_model.py").write_text(STAND_IN)
+    (checkout.folder / "workflow/scripts/call.py").write_text(STAND_IN)
     config = (checkout.folder / "tiny.yaml").read_text().replace("[1.0, 0.01]", "[1.0, 0.1, 0.01, 0.001]")
     (checkout.folder / "four.yaml").write_text(config)
     words = ["--cores", "4", "--forcerun", "train_model", "--profile", "profiles/workstation"]

@@ -125,7 +125,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
             "judge_claims": 1, "collect_runs": 1} | REPORT),
         ("tables/comparisons.py", "def _pairs", "def _other_pairs", ARM_TABLES | {
             "plot_figure": 2} | REPORT),
-        ("similarity/pairs.py", "COLUMNS = 1024", "COLUMNS = 512", SIMILARITY | SIMILARITY_FIGURES | REPORT),
+        ("similarity/space_group.py", "COLUMNS = 1024", "COLUMNS = 512", SIMILARITY | SIMILARITY_FIGURES | REPORT),
         ("similarity/space_summary.py", "MOST_GROUPS = 1000", "MOST_GROUPS = 999", {
             "summarise_space": 4} | SIMILARITY | SIMILARITY_FIGURES | REPORT),
         ("geometry/label_audit.py", "FENCE = 3.0", "FENCE = 2.5", VIEWER | REPORT),
