@@ -6,7 +6,6 @@ from typing import Any
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.sources import OF_A_FILE
-from lambdascape.jobs.call import find
 from lambdascape.study.config_model import NOTHING_ADDED, Extensions
 from lambdascape.study.keys import key
 from lambdascape.study.settings import Block
@@ -41,6 +40,8 @@ def extensions_of(config: Mapping[str, Any]) -> Extensions:
 
 def _block(task: str, settings: Any) -> Any:
     """The class of a probe's block in the config."""
+    from lambdascape.jobs.call import find  # imports pandas, which only a study with plugins waits for
+
     file, _, _ = task.rpartition(OF_A_FILE)
     block = find(f"{file}{OF_A_FILE}{settings['name']}") if isinstance(settings, dict) else None
     if not (isinstance(block, type) and issubclass(block, Block)):
