@@ -115,11 +115,11 @@ def test_logs_of_jobs_that_ended_well_lie_where_they_always_do(ran: Ran) -> None
         ("tiny.yaml", "[1.0, 0.01]", "[1.0, 0.1, 0.01]"),
         ("tiny.yaml", "by_epoch: {epochs: 3}", "by_epoch: {epochs: 4}"),
         ("tiny.yaml", "n_mels: 16", "n_mels: 20"),
-        ("workflow/lib/lambdascape/batches.py", "class Batches", "class OtherBatches"),
+        ("workflow/lib/lambdascape/models/batches.py", "class Batches", "class OtherBatches"),
         ("workflow/lib/lambdascape/figures/maps.py", "import numpy", "import numpy as more\nimport numpy"),
         ("tiny.yaml", "seeds: [1]", "seeds: [1, 2]"),
         ("workflow/claims/regularisation.yaml", "share: 0.05", "share: 0.1"),
-        ("workflow/lib/lambdascape/training.py", '"""\n', ' More words."""\n\n\n# A comment.\n'),
+        ("workflow/lib/lambdascape/models/training.py", '"""\n', ' More words."""\n\n\n# A comment.\n'),
     ],
     ids=["nothing", "a new λ", "a probe", "features", "training code", "a figure", "a seed", "a claim", "a comment"],
 )

@@ -47,7 +47,7 @@ def with_its_old_date(path: Path) -> Iterator[None]:
 
 @pytest.mark.fault("P1")
 def test_p1_code_that_changed_and_was_changed_back_repeats_nothing(finished: Checkout) -> None:
-    with finished.edited("workflow/lib/lambdascape/geometry.py", "def uniformity", "def other_uniformity"):
+    with finished.edited("workflow/lib/lambdascape/geometry/shape.py", "def uniformity", "def other_uniformity"):
         assert finished.planned("geometry") == {"measure_geometry": 4, "geometry": 1}
     assert finished.planned() == {}
 
@@ -149,7 +149,7 @@ def test_p6_a_spoilt_record_of_snakemakes_memory_harms_nothing(
     for path in spoilt:
         path.write_text(content)
     assert set(checkout.planned()) <= {"measure_geometry"}
-    with checkout.edited("workflow/lib/lambdascape/geometry.py", "def uniformity", "def other_uniformity"):
+    with checkout.edited("workflow/lib/lambdascape/geometry/shape.py", "def uniformity", "def other_uniformity"):
         named = {Path(path).name for path in stale(checkout)}
     assert {"mean_logmel.tsv", "l2~1_seed~1_spectrum.tsv"} <= named
 

@@ -55,7 +55,7 @@ def test_changed_audio_with_an_old_date_is_named(finished: Checkout) -> None:
 @pytest.mark.fault("P5", "P6")
 def test_stale_products_are_named_when_snakemake_has_forgotten_what_it_did(finished: Checkout, tmp_path: Path) -> None:
     memory = finished.folder / ".snakemake"
-    with finished.edited("workflow/lib/lambdascape/geometry.py", "def uniformity", "def other_uniformity"):
+    with finished.edited("workflow/lib/lambdascape/geometry/shape.py", "def uniformity", "def other_uniformity"):
         shutil.move(memory, tmp_path / "memory")
         run = finished.lambdascape("verify")
         shutil.move(tmp_path / "memory", memory)
