@@ -83,7 +83,7 @@ def test_what_a_plugin_declares_is_found_without_importing_it(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("@probe('mine')\ndef fit(): ...\n", "missing a required argument: 'label'"),
+        ("@probe('mine')\ndef fit(): ...\n", "argument: 'label'"),
         ("@probe('mine', label='Mine', colour='red')\ndef fit(): ...\n", "unexpected keyword argument 'colour'"),
         ("@probe('knn', label='Mine')\ndef fit(): ...\n", "must have a name of its own; probes.knn.fit_knn has knn"),
         ("@probe('my probe', label='Mine')\ndef fit(): ...\n", "must have a name of letters, digits and _"),
