@@ -197,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _call(options: argparse.Namespace) -> int:
-    from lambdascape.cli.call import call_task
+    from lambdascape.cli.task import call_task
 
     call_task(options.task, options.values)
     return 0

@@ -27,7 +27,7 @@ OF_A_FILE = ":"  # in the name of a task in a file outside the package: `plugins
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
-class Source(NamedTuple):
+class SourceFile(NamedTuple):
     """What was found in one source file.
 
     Attributes:
@@ -45,14 +45,14 @@ class Source(NamedTuple):
 
 
 @cache
-def sources() -> dict[Path, Source]:
+def sources() -> dict[Path, SourceFile]:
     """Path to what was found in it, of every module; kept from one start to the next, which saves 0.6 s."""
     files = {path: path.read_bytes() for path in sorted(LIBRARY.rglob("*.py"))}
     names = "\n".join([platform.python_version(), *(path.relative_to(LIBRARY).as_posix() for path in files)])
     keys = {path: hashlib.sha256(names.encode() + b"\0" + text).hexdigest() for path, text in files.items()}
-    kept: dict[str, Source] = {}
+    kept: dict[str, SourceFile] = {}
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        kept = {key: Source(*found) for key, found in json.loads((LIBRARY / KEPT).read_text("utf-8")).items()}
+        kept = {key: SourceFile(*found) for key, found in json.loads((LIBRARY / KEPT).read_text("utf-8")).items()}
     found = {path: kept.get(key) or read(files[path], path) for path, key in keys.items()}
     if set(kept) != set(keys.values()):
         with suppress(OSError):  # a checkout that can only be read
@@ -83,7 +83,7 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(LIBRARY).with_suffix("").parts).removesuffix(".__init__")
 
 
-def read(text: bytes, path: Path, only: str = "") -> Source:
+def read(text: bytes, path: Path, only: str = "") -> SourceFile:
     """What stands in one source file.
 
     Args:
@@ -120,10 +120,10 @@ def read(text: bytes, path: Path, only: str = "") -> Source:
         if isinstance(node, ast.Raise):
             _drop_texts(node)
     code = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
-    return Source(code, sorted(modules), sorted(packages), declarations)
+    return SourceFile(code, sorted(modules), sorted(packages), declarations)
 
 
-def read_file(path: str, only: str = "") -> Source:
+def read_file(path: str, only: str = "") -> SourceFile:
     """What stands in a Python file outside the package; `only`: see `read`.
 
     Raises:

@@ -152,7 +152,7 @@ def _mechanism(judged: pd.DataFrame, run: str) -> str:
     if row["verdict"] == REFERENCE:
         return "This run has the smallest λ of its seed: the others are compared with it."
     words = next((rule.words for rule in RULES if (rule.verdict, rule.name) == (row["verdict"], row["rule"])), "")
-    return f"Verdict: **{row['verdict']}** ({row['rule']}), held against `{row['reference']}`. {words}".strip()
+    return f"Verdict: **{row['verdict']}** ({row['rule']}), compared with `{row['reference']}`. {words}".strip()
 
 
 def _seeds(sweep: Sweep, scores: pd.DataFrame, run: str) -> str:

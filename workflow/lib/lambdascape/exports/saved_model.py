@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 ABOUT = "lambdascape.json"  # in the zip file that a .keras file is
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "h5py")
-TILES = 64  # on which an export is held against the network that it was made from
+TILES = 64  # on which an export is compared with the network that it was made from
 TOLERANCE, TOLERANCE_ONNX = 1e-5, 1e-4  # of each number of an embedding, whose length is 1
 ONNX = ("onnx", "tf2onnx", "onnxruntime")
 

@@ -28,7 +28,7 @@ class Features:
         about: the recipe's settings and where the file came from.
         path: of the file.
         crc: shape (clip,), uint32, see `crc_of`.
-        checked: shape (clip,), bool, the clips whose frames were held against their crc.
+        checked: shape (clip,), bool, the clips whose frames were compared with their crc.
     """
 
     frames: npt.NDArray[np.float16]

@@ -1,6 +1,6 @@
 """How λ acted in a run: as a regulariser, by larger steps of shorter weights, or by collapse.
 
-Every run is held against its reference, the run of the same seed that differs in λ alone and has the smallest λ of the
+Every run is compared with its reference, the run of the same seed that differs in λ alone and has the smallest λ of the
 study.
 """
 

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
 from lambdascape.study.keys import block, key_of
-from lambdascape.study.settings import EACH_ONCE, NOT_EMPTY, Block, ByEpoch, Config, Sweep
+from lambdascape.study.settings import EACH_ONCE, NOT_EMPTY, Block, ByEpoch, Config, SweepSettings
 from lambdascape.study.sweep import PROBE_EPOCHS, SWEPT_BLOCKS
 
 
@@ -62,7 +62,7 @@ def config_model(extensions: Extensions = NOTHING_ADDED) -> type[Config]:
         changed.setdefault(name, {})[inner] = declared
     blocks = {name: _widened(block_of(Config.model_fields[name]), fields) for name, fields in changed.items()}
     swept = [blocks.get(name) or block_of(Config.model_fields[name]) for name in SWEPT_BLOCKS]
-    blocks["sweep"] = _widened(Sweep, _points([one for one in swept if one]))
+    blocks["sweep"] = _widened(SweepSettings, _points([one for one in swept if one]))
     fields = {name: (model, _holding(Config.model_fields[name], model)) for name, model in blocks.items()}
     return create_model("Config", __base__=Config, **fields)  # type: ignore[call-overload]
 
@@ -155,7 +155,7 @@ def _points(swept: list[type[Block]]) -> dict[str, Any]:
             types[name] = _type_of(found)
     lists = {name: _list_of(one) | None for name, one in types.items()}
     arm = types | {PROBE_EPOCHS: _type_of(ByEpoch.model_fields["epochs"])}
-    axes, arms = Sweep.model_fields["axes"], Sweep.model_fields["arms"]
+    axes, arms = SweepSettings.model_fields["axes"], SweepSettings.model_fields["arms"]
     return {
         "axes": (Annotated[_mapping("Axes", lists), NOT_EMPTY], axes),
         "arms": (_list_of(Annotated[_mapping("Arm", arm), NOT_EMPTY]) | None, arms),

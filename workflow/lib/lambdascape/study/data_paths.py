@@ -13,7 +13,7 @@ from lambdascape.features.shared_store import FeaturesStore
 from lambdascape.jobs.fingerprint import task
 from lambdascape.jobs.provenance import settings_digest
 from lambdascape.study.keys import key_of
-from lambdascape.study.settings import Config, Features
+from lambdascape.study.settings import Config, FeatureSettings
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class DataNames:
     @property
     def recipe_settings(self) -> dict[str, Any]:
         """The feature settings that change a number; in how many shards they are computed does not."""
-        no_number = {name for name, field in Features.model_fields.items() if not key_of(field).in_recipe}
+        no_number = {name for name, field in FeatureSettings.model_fields.items() if not key_of(field).in_recipe}
         return {key: value for key, value in self.config["features"].items() if key not in no_number}
 
     @property

@@ -22,7 +22,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9.-]*$"
 RESERVED = ("datasets", "features", "logs", "benchmarks", "receipts", "checkpoints")
 
 
-class Rule:
+class ValueRule:
     """A rule that pydantic does not have.
 
     Args:
@@ -83,8 +83,8 @@ def _as_written(value: Any, check: Callable[[Any], float]) -> Any:
     return value
 
 
-EACH_ONCE = Rule(_each_once, uniqueItems=True)
-NOT_EMPTY = Rule(_not_empty, minProperties=1)
+EACH_ONCE = ValueRule(_each_once, uniqueItems=True)
+NOT_EMPTY = ValueRule(_not_empty, minProperties=1)
 Whole = Annotated[int, BeforeValidator(_whole)]
 Number = Annotated[float, WrapValidator(_as_written)]
 Text = Annotated[str, MinLen(1)]
@@ -224,7 +224,7 @@ class Dataset(Block):
     demo: Demo = block(Demo)
 
 
-class Features(Block):
+class FeatureSettings(Block):
     """The log-mel spectrogram, in librosa's terms; a change makes another set of features beside the former."""
 
     reruns = "features"
@@ -682,7 +682,7 @@ class Training(Block):
     )
 
 
-class Sweep(Block):
+class SweepSettings(Block):
     """The runs: every point of the sweep with every seed. `config_model` types the points by the swept blocks."""
 
     reruns = "models"
@@ -1015,7 +1015,7 @@ class Exports(Block):
 class Config(Block):
     """A study. `config_model` makes the model that checks a config; this class is its type."""
 
-    study: Annotated[Name, Rule(_not_reserved, **{"not": {"enum": list(RESERVED)}})] = key(
+    study: Annotated[Name, ValueRule(_not_reserved, **{"not": {"enum": list(RESERVED)}})] = key(
         "demo", "Name of the study; its results are under results/<study>/.", reruns="all", reported=False
     )
     protocol: Literal["free", "as_published", "strict"] = key(
@@ -1039,7 +1039,7 @@ class Config(Block):
         reported=False,
     )
     dataset: Dataset = block(Dataset)
-    features: Features = block(Features)
+    features: FeatureSettings = block(FeatureSettings)
     features_store: Text | None = key(
         None,
         "Folder that users share, in which finished features are kept by data set and recipe; null for none. Features "
@@ -1052,7 +1052,7 @@ class Config(Block):
     triplets: Triplets = block(Triplets)
     network: Network = block(Network)
     training: Training = block(Training)
-    sweep: Sweep = block(Sweep, "The runs: every arm, which is a point of the sweep, with every seed.")
+    sweep: SweepSettings = block(SweepSettings, "The runs: every arm, which is a point of the sweep, with every seed.")
     probes: Probes = block(Probes)
     geometry: Geometry = block(Geometry)
     viewer: Viewer = block(Viewer, reported=False)
