@@ -94,7 +94,8 @@ def similarity_figure(sweep: Sweep, pairs: pd.DataFrame) -> Figure:
     bar = figure.add_axes((box.x1 + 0.12 / figure.get_figwidth(), box.y0, 0.12 / figure.get_figwidth(), box.height))
     for axes, (measure, words) in zip(panels, PANELS.items(), strict=True):
         values = matrix(pairs, measure, [run for run, _ in spaces])
-        values = 1 - values if measure == "procrustes" else values
+        is_distance = pairs.loc[pairs["measure"] == measure, "is_distance"].astype(bool).any()
+        values = 1 - values if is_distance else values
         _panel(axes, values, bar, len(spaces) <= MOST_NUMBERED)
         _groups(axes, [words for _, words in spaces], len(sweep.trained), axes is panels[0])
         axes.set_title(words, loc="left", fontsize=10.5, fontweight="bold", pad=6)
