@@ -28,7 +28,7 @@ from lambdascape.features.store import open_features
 from lambdascape.models import batch_statistics, training
 from lambdascape.models.batch_statistics import BETWEEN_EPOCHS, FINAL, BatchMoments, spread_batches, variance_ratios
 from lambdascape.models.batches import Batches
-from lambdascape.models.layer_diagnostics import GROUPS
+from lambdascape.models.layer_diagnostics import groups_of
 from lambdascape.models.network import load_embedder
 from lambdascape.models.run_triplets import MOST_FIXED, TRAIN_INFERENCE, epoch_triplets, split_tiles
 
@@ -142,7 +142,7 @@ def accuracy(features_path: Path, clips: Path, test_fold: str, weights: Path, co
         logs = [
             abs(np.log(ratio))
             for epoch in range(DRAWS + 1, 2 * DRAWS + 1)
-            for ratio in variance_ratios(drawn(epoch, count), pooled, GROUPS).values()
+            for ratio in variance_ratios(drawn(epoch, count), pooled, groups_of(model.embedder)).values()
             if ratio == ratio
         ]
         found[count] = float(np.exp(max(logs)))

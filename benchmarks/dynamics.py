@@ -21,9 +21,7 @@ import numpy as np
 
 from lambdascape.jobs import devices
 from lambdascape.models.layer_diagnostics import WatchLayers
-from lambdascape.models.network import build_embedder
-from lambdascape.models.training import PARTS, make_optimiser
-from lambdascape.models.triplet_model import TripletModel
+from lambdascape.models.training import compiled_model
 
 REPO = Path(__file__).resolve().parents[1]
 DEFAULT = yaml.safe_load((REPO / "config.yaml").read_text(encoding="utf-8"))
@@ -91,9 +89,7 @@ def cost(
     """
     options = DEFAULT["training"] | training
     network = DEFAULT["network"] | {"width": width}
-    embedder = build_embedder(frames, mels, network, 1, PARTS[options["passes"]], options["precision"])
-    model = TripletModel(embedder, options["margin"], options["reduction"])
-    model.compile(optimizer=make_optimiser(options, steps), jit_compile=devices.compiles(options["deterministic"]))
+    model = compiled_model(frames, mels, {"network": network, "training": options}, 1, steps)
     tiles = np.random.default_rng(1).normal(size=(2 * batch_size, 3, frames, mels)).astype(np.float32)
     read, taken = [], []
     for epoch in range(repetitions + 1):

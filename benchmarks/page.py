@@ -73,7 +73,7 @@ def drawings(study: FakeStudy, folder: Path) -> dict[str, Callable[[Path, Path],
     return {
         "response": of_runs(plot_response, "scores", "choice"),
         "selection": of_runs(plot_selection, "training", "geometry", "scores", "selection"),
-        "triplet_loss": curves("training", "triplet_loss"),
+        "loss": curves("training", "loss"),
         "dynamics": of_runs(plot_dynamics, "layers"),
         "mechanism": of_runs(plot_mechanism, "layers", "mechanism"),
         "probe_f1": curves("probe_epochs", "macro_f1"),

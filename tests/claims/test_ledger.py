@@ -87,8 +87,8 @@ class Study:
             extra = self.jitter[seed]
             for e, number in enumerate(self.loss[value], start=1):
                 both = [
-                    ("triplet_loss", number),
-                    ("triplet_loss_all", self.loss_all.get(value, self.loss[value])[e - 1]),
+                    ("loss", number),
+                    ("loss_all", self.loss_all.get(value, self.loss[value])[e - 1]),
                 ]
                 training += [(run, e, split, name, n + extra) for split in ("train", "test") for name, n in both]
                 training.append((run, e, "train", "penalty", 99.0))
@@ -176,7 +176,7 @@ def evidence_of(study: Study, training: pd.DataFrame) -> Evidence:
     return Evidence(study.about, runs, tables, pd.DataFrame(columns=["label", "predicted"]), 100, 1)
 
 
-LOSS = MeasuredQuantity("loss", "training", "triplet_loss", {"split": "train"}, "last")
+LOSS = MeasuredQuantity("loss", "training", "loss", {"split": "train"}, "last")
 
 
 def ask(evidence: Evidence, kind: str, given: Any, *measured: MeasuredQuantity, confidence: float = 0.95) -> Any:
@@ -192,7 +192,7 @@ def ends(arms: dict[float, list[float]], about: str = "l2") -> Evidence:
         [(run, "trained", seed, value) for run, value, seed, _ in named], columns=["run", "kind", "seed", about]
     )
     training = pd.DataFrame(
-        [(run, 1, "train", "triplet_loss", n) for run, _, _, n in named],
+        [(run, 1, "train", "loss", n) for run, _, _, n in named],
         columns=["run", "epoch", "split", "measure", "value"],
     )
     return Evidence(about, runs, {"training": training}, pd.DataFrame(columns=["label", "predicted"]), 100, 1)
@@ -458,7 +458,7 @@ def curves(shapes: dict[float, Any], noise: float = 0.0) -> Evidence:
         for seed in range(3):
             runs.append((f"{value}_{seed}", "trained", seed, value))
             with_noise = curve + noise * rng.normal(size=len(curve))
-            training += [(f"{value}_{seed}", e, "train", "triplet_loss", n) for e, n in enumerate(with_noise, start=1)]
+            training += [(f"{value}_{seed}", e, "train", "loss", n) for e, n in enumerate(with_noise, start=1)]
     return Evidence(
         "l2",
         pd.DataFrame(runs, columns=["run", "kind", "seed", "l2"]),
@@ -469,7 +469,7 @@ def curves(shapes: dict[float, Any], noise: float = 0.0) -> Evidence:
     )
 
 
-CURVE = MeasuredQuantity("loss", "training", "triplet_loss", {"split": "train"}, "curve")
+CURVE = MeasuredQuantity("loss", "training", "loss", {"split": "train"}, "curve")
 RISING = np.concatenate([falling(1.0, 0.9)[:10], falling(1.0, 0.9)[9] + 0.1 * np.arange(1, 11)])
 
 
@@ -495,7 +495,7 @@ def test_the_end_of_curves_is_judged_over_the_seeds(kind: str, places: list, noi
 
 
 def test_convergence_epochs_are_compared_no_finer_than_an_epoch() -> None:
-    at = MeasuredQuantity("epoch", "training", "triplet_loss", {"split": "train"}, "convergence")
+    at = MeasuredQuantity("epoch", "training", "loss", {"split": "train"}, "convergence")
     shapes = {1.0: falling(1.0, 0.9), 0.1: falling(1.0, 0.4), 0.01: falling(1.0)}
     assert ask(curves(shapes), "lowest", "largest", at).verdict == "confirmed"
     shapes[0.1] = falling(1.0, 0.8)
@@ -557,7 +557,7 @@ def test_epochs_of_which_both_measures_are_kept_count_too(slope: float, verdict:
     scores = [last.assign(epoch=e, value=last["value"] + slope * (8 - e)) for e in earlier]
     tables = {"training": pd.concat([*kept, loss]), "geometry": pd.concat([*scores, last])}
     evidence = Evidence("l2", evidence.runs, tables, evidence.counts, 100, 1)
-    every = MeasuredQuantity("loss", "training", "triplet_loss", {"split": "train"}, "every")
+    every = MeasuredQuantity("loss", "training", "loss", {"split": "train"}, "every")
     finding = ask(evidence, "correlates", "negative", every, SCORE)
     assert finding.verdict == verdict
     assert "over 24 runs and 192 epochs of them: " in finding.evidence
@@ -567,7 +567,7 @@ def test_epochs_of_which_both_measures_are_kept_count_too(slope: float, verdict:
 def test_losses_in_other_units_are_not_related() -> None:
     evidence = related(6, 4, -1.0, -1.0)
     evidence.runs["margin"] = evidence.runs["seed"] + 1.0
-    with pytest.raises(Exception, match="triplet losses with another margin cannot be compared"):
+    with pytest.raises(Exception, match="losses with another margin cannot be compared"):
         ask(evidence, "correlates", "negative", LOSS, SCORE)
 
 
@@ -638,7 +638,7 @@ def test_a_run_without_a_loss_is_refused(study: Study, tmp_path: Path) -> None:
     training = study.tables["training"]
     write_table(training[training["run"] != "l2~0.1_seed~2"], tmp_path / "training.tsv")
     tables = {name: tmp_path / f"{name}.tsv" for name in study.tables}
-    with pytest.raises(InputError, match=r"training\.tsv: needs the triplet loss .*; l2~0\.1_seed~2 missing"):
+    with pytest.raises(InputError, match=r"training\.tsv: needs the loss .*; l2~0\.1_seed~2 missing"):
         judge_claims(
             [REGULARISATION], tables["runs"], tables, {}, {"confidence": 0.9, "resamples": 9}, 1, tmp_path / "c"
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdascape.claims.vocabulary import COLUMNS, MEASURES, PROBES, unknown
+from lambdascape.claims.vocabulary import COLUMNS, MEASURES, PROBES, measures, unknown
 from lambdascape.core.tsv import read_table
 from lambdascape.geometry.shape import measure_geometry
 from lambdascape.probes import by_epoch, scoring
@@ -13,9 +13,12 @@ from support.spaces import make_space, write_space
 
 
 def test_the_measures_of_training_are_the_columns_of_its_history() -> None:
-    from lambdascape.models.training import HISTORY, SPLITS
+    from lambdascape.models.training import SPLITS, history_columns
+    from lambdascape.models.triplet_model import MEASURES as OF_THE_MODEL
 
-    assert set(MEASURES["training"]) == set(HISTORY) - {"epoch", "split", "device"}
+    of_the_loss = ("loss_nonzero", "active_fraction")
+    written = set(history_columns([*OF_THE_MODEL, *of_the_loss])) - {"epoch", "split", "device"}
+    assert set(measures("training")) == written
     assert COLUMNS["training"] == {"split": SPLITS}
 
 
@@ -56,8 +59,8 @@ def test_the_names_of_scores_are_those_that_the_probes_write(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("table", "measure", "where", "message"),
     [
-        ("training", "triplet_los", {}, "m.measure: must be a measure of training (triplet_loss, "),
-        ("training", "triplet_los", {}, "; got the text 'triplet_los'; did you mean triplet_loss?"),
+        ("training", "los", {}, "m.measure: must be a measure of training (loss, loss_all, "),
+        ("training", "los_all", {}, "; got the text 'los_all'; did you mean loss_all?"),
         ("geometry", "alignments", {"split": "test"}, "; did you mean alignment?"),
         (
             "geometry",

@@ -24,7 +24,7 @@ from lambdascape.models.batch_statistics import (
     variance_ratios,
 )
 from lambdascape.models.batches import Batches, TileSource
-from lambdascape.models.layer_diagnostics import GROUPS
+from lambdascape.models.layer_diagnostics import groups_of
 from lambdascape.models.network import build_embedder, load_embedder
 from lambdascape.models.run_triplets import fixed_triplets, split_tiles
 from lambdascape.models.training import TEXT_COLUMNS, train
@@ -141,7 +141,7 @@ def test_the_last_epoch_is_measured_with_the_network_that_is_saved(
             )
             near, far = ((anchor - other) ** 2 for other in (neighbour, distant))
             hinge = np.maximum(0, near.sum(axis=1) - far.sum(axis=1) + 1)
-            assert last.loc[split, "triplet_loss_all"] == pytest.approx(hinge.mean(), abs=1e-5)
+            assert last.loc[split, "loss_all"] == pytest.approx(hinge.mean(), abs=1e-5)
 
 
 def test_both_kinds_of_statistics_are_shown_where_the_moving_averages_are_kept(
@@ -151,10 +151,8 @@ def test_both_kinds_of_statistics_are_shown_where_the_moving_averages_are_kept(
     assert set(history_of(recomputed)["split"]) == {"train", "train_inference", "test"}
     ours, theirs = last_of(recomputed), last_of(moving)
     for split in ("train_inference", "test"):
-        assert theirs.loc[f"{split}_recomputed", "triplet_loss_all"] == pytest.approx(
-            ours.loc[split, "triplet_loss_all"], abs=1e-6
-        )
-    assert abs(theirs.loc["test", "triplet_loss_all"] - ours.loc["test", "triplet_loss_all"]) > 0.01
+        assert theirs.loc[f"{split}_recomputed", "loss_all"] == pytest.approx(ours.loc[split, "loss_all"], abs=1e-6)
+    assert abs(theirs.loc["test", "loss_all"] - ours.loc["test", "loss_all"]) > 0.01
     embed_trained(*audio, recomputed / PRODUCTS[0], SETTINGS, 1, tmp_path / "ours.h5")
     embed_recomputed(*audio, FOLD, moving / PRODUCTS[0], MOVING, 1, tmp_path / "theirs.h5")
     found = [space_file.read_embeddings(tmp_path / name) for name in ("ours.h5", "theirs.h5")]
@@ -236,7 +234,7 @@ def test_statistics_are_put_back_to_the_bit(audio: tuple[Path, Path]) -> None:
     other = BatchMoments(embedder, TileSource()).statistics(Batches(features, starts, 39, 4))
     with batch_statistics.using(embedder, other):
         inside = batch_statistics.stored(embedder)
-        assert variance_ratios(inside, other, GROUPS)["stem"] == pytest.approx(1, rel=1e-6)
+        assert variance_ratios(inside, other, groups_of(embedder))["stem"] == pytest.approx(1, rel=1e-6)
     for variable, value in zip(embedder.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
 

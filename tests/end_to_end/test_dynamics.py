@@ -13,8 +13,7 @@ from lambdascape.core.tsv import read_table, write_table
 from lambdascape.models.layer_diagnostics import LAYERS, MEASURES, MOVING_RATIO, STORED_RATIO, WatchLayers
 from lambdascape.models.network import build_embedder
 from lambdascape.models.training import TEXT_COLUMNS, make_optimiser, train
-from lambdascape.models.triplet_model import TripletModel
-from support.networks import NETWORK, TRAINING, shallow
+from support.networks import NETWORK, TRAINING, shallow, triplet_model
 from support.stores import write_store
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
@@ -30,7 +29,7 @@ class OneStep:
         self.tiles = np.random.default_rng(1).normal(size=(16, 3, 39, 16)).astype(np.float32)
         self.tiles *= np.float32([[[[1]], [[2]], [[5]]]])
         self.embedder = build_embedder(39, 16, network, 3, parts)
-        self.model = TripletModel(self.embedder, 1.0, "nonzero")
+        self.model = triplet_model(self.embedder)
         self.model.compile(optimizer=make_optimiser(TRAINING | training, 2), jit_compile=False)
         self.watch = WatchLayers(7, 0)
         self.model.fit(self.tiles[::-1].copy(), batch_size=16, shuffle=False, verbose=0)

@@ -17,7 +17,7 @@ from lambdascape.models.batches import Batches
 from lambdascape.models.network import build_embedder, load_embedder
 from lambdascape.models.training import PARTS, TEXT_COLUMNS, make_optimiser, stalled, train
 from lambdascape.models.triplet_model import TripletModel
-from support.networks import NETWORK, TRAINING, shallow
+from support.networks import NETWORK, TRAINING, shallow, triplet_model
 from support.stores import write_store
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
@@ -78,7 +78,7 @@ def test_l2_shrinks_the_weights_and_the_terms_add_up(run: Path, audio: tuple[Pat
         norms.append(squares)
         held_out = history[history["split"] == "test"].iloc[-1]
         assert held_out["penalty"] == pytest.approx(l2 * squares, rel=1e-4)
-        np.testing.assert_allclose(history["total"], history["triplet_loss"] + history["penalty"], rtol=1e-5)
+        np.testing.assert_allclose(history["total"], history["loss"] + history["penalty"], rtol=1e-5)
     assert norms[0] > norms[1]
 
 
@@ -87,9 +87,7 @@ def test_history_has_one_row_per_epoch_and_split_with_means_that_fit_together(ru
     assert list(zip(history["epoch"], history["split"], strict=True)) == [
         (1, "train"), (1, "train_inference"), (1, "test"), (2, "train"), (2, "train_inference"), (2, "test"),
     ]  # fmt: skip
-    np.testing.assert_allclose(
-        history["triplet_loss_nonzero"] * history["active_fraction"], history["triplet_loss_all"], rtol=1e-4
-    )
+    np.testing.assert_allclose(history["loss_nonzero"] * history["active_fraction"], history["loss_all"], rtol=1e-4)
     assert (history["d_neighbour"].between(0, 4) & history["d_distant"].between(0, 4)).all()
 
 
@@ -213,7 +211,7 @@ def test_batch_statistics_follow_from_the_passes(passes: str) -> None:
     embedder = build_embedder(39, 16, SETTINGS["network"] | {"dropout": 0.0}, 1, PARTS[passes])
     stem = keras.Model(embedder.input, embedder.get_layer("stem_conv").output)
     tiles = np.random.default_rng(4).normal(size=(8, 3, 39, 16)).astype(np.float32) * [[[[1]], [[1]], [[9]]]]
-    model = TripletModel(embedder, 1.0, "nonzero")
+    model = triplet_model(embedder)
     outputs = np.asarray(model(tiles.astype(np.float32), training=True))
     maps = np.stack([np.asarray(stem(tiles[:, role, ..., None])) for role in range(3)])  # (role, triplet, ...)
     mean, variance = np.zeros(2), np.ones(2)
@@ -259,7 +257,7 @@ def test_weight_decay_shrinks_kernels_by_the_rate_and_leaves_the_rest_alone() ->
 
 
 def hinges(*values: float) -> list[dict[str, Any]]:
-    return [{"split": split, "triplet_loss_all": value} for value in values for split in ("train", "test")]
+    return [{"split": split, "loss_all": value} for value in values for split in ("train", "test")]
 
 
 @pytest.mark.parametrize(
@@ -298,7 +296,7 @@ def test_event_files_hold_the_numbers_of_the_history(audio: tuple[Path, Path], t
     for split, rows in history.groupby("split"):
         (file,) = (tmp_path / "tensorboard" / str(split)).iterdir()
         events = EventAccumulator(str(file)).Reload()
-        for name in ("penalty", "triplet_loss"):
+        for name in ("penalty", "loss"):
             shown = events.Tensors(name)
             assert [event.step for event in shown] == rows["epoch"].tolist()
             values = [float(tf.make_ndarray(event.tensor_proto)) for event in shown]

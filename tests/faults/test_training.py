@@ -50,10 +50,10 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def train_in(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None) -> None:
     """One job that trains, in a process of its own; one block is enough to learn, and is traced in seconds."""
-    from lambdascape.models import network
+    from lambdascape.models.networks import resnet
     from lambdascape.models.training import train
 
-    network.DEPTHS["resnet18"] = (1,)
+    resnet.DEPTHS["resnet18"] = (1,)
     if fault:
         fault()
     with job(str(folder / "log.txt")):

@@ -67,7 +67,7 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
     study = FakeStudy(tmp_path, **STUDIES[name])
     sweep = read_sweep(study.tables["runs"])
     figures = [
-        curves_figure(sweep, study.frame("training"), "triplet_loss", None),
+        curves_figure(sweep, study.frame("training"), "loss", None),
         curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None),
         response_figure(sweep, study.frame("scores"), study.judged()["choice"]),
         few_shot_figure(sweep, study.frame("few_shot")),
@@ -100,7 +100,7 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     def out(figure: str) -> tuple[Path, Path]:
         return folder / f"{figure}.svg", folder / f"{figure}.png"
 
-    plot_curves(runs, table["training"], "triplet_loss", [str(PUBLISHED_CURVES)], *out("loss"), True)
+    plot_curves(runs, table["training"], "loss", [str(PUBLISHED_CURVES)], *out("loss"), True)
     plot_curves(runs, table["probe_epochs"], "cross_entropy", [], *out("cross_entropy"), True)
     plot_response(runs, table["scores"], table["choice"], *out("response"), True)
     judged = [table[name] for name in ("training", "geometry", "scores", "selection")]
@@ -142,12 +142,12 @@ def test_without_labels_a_sentence_stands_in_place_of_axes(tmp_path: Path) -> No
     ):
         assert not figure.axes
         assert "No labels: the probes were left out." in words_of(figure)
-    assert len(curves_figure(sweep, study.frame("training"), "triplet_loss", None).axes) == 1
+    assert len(curves_figure(sweep, study.frame("training"), "loss", None).axes) == 1
 
 
 def test_curves_are_the_means_over_seeds(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
-    figure = curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "triplet_loss", None)
+    figure = curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "loss", None)
     drawn = lines(figure)
     assert set(drawn) == {f"{split}:{l2}" for split in ("train", "test") for l2 in ("1", "0.1", "0.01")}
     for label, line in drawn.items():
@@ -182,12 +182,12 @@ def test_every_size_of_every_stage_is_drawn_as_the_mean_over_seeds_on_one_scale_
 def test_published_curves_stand_one_epoch_later_and_only_where_l2_varies(tmp_path: Path) -> None:
     published = pd.DataFrame({"figure": ["triplet_loss"] * 2, "l2": 0.1, "epoch": [0, 1], "value": [0.9, 0.8]})
     study = FakeStudy(tmp_path / "a")
-    drawn = lines(curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "triplet_loss", published))
+    drawn = lines(curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "loss", published))
     assert list(drawn["published:0.1"].get_xdata()) == [1, 2]
     assert list(drawn["published:0.1"].get_ydata()) == [0.9, 0.8]
     assert drawn["published:0.1"].get_color() == drawn["train:0.1"].get_color()
     other = FakeStudy(tmp_path / "b", points=({"margin": 0.5}, {"margin": 2.0}))
-    drawn = lines(curves_figure(read_sweep(other.tables["runs"]), other.frame("training"), "triplet_loss", published))
+    drawn = lines(curves_figure(read_sweep(other.tables["runs"]), other.frame("training"), "loss", published))
     assert not any(label.startswith("published") for label in drawn)
 
 
@@ -280,10 +280,10 @@ def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_pa
     for l2 in (1.0, 0.1, 0.01):
         here = [space for space in study.spaces if space.get("l2") == l2]
         means = np.mean([(study.loss(space, EPOCHS, "test"), study.value(space)) for space in here], axis=0)
-        point = drawn[f"triplet_loss_all:l2~{l2}"]
+        point = drawn[f"loss_all:l2~{l2}"]
         assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx(tuple(means))
-    assert drawn["picked"].get_xdata() == drawn["triplet_loss_all:l2~1.0"].get_xdata()
-    assert drawn["chosen"].get_xdata() == drawn["triplet_loss_all:l2~0.01"].get_xdata()
+    assert drawn["picked"].get_xdata() == drawn["loss_all:l2~1.0"].get_xdata()
+    assert drawn["chosen"].get_xdata() == drawn["loss_all:l2~0.01"].get_xdata()
     assert figure.axes[0].xaxis_inverted()
     assert not figure.axes[1].xaxis_inverted()
     assert "ρ = -1.00 (-1.00 to 0.50)" in words_of(figure)
@@ -311,7 +311,7 @@ def test_colours_follow_the_order_of_the_values_and_agree_between_figures(name: 
     brightness = [np.dot(to_rgb(colours[value]), (0.2126, 0.7152, 0.0722)) for value in sweep.values]
     assert brightness == sorted(brightness, reverse=True)
     assert len(set(colours.values())) == len(sweep.values)
-    loss = lines(curves_figure(sweep, study.frame("training"), "triplet_loss", None))
+    loss = lines(curves_figure(sweep, study.frame("training"), "loss", None))
     f1 = lines(curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None))
     response = lines(response_figure(sweep, study.frame("scores"), study.judged()["choice"]))
     layers = lines(dynamics_figure(sweep, two_groups(study)))
@@ -333,7 +333,7 @@ def test_the_axis_is_what_varies_l2_first(tmp_path: Path) -> None:
 
 def test_several_axes_are_averaged_and_the_title_says_so(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, points=SEVERAL)
-    figure = curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "triplet_loss", None)
+    figure = curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "loss", None)
     assert "over margin; thin lines: each margin" in words_of(figure)
     arms = [line for line in figure.axes[0].lines if line.get_label() == "_arm"]
     assert len(arms) == 2 * 2 * 2  # splits, λ, margins

@@ -73,8 +73,8 @@ class Runs:
             losses = self.losses.get(row["run"], (0.3, 0.5))
             for epoch in range(1, row["epochs"] + 1):
                 for split, loss in zip(("train_inference", "test"), losses, strict=True):
-                    if "triplet_loss_all" not in self.missing:
-                        rows.append((row["run"], epoch, split, "triplet_loss_all", loss))
+                    if "loss_all" not in self.missing:
+                        rows.append((row["run"], epoch, split, "loss_all", loss))
                     ill = row["run"] in self.ill and epoch == row["epochs"] and split == "test"
                     rows.append((row["run"], epoch, split, "collapsed", float(ill)))
         return pd.DataFrame(rows, columns=["run", "epoch", "split", "measure", "value"])
@@ -173,7 +173,7 @@ def test_a_run_of_nothing_known_is_undecided_and_breaks_nothing() -> None:
         (lambda s: s.lose(RUN, 0.4, 0.45), ("regulariser", "smaller gap")),
         (lambda s: s.lose(RUN, 0.5, 0.55), (UNDECIDED, "smaller gap, no gain")),
         (lambda s: s.lose(REFERENCE, 0.0, 0.0), (UNDECIDED, "missing numbers")),
-        (lambda s: s.missing.add("triplet_loss_all") or s, (UNDECIDED, "few epochs")),
+        (lambda s: s.missing.add("loss_all") or s, (UNDECIDED, "few epochs")),
         (lambda s: s.missing.add("gradient_ratio") or s, (UNDECIDED, "missing numbers")),
         (lambda s: s.missing.add("variance_over_epsilon") or s, (UNDECIDED, "missing numbers")),
         (lambda s: s, ("little effect", "nothing moved")),
@@ -291,7 +291,7 @@ def test_the_evidence_is_what_plain_loops_find() -> None:
         assert row[f"{measure}_ratio"] == pytest.approx(ratio(turned, measure))
     assert row["gradient_ratio"] == size(RUN, leading, "gradient_ratio")
     losses = {
-        (run, split): middle(training, run=run, split=split, measure="triplet_loss_all")
+        (run, split): middle(training, run=run, split=split, measure="loss_all")
         for run in (RUN, REFERENCE)
         for split in ("train_inference", "test")
     }
@@ -307,7 +307,7 @@ def test_the_gap_is_between_losses_of_one_mode_and_not_to_the_mean_over_the_epoc
     """What training mode gives, with dropout, batch statistics and moving weights, is not looked at."""
     study = Runs(1.0, 0.0)
     training = study.training()
-    losses = training[training["measure"] == "triplet_loss_all"]
+    losses = training[training["measure"] == "loss_all"]
     learned = losses[losses["split"] == "train_inference"].assign(split="train", value=9.0)
     table = mechanisms(pd.DataFrame(study.runs), pd.concat([training, learned]), study.layers())
     assert table.set_index("run").loc[RUN, "gap"] == pytest.approx(0.2)

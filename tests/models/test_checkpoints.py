@@ -13,7 +13,7 @@ from lambdascape.core.hdf5 import create
 from lambdascape.models import checkpoints
 from lambdascape.models.checkpoints import State
 
-HISTORY = [{"epoch": 1, "split": "train", "triplet_loss": 0.1 + 0.2}]
+HISTORY = [{"epoch": 1, "split": "train", "loss": 0.1 + 0.2}]
 LAYERS = [{"epoch": 1, "gamma": float("nan"), "group": "head", "weight_norm": 0.1 + 0.7}]
 
 

@@ -110,7 +110,7 @@ def advised(
         )  # fmt: skip
     comparisons = pd.DataFrame(pairs, columns=COMPARISON_COLUMNS)
     training = pd.DataFrame(
-        [(run, epoch, "train", "triplet_loss_all", loss) for *_, run in runs for epoch, loss in enumerate(curve, 1)]
+        [(run, epoch, "train", "loss_all", loss) for *_, run in runs for epoch, loss in enumerate(curve, 1)]
         + [(run, len(curve), "test", "collapsed", float(value in collapsed)) for value, _, run in runs],
         columns=["run", "epoch", "split", "measure", "value"],
     )

@@ -41,7 +41,7 @@ from support.studies import CLAIMS, EPOCHS, FakeStudy
 ROOT = Path(__file__).parents[2]
 CAPTIONS = ROOT / "workflow" / "report"
 SPACES = ("maps", "spectra", "similarity", "moves", "run_map")
-FIGURES = ("response", "selection", "triplet_loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy",
+FIGURES = ("response", "selection", "loss", "dynamics", "mechanism", "probe_f1", "probe_cross_entropy",
     "few_shot", "confusion", "dataset", "tiles", *SPACES)  # fmt: skip
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><title>{}</title></svg>'
 WORDS = {
@@ -599,7 +599,7 @@ def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(tmp_path:
     study = FakeStudy(tmp_path)
     text = Page(write(study)).text
     assert "After Holm’s correction for 3 comparisons, 3 pairs differ" in text
-    assert "Without labels, effective rank would have picked λ = 0.01, as the labels do; held-out triplet loss" in text
+    assert "Without labels, effective rank would have picked λ = 0.01, as the labels do; held-out loss" in text
     table = report_comparisons.choice_table(read_sweep(study.tables["runs"]), study.judged()["choice"])
     assert table is not None
     assert [row[0] for row in table.rows] == ["λ = 1", "λ = 0.1", "λ = 0.01"]

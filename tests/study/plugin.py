@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lambdascape.core.declarations import adapter, figure, probe, similarity_measure
+from lambdascape.core.declarations import adapter, figure, loss, network, probe, similarity_measure
 from lambdascape.core.tsv import read_table
 from lambdascape.datasets.candidates import CANDIDATE
 from lambdascape.figures import style
@@ -34,6 +34,42 @@ def fit_centroids(given, settings, seeds):
             posterior = all_classes(space, np.arange(space.n_known), weight / weight.sum(axis=1, keepdims=True))
             table.add(split, rows, posterior, counted=split == "test")
     return table
+
+
+class NtXent(Block):
+    """Keys of the NT-Xent loss."""
+
+    temperature: float = key(
+        0.5, "Temperature of the softmax over the batch.", {"gt": 0, "le": 10}, label="Temperature", group="Training"
+    )
+
+
+@loss(
+    "nt_xent",
+    label="NT-Xent loss",
+    measures={"found": ("Neighbours found", "share of anchors whose neighbour is the nearest of the batch")},
+    settings=NtXent,
+)
+def nt_xent(anchors, neighbours, distants, temperature):
+    """Cross-entropy of finding an anchor's neighbour among all neighbours and distant tiles (Chen et al. 2020)."""
+    from keras import ops
+
+    from lambdascape.models.losses.terms import LossTerms
+
+    others = ops.concatenate([neighbours, distants])
+    similarity = ops.matmul(anchors, ops.transpose(others)) / temperature  # (triplet, neighbour or distant)
+    place = ops.arange(ops.shape(anchors)[0])
+    entropy = ops.logsumexp(similarity, axis=1) - ops.sum(anchors * neighbours, axis=1) / temperature
+    found = ops.cast(ops.equal(ops.cast(ops.argmax(similarity, axis=1), "int32"), place), "float32")
+    return LossTerms(ops.mean(entropy), entropy, {"found": (found, None)})
+
+
+@network("two_convolutions", label="Two convolutions")
+def two_convolutions(tiles, convolution, width):
+    from keras import layers
+
+    x = layers.ReLU()(convolution(tiles, width, 5, 2, "first"))
+    return layers.ReLU()(convolution(x, 2 * width, 3, 2, "second"))
 
 
 @similarity_measure("norm_ratio", label="Ratio of mean lengths")

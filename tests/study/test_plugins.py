@@ -28,6 +28,14 @@ dataset:
 """
 
 
+ARMS = """\
+  arms:
+  - {loss: nt_xent, temperature: 0.1}
+  - {loss: nt_xent, temperature: 0.5}
+  - {loss: triplet}
+"""
+
+
 def make_audio(folder: Path) -> None:
     """Hums of two classes, six sessions each, three clips a session."""
     rng = np.random.default_rng(1)
@@ -48,6 +56,8 @@ def test_one_file_adds_one_of_each_and_a_study_shows_them(checkout: Checkout) ->
     make_audio(checkout.folder / "audio")
     block = TINY[TINY.index("dataset:") : TINY.index("features:")]
     config = TINY.replace(block, DATASET).replace("probes:\n", "probes:\n  centroids: {sharpness: 2}\n")
+    config = config.replace("network: {", "network: {architecture: two_convolutions, ")
+    config = config.replace("  axes: {l2: [1.0, 0.01]}\n", ARMS)
     (checkout.folder / "tiny.yaml").write_text(config)
     run = checkout.snakemake("--cores", "2", timeout=1200)
     assert run.returncode == 0, run.stdout
@@ -56,20 +66,36 @@ def test_one_file_adds_one_of_each_and_a_study_shows_them(checkout: Checkout) ->
     assert sorted(clips["label"].unique()) == ["high", "low"]
     scores = read_table(study / "tables/scores.tsv", text=("probe", "measure", "unit", "split"))
     mine = scores[(scores["probe"] == "centroids") & (scores["measure"] == "macro_f1") & (scores["split"] == "test")]
-    assert len(mine) >= 4
+    assert len(mine) >= 5
     assert mine["value"].between(0, 1).all()
     pairs = read_table(study / "similarity/pairs.tsv", text=("measure",))
     assert pairs.loc[pairs["measure"] == "norm_ratio", "value"].between(0, 1).all()
+    runs = read_table(study / "runs.tsv", text=("run", "loss")).set_index("run")
+    assert runs.loc[["loss~nt-xent_temperature~0.1_seed~1"]]["temperature"].tolist() == [0.1]
+    training = read_table(study / "tables/training.tsv", text=("run", "split", "measure"))
+    found = training[training["measure"] == "found"]
+    assert found["value"].between(0, 1).all()
+    assert set(found["run"]) == set(runs.index[runs["loss"] == "nt_xent"])  # and no share of active triplets
+    assert set(training.loc[training["measure"] == "active_fraction", "run"]) == set(
+        runs.index[runs["loss"] == "triplet"]
+    )
+    layers = read_table(study / "tables/layers.tsv", text=("run", "group", "measure"))
+    assert list(layers["group"].unique()) == ["first", "second", "head"]
     assert (study / "figures/centroid_scores.svg").stat().st_size > 1000
     page = (study / "report/index.html").read_text()
-    for words in ("Nearest class mean", "Ratio of mean lengths", "Scores of the nearest class mean"):
+    shown = ("Nearest class mean", "Ratio of mean lengths", "Scores of the nearest class mean", "Neighbours found")
+    for words in (*shown, "NT-Xent loss", "Two convolutions", "Temperature"):
         assert words in page
     with checkout.edited("plugin.py", "np.exp(-settings", "np.exp(-0.5 * settings"):
         planned = checkout.planned()
-        assert planned["fit_probes"] == 4  # the code of the file is part of the fingerprint
+        assert planned["fit_probes"] == 5  # the code of the file is part of the fingerprint
         assert "train_model" not in planned
     with checkout.edited("plugin.py", "# (tile, class)", "# shape (tile, class)"):
         assert checkout.planned() == {}
+    with checkout.edited("plugin.py", "ops.mean(entropy)", "2 * ops.mean(entropy)"):
+        assert checkout.planned()["train_model"] == 2
+    with checkout.edited("plugin.py", "2 * width", "3 * width"):
+        assert checkout.planned()["train_model"] == 3
 
 
 def test_what_a_plugin_declares_is_found_without_importing_it(tmp_path: Path) -> None:
@@ -111,7 +137,7 @@ def test_settings_of_a_probe_must_be_a_block_of_the_file(tmp_path: Path) -> None
 def test_the_page_shows_what_is_tested(repo: Path) -> None:
     page = (repo / "docs/how-to/plugins.md").read_text()
     shown = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(shown) == 4
+    assert len(shown) == 6
     assert all(block in PLUGIN.read_text() for block in shown)
 
 

@@ -96,7 +96,7 @@ def figures(study: FakeStudy, sweep: Sweep) -> dict[str, Figure]:
     judged, layers = study.judged(), study.frame("layers")
     measured = held_out_measures(study.tables["training"], study.tables["geometry"])
     return {
-        "training": curves_figure(sweep, study.frame("training"), "triplet_loss", None),
+        "training": curves_figure(sweep, study.frame("training"), "loss", None),
         "response": response_figure(sweep, study.frame("scores"), judged["choice"]),
         "selection": selection_figure(sweep, measured, study.frame("scores"), judged["selection"]),
         "few shot": few_shot_figure(sweep, study.frame("few_shot")),

@@ -1,5 +1,6 @@
 """The runs of a sweep and their names."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from lambdascape.study.sweep import axis_of, expand, readable
 
 BASE: dict[str, Any] = {
     "triplets": {"tile_s": 5.0, "distant": "other_clip"},
-    "network": {"l2": 0.5, "width": 64},
-    "training": {"epochs": 50, "margin": 1.0},
+    "network": {"architecture": "resnet18", "l2": 0.5, "width": 64},
+    "training": {"epochs": 50, "loss": "triplet", "margin": 1.0},
 }
 
 
@@ -19,8 +20,8 @@ def test_axes_are_a_product_with_every_seed() -> None:
     assert list(runs)[:3] == ["l2~1_margin~1_seed~7", "l2~1_margin~1_seed~8", "l2~1_margin~2_seed~7"]
     assert len(runs) == 8
     run = runs["l2~0.1_margin~2_seed~8"]
-    assert run["network"] == {"l2": 0.1, "width": 64}
-    assert run["training"] == {"epochs": 50, "margin": 2}
+    assert run["network"] == {"architecture": "resnet18", "l2": 0.1, "width": 64}
+    assert run["training"] == {"epochs": 50, "loss": "triplet", "margin": 2}
     assert run["triplets"] == BASE["triplets"]
     assert run["seed"] == 8
 
@@ -98,3 +99,17 @@ def test_arms_that_differ_in_their_probes_epochs_alone_are_refused() -> None:
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(InputError, match="must be one of triplets, network or training; got 'sr'"):
         expand({"axes": {"sr": [1]}, "seeds": [1]}, BASE)
+
+
+def test_a_run_has_only_the_keys_that_its_loss_reads(tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("@loss('flat', label='Flat')\ndef flat(anchors, neighbours, distants, slope): ...\n")
+    base = BASE | {"training": BASE["training"] | {"slope": 2.0}}
+    arms = [{"loss": "triplet", "margin": 2.0}, {"loss": "flat", "slope": 3.0}, {"loss": "flat"}]
+    runs = expand({"axes": {}, "arms": arms, "seeds": [1]}, base, [str(plugin)])
+    assert list(runs) == ["loss~triplet_margin~2_seed~1", "loss~flat_slope~3_seed~1", "loss~flat_slope~2_seed~1"]
+    assert [sorted(run["training"]) for run in runs.values()] == [
+        ["epochs", "loss", "margin"], *[["epochs", "loss", "slope"]] * 2
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"set no key that its loss \(flat\) .* do not read; got margin"):
+        expand({"axes": {"loss": ["flat"], "margin": [1.0]}, "seeds": [1]}, base, [str(plugin)])

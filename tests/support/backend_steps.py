@@ -15,7 +15,7 @@ from lambdascape.models.layer_diagnostics import WatchLayers
 from lambdascape.models.network import build_embedder
 from lambdascape.models.training import compiled_model, make_optimiser
 from lambdascape.models.triplet_model import TripletModel
-from support.networks import NETWORK, TRAINING, shallow
+from support.networks import NETWORK, TRAINING, shallow, triplet_model
 
 # A bias before batch normalisation has no gradient but rounding, from which Adam makes whole steps.
 BACKEND = keras.backend.backend()
@@ -30,7 +30,7 @@ def model(
         embedder.save_weights(weights)
     else:
         embedder.load_weights(weights)
-    triplets = TripletModel(embedder, 1.0, "nonzero", source)
+    triplets = triplet_model(embedder, source)
     triplets.compile(optimizer=optimiser, jit_compile=BACKEND == "jax")
     return triplets
 

@@ -183,7 +183,7 @@ class FakeStudy:
         first = next(iter(arms), "")
         selection = [
             (
-                "triplet_loss_all",
+                "loss_all",
                 "lower",
                 -1.0,
                 -1.0,
@@ -231,7 +231,7 @@ class FakeStudy:
             (space["run"], epoch, split, measure, self.loss(space, epoch, split))
             for epoch in range(1, EPOCHS + 1)
             for split in ("train", "train_inference", "test")
-            for measure in ("triplet_loss", "triplet_loss_all")
+            for measure in ("loss", "loss_all")
         ]
 
     def size(self, space: dict[str, Any], epoch: int, group: str, measure: str) -> float:

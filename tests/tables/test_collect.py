@@ -66,11 +66,11 @@ def runs(tmp_path_factory):
 
 def test_training_becomes_one_row_per_run_epoch_split_and_measure(tmp_path):
     history = pd.DataFrame({
-        "epoch": [1, 1, 2, 2], "split": ["train", "test"] * 2, "triplet_loss": [4.0, 3.0, 2.0, 1.0],
+        "epoch": [1, 1, 2, 2], "split": ["train", "test"] * 2, "loss": [4.0, 3.0, 2.0, 1.0],
         "penalty": [0.5, 0.5, 0.25, np.nan],
     })  # fmt: skip
     for run, factor in (("a", 1), ("b", 10)):
-        write_table(history.assign(triplet_loss=factor * history["triplet_loss"]), tmp_path / run)
+        write_table(history.assign(loss=factor * history["loss"]), tmp_path / run)
     layers = pd.DataFrame({"epoch": [1, 1], "group": ["stem", "head"], "weight_norm": [2.0, 3.0], "gamma": [1, np.nan]})
     write_table(layers, tmp_path / "layers of one")
     files = [[tmp_path / "a", tmp_path / "b"], [tmp_path / "layers of one"] * 2]
@@ -87,9 +87,9 @@ def test_training_becomes_one_row_per_run_epoch_split_and_measure(tmp_path):
     table = read_table(tmp_path / "training.tsv", ("run", "split", "measure"))
     assert table.columns.tolist() == ["run", "epoch", "split", "measure", "value"]
     assert table.iloc[:3].to_numpy().tolist() == [
-        ["a", 1, "train", "triplet_loss", 4.0],
+        ["a", 1, "train", "loss", 4.0],
         ["a", 1, "train", "penalty", 0.5],
-        ["a", 1, "test", "triplet_loss", 3.0],
+        ["a", 1, "test", "loss", 3.0],
     ]
     assert table["run"].tolist() == ["a"] * 8 + ["b"] * 8
     assert table.iloc[8]["value"] == 40

@@ -48,12 +48,12 @@ def test_a_row_says_what_the_tables_say(tmp_path: Path) -> None:
         assert row["macro_f1_validation"] == pytest.approx(value + 0.01)
         assert row["effective_rank"] == 12.5
         if space["kind"] != "trained":
-            assert row[["l2", "epochs", "triplet_loss_last", "held_out_loss", "seconds"]].isna().all()
+            assert row[["l2", "epochs", "loss_last", "held_out_loss", "seconds"]].isna().all()
             assert row["mechanism"] == row["device"] == ""
             continue
         assert (row["l2"], row["seed"], row["epochs"]) == (space["l2"], space["seed"], EPOCHS)
         losses = [study.loss(space, epoch, "train") for epoch in (1, EPOCHS)]
-        assert [row["triplet_loss_first"], row["triplet_loss_last"]] == pytest.approx(losses)
+        assert [row["loss_first"], row["loss_last"]] == pytest.approx(losses)
         assert row["held_out_loss"] == pytest.approx(study.loss(space, EPOCHS, "test"))
         assert (row["mechanism"], row["mechanism_rule"]) == tuple(judged.loc[space["run"], ["verdict", "rule"]])
         assert row["seconds"] == sum(2.0 + epoch for epoch in range(EPOCHS))

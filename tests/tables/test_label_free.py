@@ -21,7 +21,7 @@ def ranked(folder, loss, rank, hits=better_by_arm, **varied):
         for run, point in zip(RUNS, points, strict=True)
         for epoch, late in ((1, 0), (2, 1))
         for split in ("train", "test")
-        for measure, value in (("triplet_loss_all", loss(*point) if late and split == "test" else 7 - point[0]),)
+        for measure, value in (("loss_all", loss(*point) if late and split == "test" else 7 - point[0]),)
     ]
     geometry = [
         (run, "test", measure, value)
@@ -42,7 +42,7 @@ def ranked(folder, loss, rank, hits=better_by_arm, **varied):
 def test_a_criterion_that_ranks_as_the_labels_do_picks_what_they_pick(tmp_path):
     table = ranked(tmp_path, loss=lambda arm, seed: 0.5 - 0.1 * arm, rank=lambda arm, seed: 9 - arm)
     assert table.index.tolist() == [criterion.measure for criterion in CRITERIA]
-    good, bad = table.loc["triplet_loss_all"], table.loc["effective_rank"]
+    good, bad = table.loc["loss_all"], table.loc["effective_rank"]
     assert (good["correlation"], good["low"], good["high"]) == (1, 1, 1)
     assert (good["picks"], good["labels_pick"], good["agrees"], good["difference"]) == ("l2~0.01", "l2~0.01", 1, 0)
     assert (bad["correlation"], bad["picks"], bad["agrees"]) == (-1, "l2~1", 0)
@@ -60,7 +60,7 @@ def test_seeds_that_disagree_widen_the_interval(tmp_path):
 
 def test_what_is_constant_or_missing_ranks_nothing(tmp_path):
     table = ranked(tmp_path, loss=lambda arm, seed: 0.5, rank=lambda arm, seed: np.nan)
-    for name in ("triplet_loss_all", "active_fraction", "effective_rank", "uniformity"):
+    for name in ("loss_all", "active_fraction", "effective_rank", "uniformity"):
         assert np.isnan(table.loc[name, ["correlation", "low", "agrees", "difference"]].astype(float)).all()
         assert (table.loc[name, "picks"], table.loc[name, "labels_pick"]) == ("", "l2~0.01")
 
@@ -68,7 +68,7 @@ def test_what_is_constant_or_missing_ranks_nothing(tmp_path):
 def test_losses_of_several_margins_are_not_compared(tmp_path):
     table = ranked(tmp_path, lambda arm, seed: 0.5 - 0.1 * arm, lambda arm, seed: arm, margin=[1.0] * 4 + [2.0] * 2)
     assert table["correlation"].isna().to_dict() == {
-        "triplet_loss_all": True,
+        "loss_all": True,
         "active_fraction": True,
         "effective_rank": False,
         "uniformity": True,

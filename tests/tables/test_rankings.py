@@ -49,7 +49,7 @@ def test_every_shared_value_has_its_mean_interval_and_rank_in_both_studies(table
         low, high = stats.t.interval(0.9, 2, seeds.mean(), stats.sem(seeds))
         assert [row["mean"], row["low"], row["high"]] == pytest.approx([seeds.mean(), low, high])
         assert row["seeds"] == 3
-        loss = rows.loc[("triplet_loss_all", "two", l2)]
+        loss = rows.loc[("loss_all", "two", l2)]
         assert loss["mean"] == pytest.approx(seeds.mean() / EPOCHS)  # of the last epoch
     assert rows.loc[("converged_clip", "one", 0.1)][["low", "high"]].isna().all()
     ranks = {
@@ -57,7 +57,7 @@ def test_every_shared_value_has_its_mean_interval_and_rank_in_both_studies(table
     }
     assert ranks == {"one": [3, 1, 2], "two": [3, 2, 1]}
     # A low loss is a good one: the ranks are the other way round.
-    assert [rows.loc[("triplet_loss_all", "one", l2)]["rank"] for l2 in (1.0, 0.1, 0.01)] == [1, 3, 2]
+    assert [rows.loc[("loss_all", "one", l2)]["rank"] for l2 in (1.0, 0.1, 0.01)] == [1, 3, 2]
 
 
 def test_pairs_that_swap_are_counted(table: pd.DataFrame) -> None:
@@ -80,7 +80,7 @@ def test_a_study_that_names_no_other_is_told_to(tmp_path: Path) -> None:
 
 def test_without_labels_only_the_loss_is_ranked(tmp_path: Path) -> None:
     table = compared(tmp_path, labelled=False)
-    assert set(table["measure"]) == {"triplet_loss_all"}
+    assert set(table["measure"]) == {"loss_all"}
     assert len(protocols_figure(table).axes) == 1
 
 
@@ -103,7 +103,7 @@ def test_a_value_that_was_not_measured_leaves_its_measure_out(tmp_path: Path) ->
     write_table(scores, study.tables["scores"])
     compare_protocols(["one", "two"], study.tables, study.tables, 0.9, tmp_path / "protocols.tsv")
     table = read_table(tmp_path / "protocols.tsv", text=TEXT)
-    assert set(table["measure"]) == {"triplet_loss_all", "converged_clip"}
+    assert set(table["measure"]) == {"loss_all", "converged_clip"}
 
 
 def test_the_figure_has_a_line_for_each_shared_value(table: pd.DataFrame, tmp_path: Path) -> None:

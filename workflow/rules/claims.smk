@@ -33,6 +33,7 @@ rule judge_claims:
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
         contents=contents(*claims, study.published_curves),
+        plugins=config["plugins"],
         task=task("claims.ledger.judge_claims"),
     script:
         "../scripts/call.py"

@@ -29,6 +29,7 @@ rule embed_trained:
         gpu=1,
     params:
         settings=study.settings_of,
+        network=study.network_of,
         seed=study.seed_of,
         task=task("embeddings.trained.embed_trained"),
     script:
@@ -57,6 +58,7 @@ rule embed_recomputed:
         gpu=1,
     params:
         settings=study.settings_of,
+        network=study.network_of,
         seed=study.seed_of,
         test_fold=config["split"]["test_fold"],
         task=task("embeddings.recomputed.embed_recomputed"),
@@ -84,6 +86,7 @@ rule embed_untrained:
         gpu=1,
     params:
         settings=study.reference_settings,
+        network=study.reference_network,
         seed=study.untrained_seed_of,
         test_fold=config["split"]["test_fold"],
         task=task("embeddings.recomputed.embed_untrained"),

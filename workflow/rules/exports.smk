@@ -78,6 +78,7 @@ rule export_model:
         gpu=1,
     params:
         settings=study.settings_of,
+        network=study.network_of,
         seed=study.seed_of,
         facts=study.export_facts_of,
         task=task("exports.saved_model.export_model"),

@@ -29,6 +29,8 @@ rule train_model:
         gpu=1,
     params:
         settings=study.settings_of,
+        loss=study.loss_of,
+        network=study.network_of,
         seed=study.seed_of,
         test_fold=config["split"]["test_fold"],
         checkpoint="results/checkpoints/{study}/{run}.h5",

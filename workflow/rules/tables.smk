@@ -248,6 +248,7 @@ rule rank_criteria:
         spaces=list(study.runs),
         settings=config["statistics"],
         seed=config["sweep"]["seeds"][0],
+        plugins=config["plugins"],
         task=task("tables.label_free.rank_criteria"),
     script:
         "../scripts/call.py"

@@ -1,6 +1,6 @@
 """The numbers of a study that bear on a claim, for each value of the hyperparameter and each seed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -107,6 +107,7 @@ class Evidence:
         resamples: of the sessions.
         seed: of the resamples.
         ends: values of the hyperparameter beyond which there are none.
+        plugins: files of the user, which may declare losses.
     """
 
     about: str
@@ -116,6 +117,7 @@ class Evidence:
     resamples: int
     seed: int
     ends: tuple[float, ...] = (0.0,)
+    plugins: Sequence[str] = ()
 
     @cached_property
     def grid(self) -> list[Any]:

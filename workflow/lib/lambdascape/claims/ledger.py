@@ -79,6 +79,7 @@ def judge_claims(
     seed: int,
     output: str | Path,
     published: str | Path | None = None,
+    plugins: Sequence[str] = (),
 ) -> None:
     """Judge the claims of a study on its numbers.
 
@@ -94,9 +95,10 @@ def judge_claims(
         seed: of the resamples.
         output: table with `COLUMNS`; header only without a claims file. Numbers are missing where nothing was tested.
         published: CSV of the published curves, see `published.published_evidence`; None for none.
+        plugins: files of the user, which may declare losses.
 
     Raises:
-        InputError: a measure leaves several rows for one run, or a trained run has no triplet loss in training.tsv.
+        InputError: a measure leaves several rows for one run, or a trained run has no loss in training.tsv.
     """
     rows: list[dict[str, Any]] = []
     for path in claims:
@@ -110,6 +112,7 @@ def judge_claims(
             resamples=settings["resamples"],
             seed=seed,
             ends=(0.0, *content.ends),
+            plugins=plugins,
         )
         _check_complete(evidence, tables["training"])
         behind = published_evidence(published) if published else None
@@ -136,10 +139,10 @@ def _counts(confusions: Mapping[str, str | Path]) -> pd.DataFrame:
 
 def _check_complete(evidence: Evidence, training_path: str | Path) -> None:
     training = evidence.tables["training"]
-    known = training["run"][(training["split"] == "train") & (training["measure"] == "triplet_loss")]
+    known = training["run"][(training["split"] == "train") & (training["measure"] == "loss")]
     missing = sorted(set(evidence.runs["run"]) - set(known))
     if missing:
-        raise InputError(f"{training_path}: needs the triplet loss of every trained run; {', '.join(missing)} missing")
+        raise InputError(f"{training_path}: needs the loss of every trained run; {', '.join(missing)} missing")
 
 
 def _row(claim: Claim, evidence: Evidence, confidence: float) -> dict[str, Any]:

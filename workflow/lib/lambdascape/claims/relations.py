@@ -13,14 +13,8 @@ from lambdascape.claims.form import MeasuredQuantity
 from lambdascape.claims.results import ODDS, ClaimResult, Question, Verdict, capital
 from lambdascape.statistics.contrasts import POWER, over_seeds
 from lambdascape.statistics.correlation import detectable_correlation, rank_correlation
+from lambdascape.study.choices import not_across
 
-# Hyperparameters across whose values a loss cannot be compared: the margin is its unit; which triplets the minimised
-# mean counts is the reduction, while that over all triplets, or over the active ones, counts the same under each.
-NOT_ACROSS = {
-    "triplet_loss": ("margin", "reduction"),
-    "triplet_loss_all": ("margin",),
-    "triplet_loss_nonzero": ("margin",),
-}
 FEWEST_EPOCHS = 5  # of which both measures are kept, for a relation over the epochs of a run
 
 
@@ -131,7 +125,7 @@ def _over_epochs(pairs: pd.DataFrame, confidence: float) -> list[Relation]:
 
 def _check_comparable(evidence: Evidence, measures: Sequence[MeasuredQuantity]) -> None:
     """Stop where losses of different runs are in different units, or mean something else."""
-    hinders = {name for measure in measures for name in NOT_ACROSS.get(measure.measure, ())}
+    hinders = {name for measure in measures for name in not_across(measure.measure, evidence.plugins)}
     varied = sorted(name for name in hinders if name in evidence.runs and evidence.runs[name].nunique() > 1)
     if varied:
-        raise UntestableError(f"triplet losses with another {' or '.join(varied)} cannot be compared.")
+        raise UntestableError(f"losses with another {' or '.join(varied)} cannot be compared.")

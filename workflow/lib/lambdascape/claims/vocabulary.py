@@ -11,14 +11,15 @@ from typing import Any
 
 from lambdascape.core.declarations import declared
 from lambdascape.statistics.metrics import FEW_SHOT
+from lambdascape.study.choices import LOSS_MEANS
 from lambdascape.study.messages import shown
 
 BY_EPOCH = ("training", "probe_epochs")
 # Two measures of one thing, by both of which a claim can be judged (`also`), in words.
 IN_WORDS = {
-    "triplet_loss": "the minimised mean",
-    "triplet_loss_all": "the mean over all triplets",
-    "triplet_loss_nonzero": "the mean over active triplets",
+    "loss": "the minimised mean",
+    "loss_all": "the mean over all triplets",
+    "loss_nonzero": "the mean over active triplets",
 }
 OF_GROUPS = (
     *("silhouette", "intra_inter_ratio", "centroid_distance", "kmeans_ami", "kmeans_nmi"),
@@ -29,8 +30,8 @@ CENTRED = ("effective_rank", "alignment", "uniformity")
 KINDS = ("", "_session", "_node")
 MEASURES = {
     "training": (
-        *("triplet_loss", "triplet_loss_nonzero", "triplet_loss_all", "active_fraction", "penalty", "total"),
-        *("d_neighbour", "d_distant", "learning_rate", "collapsed", "at_rest", "stale_statistics", "seconds"),
+        *(*LOSS_MEANS, "penalty", "total", "d_neighbour", "d_distant", "learning_rate"),
+        *("collapsed", "at_rest", "stale_statistics", "seconds"),
     ),
     "probe_epochs": ("macro_f1", "macro_f1_clip", "cross_entropy"),
     "scores": (
@@ -51,6 +52,12 @@ def probes(plugins: Sequence[str] = ()) -> tuple[str, ...]:
     known = [one for name, one in declared("probe", plugins).items() if name != "few_shot"]
     named = (name for one in known for name in (one.name, *(one.options["variants"] or {})))
     return ("by_epoch", "by_epoch_single", "by_epoch_double", *named)
+
+
+def measures(table: str, plugins: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of the measures of a table, those of every loss included."""
+    losses = declared("loss", plugins).values() if table == "training" else ()
+    return (*MEASURES[table], *(name for one in losses for name in one.options["measures"] or ()))
 
 
 PROBES = probes()
@@ -80,12 +87,13 @@ def unknown(key: str, measure: dict[str, Any], plugins: Sequence[str] = ()) -> I
     Args:
         key: the measure's key in the claims file.
         measure: its entry, of the form that the schema asks for.
-        plugins: files of the user, which may declare probes.
+        plugins: files of the user, which may declare probes and losses.
     """
     table, where = measure["table"], measure.get("where", {})
     for name in ("measure", "also"):
         if name in measure:
-            yield from _not_of(f"{key}.{name}", measure[name], MEASURES[table], f"a measure of {table}")
+            known = measures(table, plugins)
+            yield from _not_of(f"{key}.{name}", measure[name], known, f"a measure of {table}")
     if "published" in measure:
         yield from _not_of(f"{key}.published", measure["published"], PUBLISHED, "a figure of the published curves")
     if measure.get("also") == measure["measure"]:

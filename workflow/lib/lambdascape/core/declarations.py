@@ -70,6 +70,48 @@ def figure(
     return _as_it_is
 
 
+def loss(
+    name: str,
+    *,
+    label: str,
+    measures: Mapping[str, tuple[str, str]] | None = None,
+    reductions: Sequence[str] = (),
+    settings: Any = None,
+) -> Callable[[Made], Made]:
+    """Declare a loss: a function of the embeddings of a batch of triplets.
+
+    It is called as `loss(anchors, neighbours, distants, **keys)` with tensors of shape (triplet, dim), rows of length
+    1, and returns `models.losses.terms.LossTerms`. Its further arguments are the keys of the block `training` that it
+    alone reads; a run with another loss does not have them.
+
+    Args:
+        name: `training.loss` in the config.
+        label: what figures and the report call it.
+        measures: further columns of history.tsv to what the report calls them and a note.
+        reductions: those of its keys that only decide over which triplets the minimised mean is taken. Across values of
+            the others no mean of the loss can be compared.
+        settings: class of keys that the block `training` gains, a `study.settings.Block`; None where it has them.
+    """
+    return _as_it_is
+
+
+def network(name: str, *, label: str, settings: Any = None) -> Callable[[Made], Made]:
+    """Declare a network: a function from tiles to maps of features, over which the embedder takes the mean.
+
+    It is called as `network(tiles, convolution, **keys)` with a tensor of shape (tile, frame, mel, 1) and
+    `convolution(x, filters, size, stride, name)`, a convolution with the run's biases and λ and normalisation behind
+    it; it returns a tensor of shape (tile, height, width, channel). Its further arguments are the keys of the block
+    `network` that it alone reads; a run with another network does not have them. What stands before the first `_` in
+    the name of a convolution is the group in which the report shows what happened to it.
+
+    Args:
+        name: `network.architecture` in the config.
+        label: what the report calls it.
+        settings: class of keys that the block `network` gains, a `study.settings.Block`; None where it has them.
+    """
+    return _as_it_is
+
+
 def probe(
     name: str, *, label: str, variants: Mapping[str, str] | None = None, chooses: str = "", settings: Any = None
 ) -> Callable[[Made], Made]:
@@ -110,6 +152,8 @@ def _as_it_is(made: Made) -> Made:
 DECORATORS: dict[str, tuple[Callable[..., Any], str]] = {
     "adapter": (adapter, "datasets.adapters"),
     "figure": (figure, "figures"),
+    "loss": (loss, "models.losses"),
+    "network": (network, "models.networks"),
     "probe": (probe, "probes"),
     "similarity_measure": (similarity_measure, "similarity"),
 }

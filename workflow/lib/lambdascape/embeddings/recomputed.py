@@ -1,5 +1,6 @@
 """Spaces of networks whose batch statistics are computed for their weights, as a training does before it saves."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ def embed_recomputed(
     settings: dict[str, Any],
     seed: int,
     output: str | Path,
+    network: Mapping[str, Any] | None = None,
 ) -> None:
     """Embed every tile by a network that was saved with moving averages, with the statistics of its weights instead.
 
@@ -30,11 +32,12 @@ def embed_recomputed(
         settings: the run's blocks `triplets`, `network` and `training`.
         seed: of the run.
         output: see `space_file.write_embeddings`.
+        network: see `training.train`.
 
     Raises:
         InputError: see `trained.embed_trained` and `run_triplets.split_tiles`.
     """
-    _embed(RECOMPUTED, features_path, clips_path, test_fold, weights_path, settings, seed, output)
+    _embed(RECOMPUTED, features_path, clips_path, test_fold, weights_path, settings, seed, output, network)
 
 
 def embed_untrained(
@@ -44,6 +47,7 @@ def embed_untrained(
     settings: dict[str, Any],
     seed: int,
     output: str | Path,
+    network: Mapping[str, Any] | None = None,
 ) -> None:
     """Embed every tile by the network with its initial weights, the reference that training must beat.
 
@@ -52,7 +56,7 @@ def embed_untrained(
 
     Args: see `embed_recomputed`; the settings need no λ.
     """
-    _embed("untrained", features_path, clips_path, test_fold, None, settings, seed, output)
+    _embed("untrained", features_path, clips_path, test_fold, None, settings, seed, output, network)
 
 
 def _embed(
@@ -64,10 +68,11 @@ def _embed(
     settings: dict[str, Any],
     seed: int,
     output: str | Path,
+    network: Mapping[str, Any] | None = None,
 ) -> None:
     def prepare(embedder: "keras.Model", features: Features) -> None:
         from lambdascape.models.batch_statistics import recompute_statistics
 
         recompute_statistics(embedder, features, clips_path, test_fold, settings)
 
-    embed_by_network(kind, features_path, clips_path, weights_path, settings, seed, output, prepare)
+    embed_by_network(kind, features_path, clips_path, weights_path, settings, seed, output, network, prepare)

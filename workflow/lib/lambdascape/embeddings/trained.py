@@ -1,6 +1,6 @@
 """Every tile of every clip as a point in a space: the trained network's, and the reference spaces beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ def embed_trained(
     settings: dict[str, Any],
     seed: int,
     output: str | Path,
+    network: Mapping[str, Any] | None = None,
 ) -> None:
     """Embed every tile by the trained network in inference mode.
 
@@ -37,11 +38,12 @@ def embed_trained(
         settings: the run's blocks `triplets`, `network` and `training`.
         seed: of the run.
         output: see `space_file.write_embeddings`.
+        network: see `training.train`.
 
     Raises:
         InputError: no clip holds a tile, or the weights belong to another run.
     """
-    embed_by_network("trained", features_path, clips_path, weights_path, settings, seed, output)
+    embed_by_network("trained", features_path, clips_path, weights_path, settings, seed, output, network)
 
 
 def embed_mean_logmel(
@@ -62,6 +64,7 @@ def embed_by_network(
     settings: dict[str, Any],
     seed: int,
     output: str | Path,
+    network: Mapping[str, Any] | None = None,
     prepare: Callable[["keras.Model", Features], None] | None = None,
 ) -> None:
     """Embed every tile by a network in inference mode.
@@ -74,6 +77,7 @@ def embed_by_network(
         settings: the run's blocks `triplets`, `network` and `training`.
         seed: of the run.
         output: see `space_file.write_embeddings`.
+        network: see `training.train`.
         prepare: is given the network with its weights, before anything is embedded.
     """
     from lambdascape.models.network import build_embedder, load_embedder
@@ -83,7 +87,7 @@ def embed_by_network(
     features = open_features(features_path)
     tiles, table = _all_tiles(features, clips_path, settings)
     parts = PARTS[settings["training"]["passes"]]
-    embedder = build_embedder(tiles.frames, features.frames.shape[1], settings["network"], seed, parts)
+    embedder = build_embedder(tiles.frames, features.frames.shape[1], settings["network"], seed, parts, network=network)
     if weights_path:
         load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
     if prepare:

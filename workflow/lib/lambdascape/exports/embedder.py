@@ -186,7 +186,7 @@ def _unpack(file: Path, weights: Path) -> dict[str, Any]:
 
 def _checked(file: Path, about: dict[str, Any], weights: Path) -> tuple[int, int, dict[str, Any]]:
     """Frames, mel bands and settings of the network, where they are reasonable and the weights' shapes agree."""
-    from lambdascape.models.network import DEPTHS
+    from lambdascape.models.networks.resnet import DEPTHS
 
     rule = f"{file}: {ABOUT} must tell a recipe and a network"
     try:
@@ -195,6 +195,9 @@ def _checked(file: Path, about: dict[str, Any], weights: Path) -> tuple[int, int
         wrong = [key for key, most in MOST.items() if not (type(recipe[key]) is int and 1 <= recipe[key] <= most)]
         if wrong or not 0 < tile_s <= LONGEST_TILE or heard not in ("mean", "first", "each"):
             raise InputError(f"{rule} within reason; {', '.join(wrong) or 'tile_s or channels'} is not")
+        if network["architecture"] not in DEPTHS:
+            rule = f"{file}: must hold a network of the package ({', '.join(DEPTHS)}); it holds"
+            raise InputError(f"{rule} {str(network['architecture'])[:40]!r}, which keras.saving.load_model can load")
         width, dim = network["width"], network["embedding_dim"]
         with h5py.File(weights, "r", locking="best-effort") as stored:
             check_own_data(stored)

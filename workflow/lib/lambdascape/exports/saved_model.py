@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ def export_model(
     seed: int,
     facts: dict[str, Any],
     output: str | Path,
+    network: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a trained embedder as `.keras`, and hold what Keras loads from it against the network of the run.
 
@@ -48,6 +50,7 @@ def export_model(
         facts: plain values to be told of it: `study`, `run`, `dataset` (`name`, `title`, `licence`, `channels`),
             `test_fold`.
         output: must end in `.keras`.
+        network: see `training.train`.
 
     Raises:
         InputError: the weights are another run's, or the export gives other embeddings than they do.
@@ -58,7 +61,7 @@ def export_model(
     features = open_features(features_path)
     recipe, mels = features.about["recipe"], features.frames.shape[1]
     frames = tile_frames(settings["triplets"]["tile_s"], recipe)
-    embedder = build_embedder(frames, mels, settings["network"], seed)
+    embedder = build_embedder(frames, mels, settings["network"], seed, network=network)
     load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
     about = facts | {
         "format": FORMAT,

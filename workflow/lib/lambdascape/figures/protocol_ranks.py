@@ -29,7 +29,7 @@ SHIFT = 0.03  # between the marks of neighbouring values, so that their bars do 
     caption="""\
 **How the ranking differs between two studies**: the one that ``compare_with`` names on the left, this one on
 the right, one line for each value that both have. Where lines cross, the two studies disagree on which value is
-better. Each panel has one measure: the triplet loss of training in the last epoch of each run, the mean over
+better. Each panel has one measure: the loss of training in the last epoch of each run, the mean over
 all triplets; macro-F1 per tile of the published study's probe after its last epoch; macro-F1 per clip of the
 converged probe. The scores are on held-out sessions. Points are means over the seeds. Bars are Student's
 intervals of those means: they are about other seeds on the same sessions. For other sessions see the figure of

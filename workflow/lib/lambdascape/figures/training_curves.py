@@ -1,4 +1,4 @@
-"""Curves by epoch: the triplet loss, and the scores of the published study's probe."""
+"""Curves by epoch: the loss, and the scores of the published study's probe."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Curve:
 
 
 KINDS = {
-    "triplet_loss": Curve("Triplet loss by epoch", "epoch", "triplet loss", "triplet_loss"),
+    "loss": Curve("Loss by epoch", "epoch", "loss", "triplet_loss"),
     "macro_f1": Curve(
         "Macro-F1 by epoch of the published study's probe",
         "probe epoch",
@@ -49,28 +49,28 @@ KINDS = {
 
 
 @figure(
-    "triplet_loss",
-    title="Triplet loss by epoch",
-    label="triplet loss by epoch",
+    "loss",
+    title="Loss by epoch",
+    label="loss by epoch",
     category="Training",
     caption="""\
-**Triplet loss after each epoch**, one colour for each value of λ (or of what else varies), darker for larger
+**Loss after each epoch**, one colour for each value of λ (or of what else varies), darker for larger
 ones. Solid: training triplets, the mean over the epoch in training mode, with dropout and changing weights;
 dashed: triplets of held-out sessions, after the epoch and in inference mode. Their difference is not the
 generalisation gap: that is between fixed training triplets and held-out ones in the same mode, in the table
 below. Lines are means over seeds, and bands reach from the lowest to the highest seed; if several things vary,
-thin lines show each of them instead. The loss is the one that is minimised: by default the mean over active
-triplets, which can stay constant while fewer and fewer triplets are active. Runs are compared by the mean over
-all triplets. The penalty is not included. Dotted, if the data set is the published one: the curves of Gröger
-(2020), read off its figure 1; their epoch 0 is epoch 1 here, and the text does not say on which triplets they
-were measured. From ``tables/training.tsv``.
+thin lines show each of them instead. The loss is the one that is minimised: of the triplet loss, by default,
+the mean over active triplets, which can stay constant while fewer and fewer triplets are active. Runs are
+compared by the mean over all triplets. The penalty is not included. Dotted, if the data set is the published one:
+the curves of Gröger (2020), read off its figure 1; their epoch 0 is epoch 1 here, and the text does not say on
+which triplets they were measured. From ``tables/training.tsv``.
 """,
 )
-def plot_triplet_loss(
+def plot_loss(
     runs: str | Path, training: str | Path, published: Sequence[str], svg: str | Path, png: str | Path, synthetic: bool
 ) -> None:
     """Draw it, see `plot_curves`."""
-    plot_curves(runs, training, "triplet_loss", published, svg, png, synthetic)
+    plot_curves(runs, training, "loss", published, svg, png, synthetic)
 
 
 @figure(
@@ -80,7 +80,7 @@ def plot_triplet_loss(
     category="Probes",
     caption="""\
 **Macro-F1 per tile of the published study's probe** after each of its epochs: a logistic layer on frozen
-embeddings, trained by Adam. Colours, lines and bands as in the figure of the triplet loss; solid: tiles it was
+embeddings, trained by Adam. Colours, lines and bands as in the figure of the loss; solid: tiles it was
 trained on, dashed: tiles of held-out sessions. If a curve still rises at the end, the probe has not converged,
 and the curve shows the probe as much as the space. Dotted, if the data set is the published one: figure 2 of
 Gröger (2020), shifted to epochs that count from 1. From ``tables/probe_epochs.tsv``.
@@ -105,7 +105,7 @@ def plot_probe_f1(
     category="Probes",
     caption="""\
 **Cross-entropy of the published study's probe** after each of its epochs, in nats; lower is better. Colours,
-lines and bands as in the figure of the triplet loss. With the published double softmax the loss treats
+lines and bands as in the figure of the loss. With the published double softmax the loss treats
 probabilities as logits and can never come near zero: with nine classes it stays between 1.37 and 2.37. Dotted,
 if the data set is the published one: figure 3 of Gröger (2020), shifted to epochs that count from 1. From
 ``tables/probe_epochs.tsv``.
@@ -137,7 +137,7 @@ def plot_curves(
     Args:
         runs: runs.tsv.
         table: training.tsv or probe_epochs.tsv: run, epoch, split, measure, value.
-        measure: `triplet_loss`, `macro_f1` or `cross_entropy`.
+        measure: `loss`, `macro_f1` or `cross_entropy`.
         published: no path, or the one of the published curves (CSV: figure, l2, epoch from 0, value).
         svg: path of the SVG to write.
         png: path of the PNG to write.

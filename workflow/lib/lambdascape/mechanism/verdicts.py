@@ -17,7 +17,7 @@ from lambdascape.mechanism.rules import FADED, HALVED, MOST_DEAD, NONE, RuleEvid
 from lambdascape.mechanism.stages import by_stage, epochs_in_common, late_epochs, references_of, turning
 from lambdascape.study.run_table import read_runs
 
-LOSS = "triplet_loss_all"  # over all triplets: the mean over active ones is not comparable between runs
+LOSS = "loss_all"  # over all triplets: the mean over active ones is not comparable between runs
 HELD_OUT, TRAINING = (
     "test",
     "train_inference",

@@ -24,6 +24,6 @@ def flags_of(row: Mapping[str, Any], variance_ratios: Iterable[float] = ()) -> d
     """
     return {
         "collapsed": int(row["d_distant"] < COLLAPSED_BELOW),
-        "at_rest": int(row["active_fraction"] == 0),
+        "at_rest": int(row.get("active_fraction") == 0),  # not every loss has it
         "stale_statistics": int(any(ratio > STALE_ABOVE or ratio < 1 / STALE_ABOVE for ratio in variance_ratios)),
     }

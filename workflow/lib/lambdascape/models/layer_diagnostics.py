@@ -18,7 +18,7 @@ from keras import ops
 from lambdascape.models.normalisation import PartwiseNormalization
 
 Array = npt.NDArray[Any]
-GROUPS = ("stem", "stage1", "stage2", "stage3", "stage4", "head")  # the head is the embedding layer
+HEAD, EMBEDDING = "head", "embedding"  # group and name of the embedding layer
 MEASURES = (
     "weight_norm",
     "relative_update",
@@ -36,6 +36,7 @@ MOVING_RATIO, STORED_RATIO = "moving_over_true_variance", "stored_over_true_vari
 LAYERS = ("epoch", "group", *MEASURES, MOVING_RATIO, STORED_RATIO)  # columns
 # A kernel is dead below this share of what it passes on at first, see `dead`: it adds 1e-4 of a live one's variance.
 DEAD_BELOW = 0.01
+WITH_KERNEL = keras.layers.Conv2D | keras.layers.Dense
 # Rounding of a moment in float32 (6e-8 of it, twice), seen through the 0.1 of it that a step renews.
 ROUNDING = 2e-6
 
@@ -83,7 +84,7 @@ def measure(steps: Sequence[StepMeasures], learning_rate: float) -> dict[str, fl
             gradient, which before a normalisation falls as ‖w‖ grows. With SGD it is learning rate / ‖w‖² (van
             Laarhoven 1706.05350).
         gradient_ratio: ‖∇penalty‖ / ‖∇rest‖ with ∇penalty = 2λw where λ holds, and ∇rest all else of the gradient:
-            that of the triplet loss and of `embedding_norm_penalty`. 0 without λ; NaN where ∇rest is lost in the
+            that of the loss and of `embedding_norm_penalty`. 0 without λ; NaN where ∇rest is lost in the
             rounding, as without an active triplet.
         variance_over_epsilon: median over channels. Below about 1 normalisation no longer makes up for small weights.
             Known to 1e-5 of the moving average.
@@ -234,9 +235,7 @@ class WatchLayers(keras.callbacks.Callback):
         for layer, before in zip(self.layers, self.before, strict=True):
             by_group[layer.group].append(_step(layer, before, _read(layer), self.model.optimizer.beta_1))
         self.rows = [
-            {"epoch": self.epoch, "group": group} | measure(by_group[group], self.learning_rate)
-            for group in GROUPS
-            if group in by_group
+            {"epoch": self.epoch, "group": group} | measure(by_group[group], self.learning_rate) for group in by_group
         ]
         del self.before
 
@@ -246,20 +245,29 @@ class WatchLayers(keras.callbacks.Callback):
             self.model.jax_state_sync()
 
 
+def groups_of(embedder: keras.Model) -> list[str]:
+    """The groups of an embedder's layers, from the input on: what stands before the first `_` in their names."""
+    return list(dict.fromkeys(_group(layer) for layer in embedder.layers if isinstance(layer, WITH_KERNEL)))
+
+
+def _group(layer: keras.Layer) -> str:
+    return HEAD if layer.name == EMBEDDING else str(layer.name.split("_")[0])
+
+
 def _layers(embedder: keras.Model, optimiser: keras.optimizers.Adam) -> list[_Layer]:
     variables = {variable.name: variable for variable in optimiser.variables}
+    norms = {layer.name: layer for layer in embedder.layers if isinstance(layer, PartwiseNormalization)}
     found = []
     for layer in embedder.layers:
-        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
-            is_head = isinstance(layer, keras.layers.Dense)
+        if isinstance(layer, WITH_KERNEL):
             weights = layer.trainable_variables
             found.append(
                 _Layer(
-                    "head" if is_head else layer.name.split("_")[0],
+                    _group(layer),
                     weights,
                     [variables[f"{weight.path.replace('/', '_')}_momentum"] for weight in weights],
                     float(layer.kernel_regularizer.l2) if layer.kernel_regularizer else 0.0,
-                    None if is_head else embedder.get_layer(layer.name.removesuffix("_conv") + "_norm"),
+                    norms.get(layer.name.removesuffix("_conv") + "_norm"),
                 )
             )
     return found

@@ -1,15 +1,10 @@
-"""Residual networks as functions of tensors, and the embedder: tiles of log-mel in, points on the unit sphere out.
-
-He et al. 2016 (arXiv 1512.03385) in the form of the published study: convolutions with biases where asked, batch
-normalisation with the defaults of Keras, 1×1 projections where the shape changes. The bottlenecks of ResNet50 stride in
-their 3×3 convolution, as all implementations of today do.
-"""
+"""The embedder around a network: tiles of log-mel in, points on the unit sphere out."""
 
 import json
 import os
 import random
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,17 +20,21 @@ from lambdascape.core.errors import InputError
 from lambdascape.core.files import atomic_path
 from lambdascape.core.hdf5 import check_own_data
 from lambdascape.features.mfcc import mfcc_matrix
+from lambdascape.jobs.call import find
 from lambdascape.models.normalisation import PartwiseNormalization, UnitLength
+from lambdascape.study.choices import Choices
 
 Tensor = Any
-# Blocks in each stage.
-DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
-BOTTLENECKS = ("resnet50",)
-EXPANSION = 4  # a bottleneck gives so many times the filters of its 3×3 convolution
 
 
 def build_embedder(
-    frames: int, mels: int, settings: dict[str, Any], seed: int, parts: int = 1, precision: str = "float32"
+    frames: int,
+    mels: int,
+    settings: dict[str, Any],
+    seed: int,
+    parts: int = 1,
+    precision: str = "float32",
+    network: Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Build the embedder with fresh weights.
 
@@ -43,22 +42,32 @@ def build_embedder(
         frames: frames of a tile.
         mels: mel bands.
         settings: `input` (`logmel`, or `mfcc`: the first `n_mfcc` cepstral coefficients of a frame), `architecture`
-            (see `DEPTHS`), `width` (filters of the stem; 64 is the published width), `conv_biases`, `dropout` (0 to 1),
-            `embedding_dim`, `l2` (λ: the penalty is λ·Σw² over kernels and biases), `l2_scope` (of every convolution:
-            `convs`, of the embedding layer: `head`, or of both: `all`; never of batch normalisation) and
-            `embedding_norm_penalty` (η: adds η · mean of ‖z‖² over the embeddings before they are brought to length 1).
+            and the keys of that network, `conv_biases`, `dropout` (0 to 1), `embedding_dim`, `l2` (λ: the penalty is
+            λ·Σw² over kernels and biases), `l2_scope` (of every convolution: `convs`, of the embedding layer: `head`,
+            or of both: `all`; never of batch normalisation) and `embedding_norm_penalty` (η: adds η · mean of ‖z‖² over
+            the embeddings before they are brought to length 1).
         seed: of the initial weights and of dropout; the weights do not depend on `l2`.
         parts: equal parts of a training batch that are normalised each for itself, see `PartwiseNormalization`.
         precision: of the layers' arithmetic, `float32` or `bfloat16`; weights, embeddings and penalties are float32.
+        network: `task` and `settings` of the network, see `study.choices`; None for one of the package.
 
     Returns:
         Model from shape (tile, frame, mel, 1) to shape (tile, dim), rows of length 1.
+
+    Raises:
+        InputError: the network does not give a map of features.
     """
+    network = network or Choices().of_network({"network": settings})
+    backbone: Callable[..., Tensor] = find(network["task"]["name"])
     # Keras' initialisers take their seeds from here; `keras.utils.set_random_seed` would import TensorFlow beside JAX.
     random.seed(seed)
     with _computing_in(precision):
         tiles = keras.Input((frames, mels, 1), name="tiles")
-        pooled = layers.GlobalAveragePooling2D(name="pool")(_backbone(_seen(tiles, settings), settings, parts))
+        features = backbone(_seen(tiles, settings), _convolution(settings, parts), **network["settings"])
+        if len(features.shape) != 4:
+            rule = "a network must give a tensor of shape (tile, height, width, channel)"
+            raise InputError(f"{settings['architecture']}: {rule}; got {features.shape}")
+        pooled = layers.GlobalAveragePooling2D(name="pool")(features)
         dropped = layers.Dropout(settings["dropout"], seed=seed, name="dropout")(pooled)
         embedding = layers.Dense(
             settings["embedding_dim"],
@@ -100,55 +109,20 @@ def _seen(tiles: Tensor, settings: dict[str, Any]) -> Tensor:
     return ops.expand_dims(ops.matmul(ops.squeeze(tiles, -1), matrix), -1)
 
 
-def _backbone(tiles: Tensor, settings: dict[str, Any], parts: int) -> Tensor:
-    block = _bottleneck if settings["architecture"] in BOTTLENECKS else _basic_block
-    x = _normalised_convolution(tiles, settings["width"], 7, 2, settings, parts, "stem")
-    x = layers.ReLU(name="stem_relu")(x)
-    x = layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
-    for stage, depth in enumerate(DEPTHS[settings["architecture"]]):
-        for number in range(depth):
-            stride = 2 if stage > 0 and number == 0 else 1
-            name = f"stage{stage + 1}_block{number + 1}"
-            x = block(x, settings["width"] * 2**stage, stride, settings, parts, name)
-    return x
+def _convolution(settings: dict[str, Any], parts: int) -> Callable[[Tensor, int, int, int, str], Tensor]:
+    def convolution(x: Tensor, filters: int, size: int, stride: int, name: str) -> Tensor:
+        x = layers.Conv2D(
+            filters,
+            size,
+            stride,
+            padding="same",
+            use_bias=settings["conv_biases"],
+            **_penalties(settings, "convs"),
+            name=f"{name}_conv",
+        )(x)
+        return PartwiseNormalization(parts, name=f"{name}_norm")(x)
 
-
-def _basic_block(x: Tensor, filters: int, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
-    y = _normalised_convolution(x, filters, 3, stride, settings, parts, f"{name}_first")
-    y = layers.ReLU(name=f"{name}_first_relu")(y)
-    y = _normalised_convolution(y, filters, 3, 1, settings, parts, f"{name}_second")
-    return _joined(x, y, stride, settings, parts, name)
-
-
-def _bottleneck(x: Tensor, filters: int, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
-    y = _normalised_convolution(x, filters, 1, 1, settings, parts, f"{name}_first")
-    y = layers.ReLU(name=f"{name}_first_relu")(y)
-    y = _normalised_convolution(y, filters, 3, stride, settings, parts, f"{name}_second")
-    y = layers.ReLU(name=f"{name}_second_relu")(y)
-    y = _normalised_convolution(y, EXPANSION * filters, 1, 1, settings, parts, f"{name}_third")
-    return _joined(x, y, stride, settings, parts, name)
-
-
-def _joined(x: Tensor, y: Tensor, stride: int, settings: dict[str, Any], parts: int, name: str) -> Tensor:
-    """The block's input beside what it has made, projected where the shapes differ."""
-    if stride != 1 or x.shape[-1] != y.shape[-1]:
-        x = _normalised_convolution(x, y.shape[-1], 1, stride, settings, parts, f"{name}_shortcut")
-    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([y, x]))
-
-
-def _normalised_convolution(
-    x: Tensor, filters: int, size: int, stride: int, settings: dict[str, Any], parts: int, name: str
-) -> Tensor:
-    x = layers.Conv2D(
-        filters,
-        size,
-        stride,
-        padding="same",
-        use_bias=settings["conv_biases"],
-        **_penalties(settings, "convs"),
-        name=f"{name}_conv",
-    )(x)
-    return PartwiseNormalization(parts, name=f"{name}_norm")(x)
+    return convolution
 
 
 def save_embedder(embedder: keras.Model, about: dict[str, Any], path: str | Path) -> None:

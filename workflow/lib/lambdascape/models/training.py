@@ -1,9 +1,10 @@
-"""Training one embedder by the triplet loss, and its history."""
+"""Training one embedder by a loss of triplets, and its history."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,20 @@ from lambdascape.core.tsv import write_table
 from lambdascape.features.store import Features, open_features
 from lambdascape.features.tile_grid import Ints, Tiles
 from lambdascape.jobs import devices
+from lambdascape.jobs.call import find
 from lambdascape.jobs.provenance import settings_digest
 from lambdascape.models import batch_statistics, checkpoints
 from lambdascape.models.batch_statistics import BETWEEN_EPOCHS, FINAL, BatchMoments, Statistics, spread_batches
 from lambdascape.models.batches import Batches, TileSource
 from lambdascape.models.collapse import FLAGS, flags_of
-from lambdascape.models.layer_diagnostics import GROUPS, LAYERS, MOVING_RATIO, STORED_RATIO, WatchLayers, sampled_step
+from lambdascape.models.layer_diagnostics import (
+    LAYERS,
+    MOVING_RATIO,
+    STORED_RATIO,
+    WatchLayers,
+    groups_of,
+    sampled_step,
+)
 from lambdascape.models.network import build_embedder, save_embedder
 from lambdascape.models.normalisation import PARTS
 from lambdascape.models.run_triplets import (
@@ -38,15 +47,20 @@ from lambdascape.models.run_triplets import (
     split_tiles,
 )
 from lambdascape.models.tensorboard import Board
-from lambdascape.models.triplet_model import MEASURES, Progress, StopWhenNotFinite, TripletModel
+from lambdascape.models.triplet_model import Progress, StopWhenNotFinite, TripletModel
 from lambdascape.models.triplets import STREAMS
 from lambdascape.study.catalogue import RECOMPUTED, WITH_RECOMPUTED
+from lambdascape.study.choices import Choices
 
 Rows = list[dict[str, Any]]
-HISTORY = ("epoch", "split", *MEASURES, "learning_rate", *FLAGS, "device", "seconds")  # columns
 TEXT_COLUMNS = ("split", "device")
 # Settings that change nothing that a checkpoint holds.
 NOT_IN_KEY = frozenset({"epochs", "device", "tensorboard"})
+
+
+def history_columns(measures: Sequence[str]) -> list[str]:
+    """Columns of history.tsv, with what is measured of each epoch."""
+    return ["epoch", "split", *measures, "learning_rate", *FLAGS, "device", "seconds"]
 
 
 def make_optimiser(options: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:
@@ -80,6 +94,7 @@ class Run:
         features: see `store.open_features`.
         tiles: of `train` and `test`, see `split_tiles`.
         settings: the run's blocks `triplets`, `network` and `training`.
+        measures: names of what is measured of each epoch.
         seed: of the initial weights, of the triplets and of dropout.
         model: compiled.
         moments: see `BatchMoments`.
@@ -90,6 +105,7 @@ class Run:
     features: Features
     tiles: dict[str, Tiles]
     settings: dict[str, Any]
+    measures: Sequence[str]
     seed: int
     model: TripletModel
     moments: BatchMoments
@@ -97,15 +113,24 @@ class Run:
     device: str
 
     @classmethod
-    def prepare(cls, features: Features, tiles: dict[str, Tiles], settings: dict[str, Any], seed: int) -> "Run":
+    def prepare(
+        cls,
+        features: Features,
+        tiles: dict[str, Tiles],
+        settings: dict[str, Any],
+        seed: int,
+        loss: Mapping[str, Any],
+        network: Mapping[str, Any],
+    ) -> "Run":
         """A run before its first epoch."""
         device = devices.start(settings["training"]["device"], settings["training"]["deterministic"])
         steps = _steps(len(epoch_triplets(features, tiles, settings, seed, 1, "train")), settings["training"])
         source = tile_source(features, tiles["train"].frames)
-        model = compiled_model(tiles["train"].frames, features.frames.shape[1], settings, seed, steps, source)
+        shape = tiles["train"].frames, features.frames.shape[1]
+        model = compiled_model(*shape, settings, seed, steps, loss, network, source)
         moments = BatchMoments(model.embedder, source, devices.compiles(settings["training"]["deterministic"]))
         fixed = fixed_triplets(features, tiles, settings)
-        return cls(features, tiles, settings, seed, model, moments, fixed, device)
+        return cls(features, tiles, settings, list(model.trackers), seed, model, moments, fixed, device)
 
     @property
     def recomputes(self) -> bool:
@@ -134,7 +159,7 @@ class Run:
                 callbacks=[watch, layers, Progress(number)],
             )
         moving, true = batch_statistics.stored(self.model.embedder), self.statistics(triplets, BETWEEN_EPOCHS)
-        trailing = batch_statistics.variance_ratios(moving, true, GROUPS)
+        trailing = batch_statistics.variance_ratios(moving, true, groups_of(self.model.embedder))
         in_use = np.nan if self.recomputes else 1.0
         for row in layers.rows:
             row |= {MOVING_RATIO: trailing[row["group"]], STORED_RATIO: trailing[row["group"]] * in_use}
@@ -162,7 +187,8 @@ class Run:
             return history + rows, layers
         batch_statistics.assign(self.model.embedder, recomputed)
         learned = epoch_triplets(self.features, self.tiles, self.settings, self.seed, last, "train")
-        ratios = batch_statistics.variance_ratios(recomputed, self.statistics(learned, BETWEEN_EPOCHS), GROUPS)
+        own = self.statistics(learned, BETWEEN_EPOCHS)
+        ratios = batch_statistics.variance_ratios(recomputed, own, groups_of(self.model.embedder))
         layers = [row | ({STORED_RATIO: ratios[row["group"]]} if row["epoch"] == last else {}) for row in layers]
         kept = [row for row in history if row["epoch"] < last or row["split"] == TRAIN]
         of_last = [row for row in layers if row["epoch"] == last]
@@ -188,7 +214,7 @@ class Run:
         return found
 
     def _row(self, epoch: int, split: str, means: Mapping[str, float], layers: Rows) -> dict[str, Any]:
-        row = {"epoch": epoch, "split": split} | {name: float(means[name]) for name in MEASURES}
+        row = {"epoch": epoch, "split": split} | {name: float(means[name]) for name in self.measures}
         return row | flags_of(row, [layer[STORED_RATIO] for layer in layers])
 
     def _batches(self, starts: Ints) -> Batches:
@@ -202,20 +228,20 @@ class Run:
         wrong = "".join(f"; {words}" for name, words in FLAGS.items() if held_out[name])
         end = datetime.now().astimezone() + timedelta(seconds=seconds * (epochs - number))
         print(
-            f"epoch {number} of {epochs}: triplet loss {learned['triplet_loss']:.4f}, held out "
-            f"{held_out['triplet_loss']:.4f}, penalty {learned['penalty']:.4g}, {seconds:.1f} s; ends about {end:%H:%M}"
+            f"epoch {number} of {epochs}: loss {learned['loss']:.4f}, held out {held_out['loss']:.4f}, "
+            f"penalty {learned['penalty']:.4g}, {seconds:.1f} s; ends about {end:%H:%M}"
             f"{wrong}",
             flush=True,
         )
 
 
 def stalled(history: Rows, patience: int | None) -> bool:
-    """Whether the mean hinge of the training triplets has reached no new low for `patience` epochs; None: never.
+    """Whether the mean loss over all training triplets has reached no new low for `patience` epochs; None: never.
 
     The held-out triplets have no say: they are of the fold on which the spaces are judged.
     """
-    hinges = [row["triplet_loss_all"] for row in history if row["split"] == TRAIN]
-    return patience is not None and len(hinges) - 1 - int(np.argmin(hinges or [0])) >= patience
+    means = [row["loss_all"] for row in history if row["split"] == TRAIN]
+    return patience is not None and len(means) - 1 - int(np.argmin(means or [0])) >= patience
 
 
 def train(
@@ -229,6 +255,8 @@ def train(
     layers_path: str | Path,
     checkpoint_path: str | Path,
     code: str,
+    loss: Mapping[str, Any] | None = None,
+    network: Mapping[str, Any] | None = None,
 ) -> None:
     """Train one embedder, from where an earlier call was ended; write its weights, its history and its layers.
 
@@ -239,23 +267,25 @@ def train(
         settings: the run's blocks `triplets`, `network` and `training`.
         seed: of the initial weights, of the triplets and of dropout.
         weights_path: weights of the embedder after the last epoch, see `network.save_embedder`.
-        history_path: table with one row per epoch and split, see `SPLITS` and `MEASURES`. The last epoch is measured
-            with the weights and statistics as they are saved.
+        history_path: table with one row per epoch and split, see `SPLITS`, `MEASURES` and the measures of the loss. The
+            last epoch is measured with the weights and statistics as they are saved.
         layers_path: table with one row per epoch and group of layers, see `layer_diagnostics.measure`.
         checkpoint_path: the state after the last epoch that was finished, see `checkpoints`; it stays, so that more
             epochs of the same run cost only those.
         code: fingerprint of the code that trains; a state that other code has reached is not used.
+        loss: see `study.choices.Choices.of_loss`; None for one of the package.
+        network: see `study.choices.Choices.of_network`; None for one of the package.
 
     Raises:
         InputError: the settings do not fit the data, the loss stops being finite (the epoch and batch are named), or
             another process trains the run.
     """
+    loss, network = loss or Choices().of_loss(settings), network or Choices().of_network(settings)
     with checkpoints.owned(checkpoint_path, (weights_path, history_path, layers_path)):
         features = open_features(features_path)
-        run = Run.prepare(
-            features, split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"]), settings, seed
-        )
-        key = _key(features, clips_path, test_fold, settings, seed, code)
+        tiles = split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"])
+        run = Run.prepare(features, tiles, settings, seed, loss, network)
+        key = _key(features, clips_path, test_fold, settings | {"loss": loss, "architecture": network}, seed, code)
         history, layers = _go_on(run.model, checkpoint_path, key, settings["training"]["epochs"])
         board = Board(Path(history_path).parent / "tensorboard") if settings["training"]["tensorboard"] else None
         for epoch in range(len(history) // len(SPLITS) + 1, settings["training"]["epochs"] + 1):
@@ -271,7 +301,7 @@ def train(
         if board:
             board.show(history)
         save_embedder(run.model.embedder, {"settings": settings, "seed": seed}, weights_path)
-        write_table(pd.DataFrame(history, columns=list(HISTORY)), history_path)
+        write_table(pd.DataFrame(history, columns=history_columns(run.measures)), history_path)
         write_table(pd.DataFrame(layers, columns=list(LAYERS)), layers_path)
 
 
@@ -322,7 +352,14 @@ def tile_source(features: Features, length: int) -> TileSource:
 
 
 def compiled_model(
-    frames: int, mels: int, settings: dict[str, Any], seed: int, steps: int, source: TileSource | None = None
+    frames: int,
+    mels: int,
+    settings: dict[str, Any],
+    seed: int,
+    steps: int,
+    loss: Mapping[str, Any] | None = None,
+    network: Mapping[str, Any] | None = None,
+    source: TileSource | None = None,
 ) -> TripletModel:
     """The model of a run, ready for its first step.
 
@@ -332,13 +369,16 @@ def compiled_model(
         settings: the run's blocks `network` and `training`.
         seed: see `network.build_embedder`.
         steps: of the whole training.
+        loss: see `train`.
+        network: see `train`.
         source: see `TripletModel`.
     """
     options = settings["training"]
     embedder = build_embedder(
-        frames, mels, settings["network"], seed, PARTS[options["passes"]], precision=options["precision"]
+        frames, mels, settings["network"], seed, PARTS[options["passes"]], options["precision"], network
     )
-    model = TripletModel(embedder, options["margin"], options["reduction"], source)
+    loss = loss or Choices().of_loss(settings)
+    model = TripletModel(embedder, partial(find(loss["task"]["name"]), **loss["settings"]), loss["measures"], source)
     model.compile(optimizer=make_optimiser(options, steps), jit_compile=devices.compiles(options["deterministic"]))
     # With its variables made first, TensorFlow traces the step once instead of twice. A model that has seen no batch
     # takes one from the first epoch on JAX, to see its shape, and puts those that wait behind it out of order.

@@ -1,5 +1,6 @@
 """An embedder that learns from batches of triplets, and what watches it over an epoch."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,44 +9,37 @@ from keras import ops
 from tqdm import tqdm
 
 from lambdascape.core.errors import InputError
-from lambdascape.models import losses
 from lambdascape.models.batches import TileSource
+from lambdascape.models.losses.terms import Loss, squared_distance
 
 Tensor = Any
 ROLES = 3  # anchor, neighbour, distant
-MEASURES = (
-    "triplet_loss",
-    "triplet_loss_nonzero",
-    "triplet_loss_all",
-    "active_fraction",
-    "penalty",
-    "total",
-    "d_neighbour",
-    "d_distant",
-)
+# Measures of every loss: as minimised, over all triplets, the penalties, loss and penalties, mean squared distances.
+MEASURES = ("loss", "loss_all", "penalty", "total", "d_neighbour", "d_distant")
 
 
 class TripletModel(keras.Model):
-    """An embedder that learns from triplets; keeps the triplet loss and the weight penalty apart.
+    """An embedder that learns from triplets; keeps the loss and the weight penalty apart.
 
     Args:
         embedder: see `network.build_embedder`.
-        margin: of the hinge, above 0.
-        reduction: `nonzero` or `all`, see `losses.reduce_hinges`.
+        loss: of embeddings of anchors, neighbours and distant tiles, see `declarations.loss`.
+        measures: names of its further measures.
         source: where the tiles of a batch come from.
     """
 
-    def __init__(self, embedder: keras.Model, margin: float, reduction: str, source: TileSource | None = None) -> None:
+    def __init__(
+        self, embedder: keras.Model, loss: Loss, measures: Sequence[str] = (), source: TileSource | None = None
+    ) -> None:
         super().__init__(name="triplets")
         self.embedder = embedder
         self.source = source or TileSource()
-        self.margin = margin
-        self.reduction = reduction
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in MEASURES}
+        self.loss_of = loss
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in (*MEASURES, *measures)}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """The means over an epoch, in the order of `MEASURES`."""
+        """The means over an epoch: `MEASURES`, then those of the loss."""
         return list(self.trackers.values())
 
     def call(self, batch: Tensor, training: bool = False) -> Tensor:
@@ -61,26 +55,20 @@ class TripletModel(keras.Model):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
-        """Triplet loss plus penalty: Keras adds no penalty by itself where this method is overridden."""
-        to_neighbour = losses.squared_distance(y_pred[:, 0], y_pred[:, 1])  # (triplet,)
-        to_distant = losses.squared_distance(y_pred[:, 0], y_pred[:, 2])  # (triplet,)
-        hinges = losses.hinge(to_neighbour, to_distant, self.margin)  # (triplet,)
-        active = losses.active(hinges)  # (triplet,)
-        triplet_loss = losses.reduce_hinges(hinges, self.reduction)
+        """Loss plus penalty: Keras adds no penalty by itself where this method is overridden."""
+        anchors, neighbours, distants = y_pred[:, 0], y_pred[:, 1], y_pred[:, 2]  # (triplet, dim)
+        loss, per_triplet, measures = self.loss_of(anchors, neighbours, distants)
         penalty = ops.cast(sum(self.losses), "float32")
-        count = ops.shape(hinges)[0]
-        self._track("triplet_loss_nonzero", hinges, active)
-        self._track("triplet_loss", triplet_loss, count)
+        count = ops.shape(y_pred)[0]
+        self._track("loss", loss, count)
+        self._track("loss_all", per_triplet)
         self._track("penalty", penalty, count)
-        self._track("total", triplet_loss + penalty, count)
-        for name, values in (
-            ("triplet_loss_all", hinges),
-            ("active_fraction", active),
-            ("d_neighbour", to_neighbour),
-            ("d_distant", to_distant),
-        ):
-            self._track(name, values)
-        return triplet_loss + penalty
+        self._track("total", loss + penalty, count)
+        self._track("d_neighbour", squared_distance(anchors, neighbours))
+        self._track("d_distant", squared_distance(anchors, distants))
+        for name, (values, weights) in measures.items():
+            self._track(name, values, weights)
+        return loss + penalty
 
     def _track(self, name: str, values: Tensor, weight: Tensor = None) -> None:
         self.trackers[name].update_state(values, sample_weight=weight)

@@ -1,12 +1,13 @@
 """The tables of the report, as text ready to be set."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lambdascape.core.declarations import declared
 from lambdascape.embeddings.held_out import UNCENTRED, UNKNOWN
 from lambdascape.study.run_table import Sweep, text
 
@@ -37,12 +38,10 @@ MEASURES = {
     "retrieval_groups": ("Retrieval: groups", "of those tiles"),
     "separation_points": ("Points", "on which silhouette, spread, centroids and k-means are computed"),
     "separation_groups": ("Groups", "of those points"),
-    "triplet_loss": ("Triplet loss", "as minimised"),
-    "triplet_loss_nonzero": ("Triplet loss, active triplets", "mean over triplets with a loss above 0"),
-    "triplet_loss_all": ("Triplet loss, all triplets", "mean over all triplets"),
-    "active_fraction": ("Active triplets", "share with a loss above 0"),
+    "loss": ("Loss", "as minimised, without the penalty"),
+    "loss_all": ("Loss, all triplets", "mean over all triplets"),
     "penalty": ("Penalty", "λ · Σw²"),
-    "total": ("Total", "triplet loss and penalty"),
+    "total": ("Total", "loss and penalty"),
     "d_neighbour": ("Distance to the neighbour", "mean squared"),
     "d_distant": ("Distance to the distant tile", "mean squared"),
 }
@@ -221,15 +220,22 @@ def _last(table: pd.DataFrame, runs: Iterable[str], split: str, measure: str) ->
     return float(rows.sort_values("epoch").groupby("run")["value"].last().mean()) if len(rows) else float("nan")
 
 
-def training_summary(sweep: Sweep, training: pd.DataFrame) -> Table:
+def measure_words(plugins: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
+    """Measures of geometry and training, those of every loss included, to their words and a note."""
+    losses = declared("loss", plugins).values()
+    return MEASURES | {name: words for one in losses for name, words in (one.options["measures"] or {}).items()}
+
+
+def training_summary(sweep: Sweep, training: pd.DataFrame, plugins: Sequence[str] = ()) -> Table:
     """What the training ended with, a column for each arm."""
     arms = [(name, runs) for name, runs in spaces(sweep) if set(runs) & set(sweep.trained["run"])]
     rows = []
-    for measure in [m for m in MEASURES if (training["measure"] == m).any()]:
+    words_of = measure_words(plugins)
+    for measure in [m for m in words_of if (training["measure"] == m).any()]:
         for split, words in TRIPLETS.items():
             cells = [number(_last(training, runs, split, measure)) for _, runs in arms]
             if set(cells) != {NOTHING} and (split == "train" or measure not in ("penalty", "total")):
-                rows.append([MEASURES[measure][0], words, *cells])
+                rows.append([words_of[measure][0], words, *cells])
     return Table(
         "The training after its last epoch, means over seeds",
         ["Measure", "Triplets", *(n for n, _ in arms)],

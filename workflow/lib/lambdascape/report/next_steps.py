@@ -18,7 +18,7 @@ from lambdascape.study.run_table import Sweep, text
 from lambdascape.tables.flagged import flagged
 
 FLAT = 0.05  # of macro-F1: differences below it are called flat, and studies are planned to detect it
-LOSS = "triplet_loss_all"  # over all triplets: which are active changes while the network learns
+LOSS = "loss_all"  # over all triplets: which are active changes while the network learns
 WIDEST_STEP = 10.0  # factor from the end of a grid to the next value
 RULES = {
     "Collapse": "Half of a value’s runs or more have collapsed, by their flags or the mechanism: leave it out.",

@@ -261,7 +261,7 @@ def _tables(
         "probe_summary": probes_section.probe_summary(sweep, scores, plugins),
         "calibration_summary": probes_section.calibration_summary(sweep, scores, plugins),
         "folds_summary": probes_section.folds_summary(sweep, scores, test_fold),
-        "training_summary": report_tables.training_summary(sweep, read["training"]),
+        "training_summary": report_tables.training_summary(sweep, read["training"], plugins),
         "mechanism_sentence": mechanism_sentence(sweep, read["mechanism"]),
         "mechanism_rules": ALL_RULES,
         "card_note": CARD_NOTE,

@@ -19,7 +19,7 @@ from lambdascape.tables.flagged import MARK
 # Columns of every_run.tsv without a column here: they are joined with another one, or are in the details.
 JOINED = (
     *("kind", "macro_f1_low", "macro_f1_high", *FLAGS),
-    *("mechanism_rule", "triplet_loss_first", "penalty_first", "epochs"),
+    *("mechanism_rule", "loss_first", "penalty_first", "epochs"),
 )
 FLAG = "flag"  # the column that joins the flags
 LAST = (  # columns in this order, behind the run and what varies
@@ -28,7 +28,7 @@ LAST = (  # columns in this order, behind the run and what varies
         "macro_f1_validation",
         "held_out_loss",
         "training_loss",
-        "triplet_loss_last",
+        "loss_last",
         "penalty_last",
         "effective_rank",
     ),
@@ -158,7 +158,7 @@ def _course(row: dict[str, Any]) -> list[tuple[str, str]]:
     if row["kind"] != "trained":
         return []
     parts = [("Epochs", text(row["epochs"]))] if not pd.isna(row["epochs"]) else []
-    for name, words in (("triplet_loss", "Triplet loss, training"), ("penalty", "Penalty")):
+    for name, words in (("loss", "Loss, training"), ("penalty", "Penalty")):
         ends = [row[f"{name}_first"], row[f"{name}_last"]]
         if not pd.isna(ends).any():
             parts.append((words, f"{number(ends[0])} after the first epoch, {number(ends[1])} after the last"))

@@ -6,7 +6,10 @@ from typing import Any
 import pandas as pd
 
 from lambdascape.report.formatting import NOTHING, Table, shown
+from lambdascape.study.choices import Choices
+from lambdascape.study.config_model import config_model
 from lambdascape.study.hyperparameters import COLUMNS, PUBLISHED, Hyperparameter, is_reported, reason, table_1_rows
+from lambdascape.study.plugins import extensions_of
 from lambdascape.study.run_table import Sweep
 from lambdascape.study.sweep import SWEPT_BLOCKS
 
@@ -26,18 +29,21 @@ def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[st
         Group to rows with the keys name, value, published, compared, and why: a reason where it is not the published
         value. Keys of the config that are not in Table 1 are in a last group, so that none is left out.
     """
+    model, words = config_model(extensions_of(config)), labels(config.get("plugins", []))
     hidden = "" if config["dataset"]["adapter"] == "demo" else "dataset.demo."
     values = {
-        key: value for key, value in _leaves(config) if is_reported(key) and not (hidden and key.startswith(hidden))
+        key: value
+        for key, value in _leaves(config)
+        if is_reported(key, model) and not (hidden and key.startswith(hidden))
     }
     swept = {_place(key, config): _values(runs, key) for key in (sweep.key, *sweep.others) if key}
     groups: dict[str, list[Row]] = {}
-    for group, hyperparameters in table_1_rows().items():
+    for group, hyperparameters in table_1_rows(model).items():
         groups[group] = []
         for one in hyperparameters:
             value = swept.get(one.key, values.pop(one.key, None))
             values.pop(one.key, None)
-            groups[group].append(_row(one, value))
+            groups[group].append(_row(one, value, words.get(one.key, {})))
     if values:
         groups["Further settings"] = [_row(Hyperparameter(key, key), value) for key, value in values.items()]
     return groups
@@ -81,9 +87,9 @@ def _values(runs: pd.DataFrame, key: str) -> list[Any]:
     return [None if pd.isna(value) else value for value in dict.fromkeys(column.tolist())]
 
 
-def _row(one: Hyperparameter, value: Any) -> Row:
+def _row(one: Hyperparameter, value: Any, words: Mapping[str, str] | None = None) -> Row:
     unit = f" {one.unit}" if one.unit else ""
-    published = NOTHING if one.published is None else shown(one.published) + unit
+    published = NOTHING if one.published is None else _shown(one.published, words or {}) + unit
     if value is None and one.note:
         compared = SAME if _equal(one.note, one.published) else ""
         why = "" if compared or one.published is None else reason(one, value)
@@ -91,17 +97,33 @@ def _row(one: Hyperparameter, value: Any) -> Row:
     compared = "" if one.published is None else SAME if _equal(value, one.published) else DIFFERENT
     return {
         "name": one.name,
-        "value": NOTHING if value is None else shown(value) + unit,
+        "value": NOTHING if value is None else _shown(value, words or {}) + unit,
         "published": published,
         "compared": compared,
         "why": reason(one, value) if compared == DIFFERENT else "",
     }
 
 
+def labels(plugins: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Key of the config to names of losses or networks to what the report calls them."""
+    return {
+        f"{choice.block}.{choice.key}": {name: one.options["label"] for name, one in known.items()}
+        for choice, known in Choices(plugins).known.items()
+    }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _shown(value: Any, words: Mapping[str, str]) -> str:
+    """A value, or several, in words where there are any for it."""
+    found = [words.get(one, one) if words else one for one in _listed(value)]
+    return shown(found if isinstance(value, list) else found[0])
+
+
 def _equal(value: Any, published: Any) -> bool:
     """Whether both are the same set of values; a text may go on where the published one ends."""
     if isinstance(value, str) and isinstance(published, str):
         return value.startswith(published)
-    return set(value if isinstance(value, list) else [value]) == set(
-        published if isinstance(published, list) else [published]
-    )
+    return set(_listed(value)) == set(_listed(published))

@@ -6,6 +6,7 @@ Light, for it is read at every start.
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +16,14 @@ from lambdascape.core.declarations import Declared, declared
 from lambdascape.jobs.fingerprint import task
 from lambdascape.study import sweep
 from lambdascape.study.catalogue import PAGE_PARTS, RECOMPUTED, STAGES, TABLES, WITH_RECOMPUTED
+from lambdascape.study.choices import Choices
 from lambdascape.study.data_paths import DataNames
 from lambdascape.study.figure_files import FigureFiles
 from lambdascape.study.keys import key_of
-from lambdascape.study.settings import Training
+from lambdascape.study.settings import Block, Network, Training, Triplets
 
 UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
+BLOCKS: dict[str, type[Block]] = {"triplets": Triplets, "network": Network, "training": Training}
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Study(DataNames):
     @cached_property
     def runs(self) -> dict[str, dict[str, Any]]:
         """Name to settings, arm and seed of each trained run."""
-        return sweep.expand(self.config["sweep"], self.config)
+        return sweep.expand(self.config["sweep"], self.config, self.settings.plugins)
 
     @cached_property
     def axis(self) -> str:
@@ -148,11 +151,22 @@ class Study(DataNames):
         penalties = {"l2": 0.0, "l2_scope": "convs", "embedding_norm_penalty": 0.0}
         fields = Training.model_fields.items()
         shaping = [name for name, field in fields if key_of(field).shapes_untrained]
+        own = self.choices.own_blocks(self.config)
         return {
             "triplets": self.config["triplets"],
-            "network": self.config["network"] | penalties,
+            "network": _of_the_package(own, "network") | penalties,
             "training": {key: self.config["training"][key] for key in shaping},
         }
+
+    @cached_property
+    def choices(self) -> Choices:
+        """The losses and networks that the study can choose from."""
+        return Choices(self.settings.plugins)
+
+    @property
+    def reference_network(self) -> dict[str, Any]:
+        """The network of the untrained references, see `Choices.of_network`."""
+        return self.choices.of_network(self.config)
 
     @property
     def tile_settings(self) -> dict[str, Any]:
@@ -166,8 +180,16 @@ class Study(DataNames):
         return [block for place, block in enumerate(settings) if block not in settings[:place]]
 
     def settings_of(self, wildcards: Any) -> dict[str, Any]:
-        """The blocks of one run's own settings."""
-        return {block: self.runs[wildcards.run][block] for block in sweep.SWEPT_BLOCKS}
+        """The blocks of one run's own settings; the keys that plugins add are its loss's or its network's."""
+        return {block: _of_the_package(self.runs[wildcards.run], block) for block in sweep.SWEPT_BLOCKS}
+
+    def loss_of(self, wildcards: Any) -> dict[str, Any]:
+        """The loss of one run, see `Choices.of_loss`."""
+        return self.choices.of_loss(self.runs[wildcards.run])
+
+    def network_of(self, wildcards: Any) -> dict[str, Any]:
+        """The network of one run, see `Choices.of_network`."""
+        return self.choices.of_network(self.runs[wildcards.run])
 
     def seed_of(self, wildcards: Any) -> int:
         """Seed of one run."""
@@ -395,3 +417,9 @@ class Study(DataNames):
             return " ".join(["snakemake --cores all", *([target] if target else []), "--configfile", *files])
         given = [f"TARGET={target}"] if target else []
         return " ".join(["make run", *given, *(f"STUDY={file}" for file in files)])
+
+
+def _of_the_package(blocks: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A block without the keys that plugins add."""
+    fields = BLOCKS[name].model_fields
+    return {key: value for key, value in blocks[name].items() if key in fields}

@@ -561,7 +561,7 @@ class Training(Block):
     )
     loss: Literal["triplet"] = key(
         "triplet",
-        "The loss that is minimised: the hinge on squared distances of triplets.",
+        "The loss that is minimised; triplet is the hinge on squared distances. Plugins add others.",
         label="Loss",
         group=TRAINING,
         published="triplet",

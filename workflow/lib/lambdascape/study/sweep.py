@@ -1,10 +1,11 @@
 """The runs of a study: one point of the sweep and one seed each, under a readable name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
 from lambdascape.core.errors import InputError
+from lambdascape.study.choices import Choices, check_point
 
 Blocks = dict[str, dict[str, Any]]
 # A sweep may vary every key of these blocks of the config; a key stands in one of them only.
@@ -13,20 +14,23 @@ SWEPT_BLOCKS = ("triplets", "network", "training")
 PROBE_EPOCHS = "probe_epochs"
 
 
-def expand(sweep: dict[str, Any], base: Blocks) -> dict[str, dict[str, Any]]:
+def expand(sweep: dict[str, Any], base: Blocks, plugins: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """List the runs of a study.
 
     Args:
         sweep: `axes` (key to list of values, taken as a product; a key without values is left out) or `arms` (a list of
             explicit settings, which then replaces `axes`), and `seeds`. An arm may also set `probe_epochs`.
         base: the config's blocks `triplets`, `network` and `training`, which hold for what a point does not set.
+        plugins: files of the user, which may declare losses and networks.
 
     Returns:
-        Name to run, in the order of the config; a run is its three blocks, its `arm` (the id of its point), its `seed`,
-        and `probe_epochs` where its arm sets them. The name is for people and paths: nothing may be read from it.
+        Name to run, in the order of the config; a run is its three blocks (without the keys of losses and networks that
+        it does not use), its `arm` (the id of its point), its `seed`, and `probe_epochs` where its arm sets them. The
+        name is for people and paths: nothing may be read from it.
 
     Raises:
-        InputError: a key stands in none of the blocks, an arm sets none of theirs, or two runs would share a name.
+        InputError: a key stands in none of the blocks or belongs to a loss or a network that the run does not use, an
+            arm sets none of theirs, or two runs would share a name.
     """
     arms = sweep.get("arms") or _points(sweep["axes"])
     points = [{key: value for key, value in arm.items() if key != PROBE_EPOCHS} for arm in arms]
@@ -34,14 +38,18 @@ def expand(sweep: dict[str, Any], base: Blocks) -> dict[str, dict[str, Any]]:
         raise InputError(f"sweep.arms: an arm must set a key of triplets, network or training beside {PROBE_EPOCHS}")
     named = [key for key in _keys(points) if len({repr(point.get(key)) for point in points}) > 1]
     named = named or _keys(points)[:1]
+    choices = Choices(plugins)
+    blocks = [choices.own_blocks(_with_point(base, point)) for point in points]
     runs: dict[str, dict[str, Any]] = {}
-    for (arm, point), seed in product(zip(arms, points, strict=True), sweep["seeds"]):
-        arm_id = readable({key: point.get(key, _block_of(key, base)[key]) for key in named})
+    for (arm, point, own), seed in product(zip(arms, points, blocks, strict=True), sweep["seeds"]):
+        check_point(point, own)
+        settings = flat(own)
+        arm_id = readable({key: settings[key] for key in named if key in settings})
         run = f"{arm_id}_{readable({'seed': seed})}"
         if run in runs:
             raise InputError(f"sweep: each run must differ from the others; two are {run}")
         judged = {PROBE_EPOCHS: arm[PROBE_EPOCHS]} if PROBE_EPOCHS in arm else {}
-        runs[run] = _with_point(base, point) | judged | {"arm": arm_id, "seed": seed}
+        runs[run] = own | judged | {"arm": arm_id, "seed": seed}
     return runs
 
 

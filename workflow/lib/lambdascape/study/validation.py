@@ -266,7 +266,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         return
     try:
         plain = config.model_dump()
-        runs = sweep.expand(plain["sweep"], plain)
+        runs = sweep.expand(plain["sweep"], plain, config.plugins)
         yield from _contradictions_of_protocol(config, runs)
         for slug, run in runs.items():
             yield from (f"{line} (run {slug})" for line in _contradictions_of(run, plain["features"]))

@@ -25,15 +25,15 @@ HEADINGS: dict[str, tuple[str, str]] = {
     "kind": ("Kind", "trained, recomputed (the same network with the statistics of its weights), or a baseline"),
     "seed": ("Seed", "of initial weights, triplets and dropout"),
     "epochs": ("Epochs", "trained; fewer than configured if training stopped early"),
-    "triplet_loss_first": ("Triplet loss, first epoch", "of the training triplets, as minimised"),
-    "triplet_loss_last": ("Triplet loss, last epoch", "of the training triplets, as minimised"),
+    "loss_first": ("Loss, first epoch", "of the training triplets, as minimised"),
+    "loss_last": ("Loss, last epoch", "of the training triplets, as minimised"),
     "penalty_first": ("Penalty, first epoch", "λ · Σw²"),
     "penalty_last": ("Penalty, last epoch", "λ · Σw²"),
     "training_loss": (
-        "Triplet loss, fixed training",
+        "Loss, fixed training",
         "mean over fixed training triplets, in inference mode, at the end",
     ),
-    "held_out_loss": ("Triplet loss, held-out", "mean over all held-out triplets, in inference mode, at the end"),
+    "held_out_loss": ("Loss, held-out", "mean over all held-out triplets, in inference mode, at the end"),
     "macro_f1_validation": ("Macro-F1, validation", "converged probe, per clip, on training sessions kept apart"),
     "macro_f1_test": ("Macro-F1, held-out", "converged probe, per clip, on held-out sessions"),
     "macro_f1_low": ("– low", "lower end of its bootstrap interval over sessions"),
@@ -138,8 +138,8 @@ def every_run(
     judged = mechanism.set_index("run")
     columns: dict[str, Any] = {
         "epochs": train.groupby("run")["epoch"].max().astype("Int64"),
-        "triplet_loss_first": _at_end(train, "triplet_loss", "first"),
-        "triplet_loss_last": _at_end(train, "triplet_loss", "last"),
+        "loss_first": _at_end(train, "loss", "first"),
+        "loss_last": _at_end(train, "loss", "last"),
         "penalty_first": _at_end(train, "penalty", "first"),
         "penalty_last": _at_end(train, "penalty", "last"),
         "training_loss": _in_inference_mode(training, "train_inference", sweep),
@@ -165,10 +165,10 @@ def _at_end(rows: pd.DataFrame, measure: str, end: str) -> "pd.Series[Any]":
 
 
 def _in_inference_mode(training: pd.DataFrame, split: str, sweep: Sweep) -> "pd.Series[Any]":
-    """Mean hinge over all triplets of a split at the end, of each run and of its space with recomputed statistics."""
+    """Mean loss over all triplets of a split at the end, of each run and of its space with recomputed statistics."""
     recomputed = training[training["split"] == split + WITH_RECOMPUTED]
     recomputed = recomputed.assign(run=recomputed["run"].map(sweep.second_spaces))
-    return _at_end(pd.concat([training[training["split"] == split], recomputed]), "triplet_loss_all", "last")
+    return _at_end(pd.concat([training[training["split"] == split], recomputed]), "loss_all", "last")
 
 
 def _flags(training: pd.DataFrame, trained: "pd.Index[Any]") -> dict[str, "pd.Series[Any]"]:

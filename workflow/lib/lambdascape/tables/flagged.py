@@ -9,7 +9,7 @@ MARK = "⚑"
 # What follows from each flag for who reads the scores.
 MEANING = {
     "collapsed": "Scores and maps of such a space show the collapse, not the sounds.",
-    "at_rest": "The triplet loss no longer trains the network there.",
+    "at_rest": "The loss no longer trains the network there.",
     "stale_statistics": "Scores and held-out losses there belong to averages of earlier weights, not to the trained "
     "network: use the space with recomputed statistics, or set training.batch_statistics: recomputed.",
 }

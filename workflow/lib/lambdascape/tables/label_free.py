@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.statistics.bootstrap import Floats, PairedScores, difference, drawn_means, seed_weights
+from lambdascape.study.choices import not_across
 from lambdascape.study.run_table import read_spaces
 from lambdascape.tables.comparisons import MEASURE, UNIT, Counts, Paths, paired_scores, read_counts
 
@@ -39,18 +40,16 @@ class Criterion:
         name: its name in words.
         measure: its name in training.tsv (after the last epoch, held-out triplets) or geometry.tsv (held-out tiles).
         better: lower or higher.
-        not_across: hyperparameters across whose values it cannot be compared.
     """
 
     name: str
     measure: str
     better: str
-    not_across: tuple[str, ...] = ()
 
 
 CRITERIA = (
-    Criterion("held-out triplet loss", "triplet_loss_all", "lower", ("margin",)),
-    Criterion("share of active triplets", "active_fraction", "lower", ("margin",)),
+    Criterion("held-out loss", "loss_all", "lower"),
+    Criterion("share of active triplets", "active_fraction", "lower"),
     Criterion("effective rank", "effective_rank", "higher"),
     Criterion("uniformity", "uniformity", "lower"),
 )
@@ -68,6 +67,7 @@ def rank_criteria(
     settings: dict[str, Any],
     seed: int,
     output: str | Path,
+    plugins: Sequence[str] = (),
 ) -> None:
     """Say how each criterion ranks the arms beside the probe's score, and which arm it would pick.
 
@@ -84,12 +84,13 @@ def rank_criteria(
         choice_path: choice.tsv of `comparisons.choose_arm`.
         settings: `resamples` and `confidence`.
         seed: seed of the resamples.
-        output: table criterion (triplet_loss_all | active_fraction | effective_rank | uniformity), better (lower |
+        output: table criterion (loss_all | active_fraction | effective_rank | uniformity), better (lower |
             higher), correlation, low, high, picks (the arm it picks), labels_pick (the arm that the labels pick on
             validation sessions), agrees (0 | 1), difference (test macro-F1 of its pick less that of the labels'),
             difference_low, difference_high (these runs on new sessions), seeds, sessions. What a criterion does not
             give for every run, cannot compare between runs, or finds equal in all arms, is missing. Header only with
             one arm or without labels.
+        plugins: files of the user, which may declare losses.
 
     Raises:
         InputError: see `run_table.read_spaces`.
@@ -103,7 +104,7 @@ def rank_criteria(
         scores = paired_scores(counts, MEASURE, settings, seed)
         measured = held_out_measures(training_path, geometry_path)
         for criterion in CRITERIA:
-            values = _values(criterion, measured, counts, trained)
+            values = _values(criterion, measured, counts, trained, plugins)
             rows.append(_row(criterion, values, scores, counts, chosen, settings, seed))
     write_table(pd.DataFrame(rows, columns=COLUMNS), output)
 
@@ -122,10 +123,12 @@ def _values(
     measured: "pd.Series[float]",
     counts: Counts,
     trained: pd.DataFrame,
+    plugins: Sequence[str],
 ) -> Floats:
     """Shape (arm, seed), more is better; NaN where there is no value, or none that can be compared."""
     values = np.full((len(counts.arms), len(counts.seeds)), np.nan)
-    if any(trained[name].nunique() > 1 for name in criterion.not_across if name in trained):
+    unit = not_across(criterion.measure, plugins)
+    if any(trained[name].nunique(dropna=False) > 1 for name in unit if name in trained):
         return values
     sign = 1.0 if criterion.better == "higher" else -1.0
     for run, arm, seed in trained[["run", "arm", "seed"]].itertuples(index=False):

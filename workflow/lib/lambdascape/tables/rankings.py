@@ -39,9 +39,9 @@ class RankedMeasure:
 
 MEASURES = (
     RankedMeasure(
-        "triplet_loss_all",
+        "loss_all",
         "training",
-        {"split": "train", "measure": "triplet_loss_all"},
+        {"split": "train", "measure": "loss_all"},
         True,
         "loss over all triplets, last epoch",
     ),

@@ -54,6 +54,9 @@ def rooms(study: Study, extent: Extent | None) -> Iterator[DiskUsage]:
         None if extent is None else float(sum(extent.tiles * (NUMBER * width + NAMES) for width in widths)),
         f"{len(widths)} spaces × tiles × (dimensions × 4 + about {NAMES}) bytes",
     )
+    if unknown := sorted({run["network"]["architecture"] for run in runs.values()} - set(BLOCKS)):
+        yield DiskUsage("networks and checkpoints", None, f"not known for networks of plugins ({', '.join(unknown)})")
+        return
     weights = [parameters(run["network"]) for run in runs.values()]
     yield DiskUsage(
         "networks",

@@ -1,0 +1,1 @@
+"""Losses of batches of triplets, one in each module."""

@@ -1,0 +1,1 @@
+"""Networks from tiles to maps of features, one family in each module."""
