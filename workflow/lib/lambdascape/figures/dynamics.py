@@ -96,7 +96,7 @@ def plot_dynamics(runs: str | Path, layers: str | Path, svg: str | Path, png: st
 def dynamics_figure(sweep: Sweep, table: pd.DataFrame) -> Figure:
     """The figure that `plot_dynamics` writes; its lines carry `<measure>:<group>:<setting>` as their label."""
     values = table.merge(sweep.trained, on="run")
-    groups = [group for group in GROUPS if (values["group"] == group).any()]
+    groups = list(dict.fromkeys(values["group"]))
     figure, grid = _grid(len(groups), MARGINS.top + KEY_LINE * -(-len(sweep.values) // KEYS_IN_A_ROW))
     last = float(values["epoch"].max())
     for (measure, kind), row in zip(KINDS.items(), grid, strict=True):
@@ -115,7 +115,7 @@ def dynamics_figure(sweep: Sweep, table: pd.DataFrame) -> Figure:
                 axes.axhline(kind.mark, color=style.QUIET, lw=0.9, ls=(0, (4, 2)), zorder=1.5, label="_mark")
         _name(row[0], kind)
     for axes, group in zip(grid[0], groups, strict=True):
-        axes.set_title(GROUPS[group], loc="left", fontsize=10, fontweight="bold", pad=6)
+        axes.set_title(GROUPS.get(group, group), loc="left", fontsize=10, fontweight="bold", pad=6)
     for axes in grid[-1]:
         axes.set_xlabel("epoch", fontsize=9.5)
     _head(figure, sweep)

@@ -24,6 +24,7 @@ ROW = 0.62  # inches of the list per setting
 KEY, LINE = 0.58, 0.25  # inches from the panel to the key, and of a row of it
 SQUARES, SQUARE = 2.3, 0.16  # inches from the left of the list to the first square, and from one to the next
 MARKERS = {"stem": "P", "stage1": "o", "stage2": "s", "stage3": "D", "stage4": "^"}
+OTHER_MARKER = "X"  # of the layers of networks that are named otherwise
 COLOURS = {
     rules.COLLAPSE: "#a4161a",
     rules.ATTENUATION: "#e07a1f",
@@ -98,7 +99,7 @@ def mechanism_figure(sweep: Sweep, layers: pd.DataFrame, judged: pd.DataFrame) -
     detail = "each stage of each run, late in the training, against its reference"
     style.title(axes, "How did λ act in each run?", detail)
     _list(figure, cards, (LEFT + WIDTH + COLUMN) / width, (bottom + height) / total)
-    _key(figure, sweep, bottom)
+    _key(figure, sweep, list(dict.fromkeys(known["group"])), bottom)
     return figure
 
 
@@ -145,7 +146,7 @@ def _points(axes: Axes, sweep: Sweep, known: pd.DataFrame) -> None:
         colour = colours[row["axis_value"]]
         shorter = row["weight_norm_ratio"] <= 1 / rules.NOTABLE
         look: Any = {"mec": "white" if shorter else colour, "mfc": colour if shorter else "white", "alpha": 0.9}
-        marker = MARKERS.get(row["group"], "X")
+        marker = MARKERS.get(row["group"], OTHER_MARKER)
         label = f"{row['run']}:{row['group']}"
         place = [row["variance_over_epsilon"]], [row["angular_update_ratio"]]
         axes.plot(*place, ls="", marker=marker, ms=6.5, mew=0.8 if shorter else 1.1, zorder=3, label=label, **look)
@@ -212,13 +213,18 @@ def _list(figure: Figure, cards: list[tuple[str, list[str], str, str]], left: fl
             figure.add_artist(Line2D([x], [y], ls="", marker=mark, ms=8, label=f"_{verdict}", **look))
 
 
-def _key(figure: Figure, sweep: Sweep, bottom: float) -> None:
+def _key(figure: Figure, sweep: Sweep, groups: list[str], bottom: float) -> None:
     """The colours of the values and the shapes of the stages, below the panel."""
     width, height = figure.get_size_inches()
     colours = style.colours(sweep.values)
     look: Any = {"ls": "", "ms": 7, "mec": "white", "mew": 0.8}
     values = [Line2D([], [], marker="o", color=colours[v], label=sweep.label(v), **look) for v in sweep.values]
-    shapes = [Line2D([], [], marker=m, color=style.QUIET, label=GROUPS[g], **look) for g, m in MARKERS.items()]
+    markers = MARKERS | dict.fromkeys((group for group in groups if group not in MARKERS), OTHER_MARKER)
+    shapes = [
+        Line2D([], [], marker=marker, color=style.QUIET, label=GROUPS.get(group, group), **look)
+        for group, marker in markers.items()
+        if group in groups or not groups
+    ]
     hollow = {**look, "mec": style.QUIET, "mfc": "white", "mew": 1.1}
     shapes.append(Line2D([], [], marker="o", label="weights not shorter", **hollow))
     for handles, below in ((values, KEY), (shapes, KEY + LINE * _key_rows(sweep))):
