@@ -33,7 +33,7 @@ from lambdascape.features.logmel import LogMel, fft_library, mel_matrix
 
 RECIPE: dict[str, Any] = {
     "sr": 16000, "n_fft": 1024, "win_length": 480, "hop_length": 160, "n_mels": 128, "fmin": 50.0, "fmax": 8000.0,
-    "htk": True, "log_offset": 1e-6,
+    "htk": True, "filterbank": "librosa", "log_offset": 1e-6,
 }  # fmt: skip
 SECONDS, CHANNELS = 10, 4
 Step = Callable[[], object]

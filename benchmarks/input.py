@@ -28,7 +28,7 @@ from lambdascape.models.training import compiled_model
 
 RECIPE: dict[str, Any] = {
     "sr": 16000, "n_fft": 1024, "win_length": 480, "hop_length": 160, "n_mels": 128, "fmin": 50.0, "fmax": 8000.0,
-    "htk": True, "log_offset": 1e-6,
+    "htk": True, "filterbank": "librosa", "log_offset": 1e-6,
 }  # fmt: skip
 CLIP_FRAMES, CLIP_S, CHANNELS = 998, 10, 4
 TILE_FRAMES, TILE_S = 498, 5.0

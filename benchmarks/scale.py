@@ -27,7 +27,7 @@ from lambdascape.jobs.job import THREAD_VARIABLES
 
 RECIPE: dict[str, Any] = {
     "sr": 16000, "n_fft": 1024, "win_length": 480, "hop_length": 160, "n_mels": 128, "fmin": 50.0, "fmax": 8000.0,
-    "htk": True, "log_offset": 1e-6,
+    "htk": True, "filterbank": "librosa", "log_offset": 1e-6,
 }  # fmt: skip
 SETTINGS = {"folds": 4, "channels": "mean", "on_bad_clip": "fail", "max_rejected_fraction": 0.0}
 LABELS = ("absence", "cooking", "dishwashing", "eating", "other", "social_activity", "vacuum_cleaner", "watching_tv")

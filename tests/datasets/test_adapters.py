@@ -210,7 +210,7 @@ def test_one_channel_is_read_as_it_is_whatever_the_others_hold(tmp_path: Path) -
 
 def test_features_are_those_of_the_channel(mixed: Path, tmp_path: Path) -> None:
     recipe = {"sr": 8000, "n_fft": 32, "win_length": 20, "hop_length": 10, "n_mels": 3, "fmin": 1000, "fmax": 4000}
-    recipe |= {"htk": True, "log_offset": 1e-6}
+    recipe |= {"htk": True, "filterbank": "librosa", "log_offset": 1e-6}
     found, _ = listed(mixed, "folder", channels="each")
     manifest_path = mixed.parent / f"{mixed.name} out" / "clips.tsv"
     extraction.extract_shard(manifest_path, mixed, recipe, 0, 1, tmp_path / "0.h5")

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("shallow_network")
 
 RECIPE = {
     "sr": 8000, "n_fft": 512, "win_length": 240, "hop_length": 160, "n_mels": 16, "fmin": 50, "fmax": 4000, "htk": True,
-    "log_offset": 1e-6,
+    "filterbank": "librosa", "log_offset": 1e-6,
 }  # fmt: skip
 SETTINGS = {"triplets": {"tile_s": 0.5}, "network": NETWORK | {"l2": 0.1}, "training": TRAINING}
 FRAMES, SEED = 24, 5
@@ -279,7 +279,7 @@ HOSTILE: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
     "recipe that is no JSON": lambda m: m | {ABOUT: b"{"},
     "recipe that is a list": lambda m: m | {ABOUT: b"[]"},
     "endless recipe": lambda m: m | {ABOUT: b" " * 2_000_000},
-    "another format": lambda m: m | {ABOUT: m[ABOUT].replace(b'"format": 1', b'"format": 2')},
+    "another format": lambda m: m | {ABOUT: m[ABOUT].replace(b'"format": 2', b'"format": 1')},
     "unknown architecture": lambda m: told(m, "network", architecture="resnet1000"),
     "width of a thousand million": lambda m: told(m, "network", width=10**9),
     "width that is text": lambda m: told(m, "network", width="2"),

@@ -26,7 +26,7 @@ Count = Callable[[int, int], int]
 RATE, FRAMES, CHANNELS = 16000, 4000, 2
 SETTINGS = {
     "sr": RATE, "n_fft": 1024, "win_length": 480, "hop_length": 160, "n_mels": 16, "fmin": 125.0, "fmax": 7500.0,
-    "htk": True, "log_offset": 1e-2,
+    "htk": True, "filterbank": "librosa", "log_offset": 1e-2,
 }  # fmt: skip
 SECONDS, MEGABYTES = 2, 500  # what one damaged file may cost at most
 

@@ -30,7 +30,7 @@ from support.stores import write_store
 Count = Callable[[int, int], int]
 RECIPE = {
     "sr": 8000, "n_fft": 256, "win_length": 200, "hop_length": 80, "n_mels": 16, "fmin": 100.0, "fmax": 4000.0,
-    "htk": True, "log_offset": 1e-6,
+    "htk": True, "filterbank": "librosa", "log_offset": 1e-6,
 }  # fmt: skip
 CLIPS, SHARDS = 20, 2
 

@@ -1,5 +1,6 @@
-from typing import Any
+from typing import Any, get_args
 
+import librosa
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from lambdascape.core.errors import InputError
 from lambdascape.features import logmel
+from lambdascape.study.settings import FeatureSettings
 
 SEED: dict[str, Any] = {
     "sr": 16000,
@@ -17,9 +19,17 @@ SEED: dict[str, Any] = {
     "fmin": 50.0,
     "fmax": 8000.0,
     "htk": True,
+    "filterbank": "tensorflow",
     "log_offset": 1e-6,
 }
 SMALL = SEED | {"n_fft": 256, "win_length": 200, "hop_length": 100, "n_mels": 12}
+
+
+LIBROSAS = [  # the published recipe but for its filters, the default, and Slaney's scale from 0 Hz
+    SEED | {"filterbank": "librosa"},
+    SEED | {"filterbank": "librosa", "hop_length": 320, "n_mels": 40},
+    SEED | {"filterbank": "librosa", "n_fft": 512, "n_mels": 64, "fmin": 0.0, "htk": False},
+]
 
 
 def waveform(seconds: float) -> np.ndarray:
@@ -43,6 +53,16 @@ def by_tensorflow(sound: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
     return tf.math.log(spectrum @ mel + settings["log_offset"]).numpy()
 
 
+def by_librosa(sound: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+    """By `librosa.feature.melspectrogram`, which places the window in the middle of `n_fft`."""
+    beside = settings["n_fft"] - settings["win_length"]
+    padded = np.pad(sound, (beside // 2, beside - beside // 2))
+    names = ("sr", "n_fft", "win_length", "hop_length", "n_mels", "fmin", "fmax", "htk")
+    options = {name: settings[name] for name in names}
+    mel = librosa.feature.melspectrogram(y=padded, center=False, power=1.0, **options)
+    return np.log(mel.T + settings["log_offset"])
+
+
 def by_loop(sound: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
     """The same from the definitions, one frame and one band at a time."""
     hop, length, n_fft = settings["hop_length"], settings["win_length"], settings["n_fft"]
@@ -63,6 +83,18 @@ def by_loop(sound: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
                 bands[band] += value * max(0, min(slopes))
         frames.append(np.log(bands + settings["log_offset"]))
     return np.array(frames)
+
+
+@pytest.mark.parametrize("settings", LIBROSAS)
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_equal_to_librosa(settings: dict[str, Any], precision: type) -> None:
+    sound = waveform(5) + np.random.default_rng([12]).normal(0, 0.01, 80000).astype(np.float32)
+    ours, theirs = logmel.log_mel(sound, settings), by_librosa(sound.astype(precision), settings)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
+
+
+def test_the_config_offers_these_filters() -> None:
+    assert get_args(FeatureSettings.model_fields["filterbank"].annotation) == tuple(logmel.FILTER_BANKS)
 
 
 @pytest.mark.parametrize(("seconds", "frames"), [(10, 998), (5, 498)])
@@ -121,6 +153,8 @@ def test_silence_is_the_log_of_the_offset() -> None:
         ({"fmax": 9000.0}, "fmax 9000"),
         ({"fmin": 8000.0}, "fmin 8000"),
         ({"win_length": 2000}, "2000 > 1024"),
+        ({"htk": False}, "htk must be true"),
+        ({"filterbank": "librosa", "n_mels": 400}, "Lower n_mels"),
     ],
 )
 def test_impossible_settings_are_refused(change: dict[str, Any], message: str) -> None:

@@ -197,21 +197,6 @@ def test_an_architecture_in_a_file_is_never_run(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
-@pytest.mark.parametrize(("n_mels", "n_mfcc"), [(40, 13), (128, 13), (13, 13), (16, 1)])
-def test_coefficients_are_those_of_tensorflow(n_mels: int, n_mfcc: int) -> None:
-    import tensorflow as tf
-
-    log_mel = np.random.default_rng(n_mels).normal(-4, 3, (2, 50, n_mels)).astype(np.float16).astype(np.float32)
-    expected = tf.signal.mfccs_from_log_mel_spectrograms(log_mel)[..., :n_mfcc].numpy()
-    np.testing.assert_allclose(log_mel @ mfcc_matrix(n_mels, n_mfcc), expected, rtol=0, atol=1e-4)
-
-
-@pytest.mark.parametrize("n_mfcc", [0, 41])
-def test_coefficients_that_cannot_be_are_refused(n_mfcc: int) -> None:
-    with pytest.raises(InputError, match=rf"n_mfcc must be 1 to the number of mel bands \(40\); got {n_mfcc}"):
-        mfcc_matrix(40, n_mfcc)
-
-
 def test_a_network_that_sees_coefficients_is_the_network_over_them() -> None:
     """In full depth: 13 coefficients are halved five times."""
     frames = np.random.default_rng(1).normal(size=(3, 48, 32, 1)).astype(np.float32)

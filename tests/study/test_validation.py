@@ -167,6 +167,8 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(default
         ("dataset.keep_audio", False, "dataset.keep_audio: must be true where dataset.download is false"),
         ("dataset.archives", "x", "dataset.archives: must be null where dataset.download is false; got 'x'"),
         ("features.fmax", 9000, "features.fmax: must be at most half of features.sr (8000 Hz); got 9000"),
+        ("features", {"filterbank": "tensorflow", "htk": False},
+         "features.htk: must be true where features.filterbank is tensorflow, which has no other scale; got false"),
         ("features.fmin", 8000, "features.fmin: must be below features.fmax (8000 Hz); got 8000"),
         ("features.win_length", 2048, "features.win_length: must be at most features.n_fft (1024); got 2048"),
         ("triplets.neighbourhood_s", 1.0, "triplets.neighbourhood_s: must be at least tile_s (2 s); got 1 (run l2~1"),

@@ -19,7 +19,7 @@ from lambdascape.jobs import devices
 if TYPE_CHECKING:
     import keras
 
-FORMAT = 1
+FORMAT = 2
 ABOUT = "lambdascape.json"  # in the zip file that a .keras file is
 PACKAGES = ("keras", "tensorflow", "jax", "numpy", "h5py")
 TILES = 64  # on which an export is compared with the network that it was made from

@@ -1,9 +1,10 @@
-"""Log-mel spectra by the published study's recipe, at the speed of the machine.
+"""Log-mel spectra: the numbers of `librosa.feature.melspectrogram`, several times as fast.
 
 Frames are not centred, so a tile cut from a waveform and a slice of its clip's frames are the same numbers:
 frame t covers the samples `[t · hop_length, t · hop_length + win_length)`.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 import scipy.signal
+from librosa.filters import mel as librosas_mel
 
 from lambdascape.core.errors import InputError
 from lambdascape.features import kernels
@@ -27,11 +29,12 @@ class LogMel:
     """A recipe made ready: filters, window and buffers, for one waveform after the other.
 
     Natural log of the mel magnitude plus `log_offset`: periodic Hann window at the start of each frame, zeros up to
-    `n_fft`, magnitude and not power, no centring.
+    `n_fft`, magnitude and not power, no centring. With librosa's filters these are the numbers of
+    `librosa.feature.melspectrogram(power=1.0, center=False)` over the waveform with `(n_fft - win_length) // 2` zeros
+    on both sides, for librosa places the window in the middle of `n_fft`.
 
     Args:
-        settings: the recipe: `sr`, `n_fft`, `win_length`, `hop_length`, `n_mels`, `fmin`, `fmax`, `htk`,
-            `log_offset`.
+        settings: the recipe: `sr`, `n_fft`, `win_length`, `hop_length`, `log_offset`, and those of `mel_matrix`.
 
     Raises:
         InputError: see `mel_matrix`; or the window is longer than the FFT.
@@ -109,30 +112,25 @@ def frames_of(samples: int, settings: Settings) -> int:
 
 
 def mel_matrix(settings: Settings) -> npt.NDArray[np.float32]:
-    """Triangular mel filters of height 1, as `tf.signal.linear_to_mel_weight_matrix` makes them.
-
-    Their slopes are straight over mel; those of `librosa.filters.mel` are straight over Hz.
+    """Triangular mel filters.
 
     Args:
         settings: `sr`, `fmin`, `fmax` in Hz; `n_fft` in samples; `n_mels` bands; `htk`: HTK's mel scale, else
-            Slaney's.
+            Slaney's; `filterbank`: see `FILTER_BANKS`.
 
     Returns:
         Shape (frequency, mel), float32, with n_fft // 2 + 1 frequencies.
 
     Raises:
-        InputError: the range of frequencies is not within 0 and sr / 2, or a band is so narrow that it holds
-            no frequency.
+        InputError: the range of frequencies is not within 0 and sr / 2; a band is so narrow that it holds
+            no frequency; or TensorFlow's filters are to have another scale than HTK's.
     """
-    sr, fmin, fmax, htk = settings["sr"], settings["fmin"], settings["fmax"], settings["htk"]
+    sr, fmin, fmax = settings["sr"], settings["fmin"], settings["fmax"]
     if not 0 <= fmin < fmax <= sr / 2:
         raise InputError(f"features: needs 0 <= fmin < fmax <= sr / 2; got fmin {fmin}, fmax {fmax}, sr {sr}")
-    frequencies = librosa.fft_frequencies(sr=sr, n_fft=settings["n_fft"])
-    bins = librosa.hz_to_mel(frequencies, htk=htk)[:, np.newaxis]  # (frequency, 1)
-    low, high = (librosa.hz_to_mel(float(edge), htk=htk) for edge in (fmin, fmax))
-    edges = np.linspace(low, high, settings["n_mels"] + 2)
-    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]  # (mel,)
-    weights = np.maximum(0, np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre)))
+    if settings["filterbank"] == "tensorflow" and not settings["htk"]:
+        raise InputError("features: htk must be true for TensorFlow's filters, which know no other scale; got false")
+    weights = FILTER_BANKS[settings["filterbank"]](settings)
     empty = np.flatnonzero(weights.max(axis=0) <= 0)
     if len(empty):
         raise InputError(
@@ -140,7 +138,29 @@ def mel_matrix(settings: Settings) -> npt.NDArray[np.float32]:
             f"{settings['n_mels']} hold none, "
             f"the first is band {empty[0]}. Lower n_mels, or raise n_fft or fmin."
         )
-    return weights.astype(np.float32)
+    return weights
+
+
+def _librosas_filters(settings: Settings) -> npt.NDArray[np.float32]:
+    """`librosa.filters.mel`: slopes straight over Hz, each filter of area 1 over Hz."""
+    names = ("sr", "n_fft", "n_mels", "fmin", "fmax", "htk")
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of empty bands, which are refused
+        weights: npt.NDArray[np.float32] = librosas_mel(**{name: settings[name] for name in names})
+    return weights.T
+
+
+def _tensorflows_filters(settings: Settings) -> npt.NDArray[np.float32]:
+    """`tf.signal.linear_to_mel_weight_matrix`: slopes straight over HTK's mel scale, each filter of height 1."""
+    frequencies = librosa.fft_frequencies(sr=settings["sr"], n_fft=settings["n_fft"])
+    bins = librosa.hz_to_mel(frequencies, htk=True)[:, np.newaxis]  # (frequency, 1)
+    low, high = (librosa.hz_to_mel(float(settings[edge]), htk=True) for edge in ("fmin", "fmax"))
+    edges = np.linspace(low, high, settings["n_mels"] + 2)
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]  # (mel,)
+    slopes = np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre))
+    return np.maximum(0, slopes).astype(np.float32)
+
+
+FILTER_BANKS = {"librosa": _librosas_filters, "tensorflow": _tensorflows_filters}
 
 
 def _narrow(weights: npt.NDArray[np.float32]) -> list[tuple[slice, slice, npt.NDArray[np.float32]]]:

@@ -27,6 +27,7 @@ PER_CLIP = {
     "fmin",
     "fmax",
     "htk",
+    "filterbank",
     "log_offset",
     "n_shards",
 }

@@ -312,6 +312,15 @@ class FeatureSettings(Block):
         group=REPRESENTATION,
         published=True,
     )
+    filterbank: Literal["librosa", "tensorflow"] = key(
+        "librosa",
+        "The mel filters: librosa.filters.mel (slopes straight over Hz, each filter of area 1) or TensorFlow's "
+        "linear_to_mel_weight_matrix (slopes straight over HTK's mel scale, each filter of height 1).",
+        label="Mel filter bank",
+        group=REPRESENTATION,
+        published="tensorflow",
+        why=(always("The filters that other software for audio has; they hardly differ but in their scale."),),
+    )
     log_offset: Number = key(
         1.0e-6,
         "Added to the mel magnitude before the natural logarithm.",

@@ -246,6 +246,8 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield f"features.fmax: must be at most half of features.sr ({highest:g} Hz); got {features.fmax:g}"
     if features.fmin >= features.fmax:
         yield f"features.fmin: must be below features.fmax ({features.fmax:g} Hz); got {features.fmin:g}"
+    if features.filterbank == "tensorflow" and not features.htk:
+        yield "features.htk: must be true where features.filterbank is tensorflow, which has no other scale; got false"
     demo = dataset.demo
     if demo.shortest_session > demo.longest_session:
         yield (
