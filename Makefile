@@ -23,19 +23,22 @@ BENCH_ARGS ?=#     more for bench-training, such as --batch 128 --precision bflo
 
 export PYTHON VENV ACCELERATOR EXTRA
 
-# Modules of the user's own Python must not replace the locked ones.
-unexport PYTHONPATH PYTHONHOME
+# Modules of the user's own Python must not replace the locked ones, and what is compiled is kept from job to job.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 py := $(VENV)/bin/python -m
 # `python` in a rule's shell command is the environment's, too.
 recover = PYTHONPATH=workflow/lib $(py) lambdascape recover
 snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
+# Tests of one file share a process, see tests/support/gears.py; a process takes up to 2 GB.
+pytest = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 -n auto --maxprocesses 8 \
+  --dist loadgroup --no-loadscope-reorder
 # --configfile takes several values: nothing may follow it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 # A profile sets how much runs at once; on a cluster the cores of the login node are no limit.
 where = $(if $(PROFILE),--profile "profiles/$(PROFILE)" $(if $(filter all,$(CORES)),,--cores $(CORES)),--cores $(CORES))
 
-.PHONY: help run dryrun report verify doctor recover cluster-plan check test faults findings lint format reference docs lock env dev-env clean-env bench-features \
+.PHONY: help run dryrun report verify doctor recover cluster-plan check test test-all test-rest faults findings lint format reference docs lock env dev-env clean-env bench-features \
   bench-scale bench-input bench-training bench-dynamics bench-statistics bench-coverage bench-dimension bench-probes bench-similarity bench-start bench-report bench-viewer
 
 help: ## list these commands
@@ -76,17 +79,23 @@ cluster-plan: study-exists env ## report what a study needs on a cluster: jobs, 
 	  $(if $(PROFILE),--profile "profiles/$(PROFILE)") $(PLAN_ARGS)
 
 faults: dev-env ## inject every fault many times, and print a table of the results (PYTEST_ARGS=)
-	@LAMBDASCAPE_LONG=1 PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 -m fault $(PYTEST_ARGS)
+	@LAMBDASCAPE_LONG=1 $(pytest) -m fault $(PYTEST_ARGS)
 
-check: dev-env ## check style, types and layers, and run the tests of the library on all cores: while you work
+check: dev-env ## check style, types and layers, and run the quick tests of the library: while you work
 	$(py) ruff check
 	$(py) ruff format --check
 	$(py) mypy
 	PYTHONPATH=workflow/lib $(VENV)/bin/lint-imports
-	@$(py) pytest -q -n auto -m "not slow" $(addprefix --ignore=tests/,browser cluster end_to_end faults workflow) $(PYTEST_ARGS)
+	@$(pytest) --gear check $(PYTEST_ARGS)
 
-test: dev-env ## run all tests (PYTEST_ARGS=)
-	@PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 $(PYTEST_ARGS)
+test: dev-env ## run all tests but the long ones: 15 minutes on 2 cores (PYTEST_ARGS=)
+	@$(pytest) --gear test $(PYTEST_ARGS)
+
+test-all: dev-env ## run all tests, also those on a cluster: half an hour on 2 cores (PYTEST_ARGS=)
+	@$(pytest) --gear all $(PYTEST_ARGS)
+
+test-rest: dev-env ## run what `make test-all` has beyond `make test` (PYTEST_ARGS=)
+	@$(pytest) --gear rest $(PYTEST_ARGS)
 
 findings: dev-env ## list which findings of an audit have a test
 	@$(py) pytest --findings --collect-only -q --no-header --no-summary $(PYTEST_ARGS) | grep -E '^[A-Z]+[0-9]+ '

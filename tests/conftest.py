@@ -1,6 +1,8 @@
 """What tests of every room may ask for."""
 
+import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,11 @@ from support.fault_table import MARK, FaultTable
 # are held to the threads that Snakemake gives them, too.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+# What is compiled is kept: else each of the thousand processes that tests start compiles the library again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-pytest_plugins = ["support.findings"]
+pytest_plugins = ["support.findings", "support.gears"]
 REPO = Path(__file__).resolve().parents[1]
 
 
@@ -50,11 +55,17 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout in which the tiny study has run; tests leave it as they found it."""
-    checkout = Checkout(REPO, tmp_path_factory.mktemp("finished") / "checkout")
-    run = checkout.snakemake("--cores", "2")
-    assert run.returncode == 0, run.stdout
-    return checkout
+    """A checkout in which the tiny study has run, made once for all workers; tests leave it as they found it."""
+    own = tmp_path_factory.mktemp("finished")
+    made = (own.parents[1] if "PYTEST_XDIST_WORKER" in os.environ else own.parent) / "finished-study"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            checkout = Checkout(REPO, own / "made")
+            run = checkout.snakemake("--cores", "2")
+            assert run.returncode == 0, run.stdout
+            checkout.folder.rename(made)
+    return Checkout.at(made).copy_to(own / "checkout")
 
 
 @pytest.fixture

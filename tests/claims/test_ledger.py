@@ -298,6 +298,7 @@ def test_a_claim_on_the_loss_is_undecided_where_its_two_means_disagree(study: St
     assert ledger["verdict"][4] == "confirmed"  # the score has one reading
 
 
+@pytest.mark.slow
 @pytest.mark.finding("B2")
 def test_a_claim_on_the_loss_has_a_verdict_where_its_two_means_agree(study: Study, tmp_path: Path) -> None:
     alike = study.judge(tmp_path)["verdict"]
@@ -320,6 +321,7 @@ def test_a_margin_stays_above_a_level_only_by_both_means(tmp_path: Path) -> None
     assert (ledger["verdict"][3], ledger["verdict"][4]) == ("undecided", "confirmed")
 
 
+@pytest.mark.slow
 @pytest.mark.finding("B2")
 def test_the_relation_of_loss_and_score_is_asked_of_both_means(tmp_path: Path) -> None:
     study = Study(grid=(6.0, 5.0, 4.0, 3.0, 2.0, 1.0))
@@ -417,6 +419,7 @@ def test_an_undecided_claim_shows_the_least_favourable_of_the_comparisons_that_f
     assert (finding.verdict, finding.estimated) == ("undecided", "λ = 1 less λ = 0.01")
 
 
+@pytest.mark.slow
 def test_where_nothing_differs_verdicts_are_rare() -> None:
     """Arms and seeds of pure noise: a claim is confirmed or refuted by chance in at most 5 % of the studies."""
     rng = np.random.default_rng(7)
@@ -429,6 +432,7 @@ def test_where_nothing_differs_verdicts_are_rare() -> None:
             assert found.count(verdict) <= 0.05 * len(found) + 3 * np.sqrt(0.05 * 0.95 * len(found))
 
 
+@pytest.mark.slow
 def test_a_difference_of_exactly_the_margin_is_rarely_called_little() -> None:
     rng = np.random.default_rng(8)
     given = {"places": ["smallest", "largest"], "margin": 1.0}

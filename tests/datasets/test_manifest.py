@@ -561,6 +561,7 @@ def test_the_digest_of_a_folder_without_a_table_follows_names_and_sizes(tmp_path
     assert len(set(digests)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ESC10.is_dir(), reason=f"ESC-10 is not at {ESC10}")
 def test_esc10_is_listed_whole(tmp_path: Path) -> None:
     manifest.list_clips(ESC10, FOLDER, *(tmp_path / f"{name}.tsv" for name in ("clips", "rejected", "warnings")))

@@ -351,7 +351,6 @@ def test_a_store_without_a_tile_exports_nothing(tmp_path: Path) -> None:
         checked_tiles(open_features(tmp_path / "features.h5"), FRAMES)
 
 
-@pytest.mark.slow
 def test_onnx_computes_what_keras_does_or_is_not_written(
     made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,7 +41,6 @@ def exported(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Ch
     return checkout
 
 
-@pytest.mark.slow
 def test_a_space_brought_in_again_is_judged_as_the_one_that_it_is(exported: Checkout) -> None:
     """Scores, geometry and similarity of the copy are those of the run, to the last digit."""
     study = exported.folder / "results/tiny"
@@ -73,7 +72,6 @@ def test_a_space_brought_in_again_is_judged_as_the_one_that_it_is(exported: Chec
         np.testing.assert_allclose(*values, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.slow
 def test_it_stands_in_the_report_and_moves_no_answer_about_the_sweep(exported: Checkout, finished: Checkout) -> None:
     page = (exported.folder / "results/tiny/report/index.html").read_text()
     assert "own space twin" in page
@@ -84,7 +82,6 @@ def test_it_stands_in_the_report_and_moves_no_answer_about_the_sweep(exported: C
         assert lines == before.read_text().splitlines(), table
 
 
-@pytest.mark.slow
 def test_every_export_is_there_and_whole(exported: Checkout) -> None:
     folder = exported.folder / "results/tiny/exports"
     models = {f"models/{run}/{name}" for run in RUNS for name in ("embedder.keras", "embedder.onnx", "README.md")}
@@ -101,7 +98,6 @@ def test_every_export_is_there_and_whole(exported: Checkout) -> None:
     assert found.returncode == 0, found.stdout
 
 
-@pytest.mark.slow
 def test_an_exported_network_embeds_a_clip_as_the_study_did(exported: Checkout, tmp_path: Path) -> None:
     """By the command, on the audio itself: within 1e-5 of the stored embeddings."""
     clips = read_text_table(exported.folder / "results/datasets/tiny/clips.tsv").iloc[[0, 7]]
@@ -118,7 +114,6 @@ def test_an_exported_network_embeds_a_clip_as_the_study_did(exported: Checkout, 
         np.testing.assert_allclose(vectors, embedding[here], atol=1e-5)
 
 
-@pytest.mark.slow
 def test_the_examples_of_the_page_embed_a_file(exported: Checkout, repo: Path) -> None:
     page = (repo / "docs/how-to/exports.md").read_text().replace("results/demo", "results/tiny")
     (command,) = re.findall(r"^\.venv/bin/lambdascape (.+)$", page, re.MULTILINE)
@@ -134,7 +129,6 @@ def test_the_examples_of_the_page_embed_a_file(exported: Checkout, repo: Path) -
     )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_the_card_tells_the_scores_of_the_tables(exported: Checkout) -> None:
     scores = read_table(
         exported.folder / "results/tiny/tables/scores.tsv", ("run", "probe", "split", "unit", "measure", "class")
@@ -151,7 +145,6 @@ def test_the_card_tells_the_scores_of_the_tables(exported: Checkout) -> None:
         assert "The training data are synthetic." in text
 
 
-@pytest.mark.slow
 def test_a_brought_space_that_does_not_fit_stops_its_job_with_the_reason(exported: Checkout) -> None:
     path = exported.folder / "own/few.parquet"
     embedding, tiles, _ = read_embeddings(exported.folder / f"results/tiny/embeddings/{TWIN}.h5")

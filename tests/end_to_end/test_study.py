@@ -204,6 +204,7 @@ def test_data_that_cannot_be_studied_are_refused_in_words(
     assert "Traceback" not in run.stdout
 
 
+@pytest.mark.long
 def test_real_clips_go_through_the_same_stages(checkout: Checkout, shared: Path) -> None:
     """Two clips of each class and fold of ESC-10: Ogg Vorbis at 44.1 kHz."""
     source = shared / "data/esc10"
@@ -228,6 +229,7 @@ def read_clips(path: Path):
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
+@pytest.mark.long
 def test_the_published_study_at_full_width_trains_over_the_demo_audio(finished: Checkout, repo: Path) -> None:
     """Table 1 as published: the same network, tiles and optimiser, over the layout of its data set, for a few steps."""
     overlay = (repo / "studies/regularisation.yaml").read_text()
@@ -272,6 +274,7 @@ statistics: {resamples: 100}
 """
 
 
+@pytest.mark.long
 def test_a_study_as_published_runs_and_is_ranked_against_the_other(finished: Checkout) -> None:
     with finished.left_as_found():
         (finished.folder / "second.yaml").write_text(AS_PUBLISHED)

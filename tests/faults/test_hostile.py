@@ -200,6 +200,7 @@ def lay_out(checkout: Checkout, audio: Path) -> None:
     (checkout.folder / "own.yaml").write_text(yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
 
 
+@pytest.mark.long
 @pytest.mark.fault("Y3")
 def test_y3_a_full_run_in_a_hostile_place_over_hostile_data(repo: Path, tmp_path: Path, count: Count) -> None:
     for place in PLACES[: count(1, len(PLACES))]:

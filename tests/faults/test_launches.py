@@ -101,7 +101,6 @@ def assert_as_if_undisturbed(checkout: Checkout, finished: Checkout, *patterns: 
 
 
 @pytest.mark.fault("K3")
-@pytest.mark.slow
 def test_a_kill_of_everything_costs_the_same_command(disturbed: Checkout, finished: Checkout, count: Count) -> None:
     rng = np.random.default_rng(1)
     kills = 0
@@ -127,7 +126,6 @@ def test_a_kill_of_everything_costs_the_same_command(disturbed: Checkout, finish
 
 
 @pytest.mark.fault("K4")
-@pytest.mark.slow
 def test_jobs_that_survive_the_main_process_are_named_and_a_second_writer_is_refused(
     disturbed: Checkout, finished: Checkout, count: Count
 ) -> None:
@@ -165,7 +163,6 @@ def test_jobs_that_survive_the_main_process_are_named_and_a_second_writer_is_ref
 
 
 @pytest.mark.fault("K5")
-@pytest.mark.slow
 def test_a_signal_stops_with_an_exit_code_and_leaves_no_job_unnamed(
     disturbed: Checkout, finished: Checkout, injected: Callable[[int], None]
 ) -> None:
@@ -191,7 +188,6 @@ def test_a_signal_stops_with_an_exit_code_and_leaves_no_job_unnamed(
 
 
 @pytest.mark.fault("L1")
-@pytest.mark.slow
 def test_of_two_launches_that_write_the_same_one_runs_and_snakemake_refuses_the_other(
     disturbed: Checkout, count: Count
 ) -> None:
@@ -229,7 +225,6 @@ def seconds_of_children() -> float:
 
 
 @pytest.mark.fault("L1")
-@pytest.mark.slow
 def test_of_two_launches_at_once_no_result_is_spoilt(disturbed: Checkout, count: Count) -> None:
     runs = disturbed.folder / "results/tiny/runs.tsv"
     good = runs.read_bytes()
@@ -287,7 +282,6 @@ HOUR, TEN_YEARS = 3600.0, 10 * 365 * 86400.0
 
 
 @pytest.mark.fault("C1")
-@pytest.mark.slow
 def test_dates_of_the_users_audio_decide_nothing(checkout: Checkout, injected: Callable[[int], None]) -> None:
     injected(3)
     audio = checkout.folder / "audio"

@@ -208,7 +208,6 @@ def test_p8_a_fresh_clone_over_existing_results_repeats_nothing(
     shutil.copytree(finished.folder / "results", tmp_path / "clone/results", symlinks=True)
     if remembered:
         shutil.copytree(finished.folder / ".snakemake", tmp_path / "clone/.snakemake")
-    clone = object.__new__(Checkout)
-    clone.folder = tmp_path / "clone"
+    clone = Checkout.at(tmp_path / "clone")
     assert clone.planned() == {}
     assert stale(clone) == []

@@ -83,6 +83,7 @@ def test_kernels_are_compiled_where_no_folder_can_keep_them(monkeypatch: pytest.
     assert doubled.tolist() == [2, 2, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["damaged", "no folder"])
 def test_a_cache_that_cannot_be_used_is_done_without(tmp_path: Path, fault: str) -> None:
     """Cache files that were cut and a NUMBA_CACHE_DIR below a file: each in a process of its own."""

@@ -62,6 +62,7 @@ def two_groups(study: FakeStudy) -> pd.DataFrame:
     return table[table["group"].isin(("stem", "head"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, **STUDIES[name])
@@ -89,6 +90,7 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
     assert panels == [*expected, len(SIZES) * 2, int(sweep.key == "l2")]
 
 
+@pytest.mark.slow
 def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(style.RC, "svg.fonttype", "none")  # so that the test can read the text
     monkeypatch.setattr(style, "PNG_DPI", 20)
@@ -158,6 +160,7 @@ def test_curves_are_the_means_over_seeds(tmp_path: Path) -> None:
         assert list(line.get_xdata()) == list(range(1, EPOCHS + 1))
 
 
+@pytest.mark.slow
 def test_every_size_of_every_stage_is_drawn_as_the_mean_over_seeds_on_one_scale_per_row(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, points=({"l2": 0.1}, {"l2": 0.0}))
     figure = dynamics_figure(read_sweep(study.tables["runs"]), study.frame("layers"))
@@ -241,6 +244,7 @@ def test_the_noise_floor_is_the_analysis_of_means_of_arms_by_seeds() -> None:
     assert wide == (0.0, 1.0)  # no score lies beyond
 
 
+@pytest.mark.slow
 @pytest.mark.finding("B7")
 @pytest.mark.parametrize("arms", [3, 6, 10])
 def test_the_noise_floor_holds_for_all_means_together(arms: int) -> None:
@@ -303,6 +307,7 @@ def test_confusion_counts_are_summed_over_seeds_of_one_value_and_of_clips_only(t
     assert np.asarray(shares).reshape(3, 3).sum(axis=1) == pytest.approx([100] * 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["usual", "zero", "several axes"])
 def test_colours_follow_the_order_of_the_values_and_agree_between_figures(name: str, tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, **STUDIES[name])

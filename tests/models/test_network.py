@@ -197,6 +197,7 @@ def test_an_architecture_in_a_file_is_never_run(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
+@pytest.mark.slow
 def test_a_network_that_sees_coefficients_is_the_network_over_them() -> None:
     """In full depth: 13 coefficients are halved five times."""
     frames = np.random.default_rng(1).normal(size=(3, 48, 32, 1)).astype(np.float32)

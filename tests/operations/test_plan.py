@@ -229,6 +229,7 @@ def test_local_jobs_are_not_in_the_queue_and_missing_limits_are_told() -> None:
     assert "No job is left" in "\n".join(bill("x", [], {}, None, []))
 
 
+@pytest.mark.slow
 def test_what_snakemake_says_where_it_cannot_plan_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

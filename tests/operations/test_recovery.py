@@ -116,6 +116,7 @@ def test_where_nothing_was_killed_nothing_is_done(folder: Path, capsys: pytest.C
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_snakemake_that_runs_is_named_and_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock = leave_snakemakes_lock(folder)
     (folder / "snakemake").write_text("import sys; print(flush=True); sys.stdin.read()")
@@ -153,6 +154,7 @@ def test_a_main_process_of_snakemake_is_known_by_its_command(words: list[str], e
     assert launches._is_main(words) is expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [[], ["--if-idle"]])
 def test_after_a_kill_locks_and_half_written_files_go(
     folder: Path, capsys: pytest.CaptureFixture[str], way: list[str]
@@ -264,6 +266,7 @@ def test_jobs_of_another_machine_are_ended_there_or_given_up(folder: Path, capsy
     assert not LOCK.exists()
 
 
+@pytest.mark.slow
 def test_a_lock_of_snakemake_of_another_machine_is_removed_there_or_given_up(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -334,6 +337,7 @@ def test_a_job_beside_a_snakemake_that_slurm_runs_is_ended_by_a_signal(
     assert not locks.is_alive(process.pid)
 
 
+@pytest.mark.slow
 def test_a_slurm_that_does_not_answer_stops_the_recovery_where_jobs_may_run_in_it(
     folder: Path, slurm: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

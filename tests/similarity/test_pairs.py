@@ -258,6 +258,7 @@ def null_of(spaces, session, moment, label):
     return null_of_cka(spaces, own, session, moment, label)
 
 
+@pytest.mark.slow
 @pytest.mark.finding("B3")
 def test_spaces_with_classes_alone_in_common_lie_inside_the_null_and_a_rotated_copy_far_outside():
     """Two spaces that both keep classes apart are alike for that; the null has this likeness and no more."""

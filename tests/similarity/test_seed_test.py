@@ -252,6 +252,7 @@ def test_a_tiny_steady_effect_leaves_a_trace_but_is_not_called_larger_than_that_
     assert result.p <= 0.05
 
 
+@pytest.mark.slow
 def test_where_neither_matters_small_p_of_the_excess_are_as_rare_as_they_say(tmp_path):
     study = FakeStudy(tmp_path, seeds=(1, 2))
     sweep, rng = read_sweep(study.tables["runs"]), np.random.default_rng(12)

@@ -84,6 +84,7 @@ def simulated_session_counts(rng, share):
     return confusions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sessions", [12, 60])
 def test_resampling_sessions_covers_the_truth_where_resampling_clips_does_not(sessions):
     # A session's share of its own is drawn from Beta(2, 1). The truth is the macro-F1 of the expected matrix: recalls
@@ -104,6 +105,7 @@ def test_resampling_sessions_covers_the_truth_where_resampling_clips_does_not(se
     assert by_clip / studies < 0.60
 
 
+@pytest.mark.slow
 def test_intervals_of_a_difference_cover_for_these_runs_and_for_new_ones():
     # Two equal arms. Sessions differ, and so does every run: a fifth of its clips come out by the run's own share.
     studies, sessions, seeds = 1000, 20, 5

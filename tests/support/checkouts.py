@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from support.dry_runs import server
+
 PARTS = ("Snakefile", "config.yaml", "workflow", "profiles", "envs")
 # Smaller than the default study in every way; the same stages. In the checkout, so that both can move together.
 TINY = """\
@@ -53,7 +55,7 @@ class Checkout:
         for part in PARTS:
             place = source / part
             if place.is_dir():
-                shutil.copytree(place, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(place, folder / part)  # with what is compiled, which need not be compiled again
             else:
                 shutil.copy(place, folder / part)
         (folder / "tiny.yaml").write_text(TINY)
@@ -61,13 +63,25 @@ class Checkout:
     def copy_to(self, folder: Path) -> "Checkout":
         """The same checkout with its results and Snakemake's memory in another folder, to do there what one likes."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        copy = object.__new__(Checkout)
-        copy.folder = folder
-        return copy
+        return Checkout.at(folder)
+
+    @classmethod
+    def at(cls, folder: Path) -> "Checkout":
+        """A checkout that is there."""
+        checkout = object.__new__(cls)
+        checkout.folder = folder
+        return checkout
 
     def snakemake(self, *words: str, config: str = "tiny.yaml", timeout: int = 600) -> subprocess.CompletedProcess[str]:
         """Run Snakemake in the checkout with a config laid over the default one; both outputs in `stdout`."""
         return subprocess.run(**self._command(*words, config=config), text=True, timeout=timeout, check=False)
+
+    def dry_run(self, *words: str, config: str = "tiny.yaml") -> subprocess.CompletedProcess[str]:
+        """A dry run; see `dry_runs`. In an environment that a test has changed, it is a process of its own."""
+        words = ("--dry-run", *words)
+        if not server().fits():
+            return self.snakemake(*words, config=config)
+        return server().run(self.folder, [*words, *(["--configfile", config] if config else [])])
 
     def start(self, *words: str, config: str = "tiny.yaml") -> subprocess.Popen[str]:
         """The same, started in a group of processes of its own and not waited for; signals are not ignored there."""
@@ -98,7 +112,7 @@ class Checkout:
 
     def planned(self, *words: str, config: str = "tiny.yaml") -> dict[str, int]:
         """The jobs of a dry run: name of the rule to number of its jobs; targets are left out."""
-        run = self.snakemake("--dry-run", *words, config=config)
+        run = self.dry_run(*words, config=config)
         assert run.returncode == 0, run.stdout
         assert "Exception" not in run.stdout, run.stdout
         table = re.search(r"^job +count\n-+ +-+\n((?:.+\n)+?)total", run.stdout, re.MULTILINE)
@@ -118,6 +132,8 @@ class Checkout:
             yield
         finally:
             path.write_text(before)
+            for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):  # may be of the same second and size
+                compiled.unlink()
 
     @contextmanager
     def left_as_found(self) -> Iterator[None]:

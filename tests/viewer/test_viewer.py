@@ -166,6 +166,7 @@ def test_a_class_in_many_small_sessions_keeps_its_share() -> None:
     assert np.mean(rare) == pytest.approx(20 * 1_600 / 13_600, abs=1)
 
 
+@pytest.mark.slow
 def test_many_findings_of_one_kind_hide_no_other(made: Made) -> None:
     kinds = ["label"] * 150 + ["node"] * 2 + ["far"] * 60
     audit = pd.DataFrame({"kind": kinds, "clip": [f"clip{i}" for i in range(len(kinds))]})
@@ -265,6 +266,7 @@ def test_neighbours_by_loops_and_none_of_the_same_moment() -> None:
     assert neighbours_of(x[:2], np.zeros(2, np.intp), 2)[0].shape == (2, 0)
 
 
+@pytest.mark.slow
 def test_umap_loads_no_tensorflow(repo: Path) -> None:
     code = "import sys; from lambdascape.viewer import projections; projections._umap_class(); "
     code += "print('tensorflow' in sys.modules)"
@@ -273,6 +275,7 @@ def test_umap_loads_no_tensorflow(repo: Path) -> None:
     assert run.stdout == "False\n", run.stderr
 
 
+@pytest.mark.slow
 def test_umap_keeps_clusters_apart_and_its_seed_decides_it() -> None:
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(size=(30, 8)) * 0.1 + centre for centre in 3 * np.eye(8)[:3]])
@@ -320,6 +323,7 @@ def test_pictures_stand_at_their_places_low_bands_below_and_fit_their_budget() -
     assert np.asarray(Image.open(io.BytesIO(thumbnails.encode(image))).convert("L"))[-5, thumbnails.WIDTH + 9] > 190
 
 
+@pytest.mark.slow
 def test_the_budget_of_pictures_takes_quality_first_and_is_never_passed() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (400, 400)).astype(np.uint8)
     fine, coarse = len(thumbnails.encode(noise)), len(thumbnails.encode(noise, 60_000))

@@ -50,7 +50,6 @@ def write_table(checkout: Checkout, archives: dict[str, bytes], address: str) ->
     table.write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
 
 
-@pytest.mark.slow
 def test_a_data_set_is_loaded_two_archives_at_a_time_and_only_once(
     checkout: Checkout, archives: dict[str, bytes]
 ) -> None:
@@ -72,7 +71,6 @@ def test_a_data_set_is_loaded_two_archives_at_a_time_and_only_once(
         assert checkout.planned("datasets", config="loaded.yaml") == {}
 
 
-@pytest.mark.slow
 def test_archives_that_are_there_need_no_server(checkout: Checkout, archives: dict[str, bytes]) -> None:
     (checkout.folder / "loaded.yaml").write_text(STUDY.replace("download: true", "download: true, archives: mine"))
     (checkout.folder / "mine").mkdir()
@@ -89,7 +87,6 @@ def content(store: Path) -> list[object]:
     return [features.frames.tobytes(), features.clip_start.tolist(), features.clips, features.crc.tolist()]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("channels", ["mean", "each"])
 def test_drained_archives_leave_the_same_features_and_no_audio(
     checkout: Checkout, archives: dict[str, bytes], channels: str

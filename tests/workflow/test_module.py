@@ -47,7 +47,6 @@ def test_what_the_user_does_not_set_is_the_default(user: Path, repo: Path) -> No
     assert re.search(rf"^train_model +{runs}$", said, re.MULTILINE)
 
 
-@pytest.mark.slow
 def test_jobs_run_from_another_folder(user: Path) -> None:
     (user / "config.yaml").write_text(TINY)
     snakemake(user, "features", "results/tiny/runs.tsv", "results/tiny/figures/dataset.svg")

@@ -100,7 +100,6 @@ def test_links_lead_somewhere_and_nothing_is_unfinished(page: str) -> None:
     assert [target for target in re.findall(r"`make ([a-z][a-z-]*)", text) if target not in TARGETS] == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if page != RECIPES and any(not kind for kind, _ in blocks(page))]
 )
@@ -120,7 +119,7 @@ def test_every_command_of_a_page_works(at_work: Checkout, page: str) -> None:
                     plan(at_work, [word for word in rest if word not in ("-n", "--dry-run")])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_tutorial_ends_with_a_report(at_work: Checkout, tmp_path: Path) -> None:
     """Its study with a smaller network, shorter tiles and fewer epochs, on a folder of audio as it asks for."""
     (study, *_) = [text for kind, text in blocks("docs/tutorial.md") if kind == "yaml"]

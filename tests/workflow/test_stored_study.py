@@ -36,7 +36,6 @@ def judged(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return checkout.folder / "results/stored"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.stem for path in (STORED / "expected").glob("*.tsv")))
 def test_the_tables_are_what_they_were(judged: Path, name: str) -> None:
     found, expected = (pd.read_csv(path, sep="\t") for path in (_table(judged, name), STORED / f"expected/{name}.tsv"))
