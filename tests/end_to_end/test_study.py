@@ -223,12 +223,6 @@ def test_real_clips_go_through_the_same_stages(checkout: Checkout, shared: Path)
     assert len(set(clips["label"])) == 10
 
 
-def read_clips(path: Path):
-    import pandas as pd
-
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
 @pytest.mark.long
 def test_the_published_study_at_full_width_trains_over_the_demo_audio(finished: Checkout, repo: Path) -> None:
     """Table 1 as published: the same network, tiles and optimiser, over the layout of its data set, for a few steps."""

@@ -1,6 +1,6 @@
-"""What changed behind Snakemake's back: exactly the right steps rerun, or `verify` names the product (rows P1-P8).
+"""What changed behind Snakemake's back: exactly the right steps rerun, or `verify` names the product (rows P3-P8).
 
-P1 and P2 in full: tests/workflow/test_rerun.py; more of P3, P5 and P6: tests/workflow/test_verify.py.
+P1 and P2: tests/workflow/test_rerun.py; more of P3: tests/workflow/test_verify.py.
 """
 
 import os
@@ -42,22 +42,6 @@ def with_its_old_date(path: Path) -> Iterator[None]:
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-# --- P1, P2: package code, λ -------------------------------------------------------------------------------------
-
-
-@pytest.mark.fault("P1")
-def test_p1_code_that_changed_and_was_changed_back_repeats_nothing(finished: Checkout) -> None:
-    with finished.edited("workflow/lib/lambdascape/geometry/shape.py", "def uniformity", "def other_uniformity"):
-        assert finished.planned("geometry") == {"measure_geometry": 4, "geometry": 1}
-    assert finished.planned() == {}
-
-
-@pytest.mark.fault("P2")
-def test_p2_a_changed_l2_trains_its_run_and_leaves_the_old_one(finished: Checkout) -> None:
-    with finished.edited("tiny.yaml", "[1.0, 0.01]", "[1.0, 0.02]"):
-        assert finished.planned("models") == {"train_model": 1, "models": 1}
-
-
 # --- P3, P4: audio and split -------------------------------------------------------------------------------------
 
 
@@ -78,19 +62,6 @@ def own(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     assert run.returncode == 0, run.stdout
     assert checkout.planned("datasets", config="own.yaml") == {}
     return checkout
-
-
-@pytest.mark.fault("P3")
-def test_p3_a_clip_replaced_by_another_of_the_same_size_and_date_is_named(own: Checkout) -> None:
-    clip = own.folder / "audio/2.wav"
-    good = clip.read_bytes()
-    with with_its_old_date(clip):
-        clip.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    assert own.planned("datasets", config="own.yaml") == {}
-    assert stale(own) == ["results/datasets/own/clips.tsv"]
-    with with_its_old_date(clip):
-        clip.write_bytes(good)
-    assert stale(own) == []
 
 
 @pytest.mark.fault("P3")

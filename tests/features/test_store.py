@@ -62,16 +62,6 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         store.open_features(tmp_path / "a.h5")
 
 
-def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:
-    path, cut = tmp_path / "a.h5", tmp_path / "cut.h5"
-    space_file.write_embeddings(path, np.ones((2, 2), np.float32), TILES, {})
-    content = path.read_bytes()
-    for length in np.random.default_rng(1).integers(0, len(content), 50):
-        cut.write_bytes(content[:length])
-        with pytest.raises(InputError):
-            space_file.read_embeddings(cut)
-
-
 # --- features -----------------------------------------------------------------------------------------------------
 
 FRAMES = np.arange(60, dtype=np.float16).reshape(30, 2)

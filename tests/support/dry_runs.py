@@ -59,10 +59,9 @@ def _serve() -> None:
             os.chdir(folder)
             sys.path[0] = folder
             sys.argv[1:] = words
-            with open(output, "w") as file:
-                os.dup2(file.fileno(), 1)
-                os.dup2(file.fileno(), 2)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            for stream in (1, 2):
+                os.dup2(os.open(output, os.O_WRONLY | os.O_APPEND), stream)
             main(words)
         print(os.waitpid(child, 0)[1], flush=True)
 

@@ -1,7 +1,6 @@
 """With `--sdm apptainer` jobs run in the image of envs/Containerfile; the program that would open it is a stand-in."""
 
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -31,12 +30,3 @@ def test_a_job_runs_in_the_image_where_that_is_asked_for(
     assert run.returncode == 0, run.stdout
     assert (tmp_path / "apptainer.opened").read_text() == f"{IMAGE}\n"
     assert (checkout.folder / "results/tiny/runs.tsv").exists()
-
-
-def test_the_recipe_says_where_the_image_must_lie_and_installs_the_lock_as_everywhere(repo: Path) -> None:
-    recipe = (repo / "envs/Containerfile").read_text()
-    assert f"apptainer build {IMAGE} " in recipe
-    assert "sh envs/install run\n" in recipe
-    python = re.search(r"^FROM python:(3\.\d+)-", recipe, re.MULTILINE)
-    assert python
-    assert python[1] in ("3.11", "3.12")
