@@ -21,10 +21,7 @@ def decay(epochs, half_life, noise=0.0, seed=0):
         (np.array([2, 1.9, 1.8, 1.9, 2.1, 2.4, 2.8, 3.2, 3.6, 4.0]), "rising"),  # it overfits
         (np.full(20, 0.3), "converged"),
         (np.append(decay(19, 1), np.nan), "unclear"),
-        (
-            np.concatenate([np.linspace(2, 1.5, 15), [1.0, 1.9, 0.9, 1.8, 1.0]]),
-            "unclear",
-        ),  # noise hides the slope
+        (np.concatenate([np.linspace(2, 1.5, 15), [1.0, 1.9, 0.9, 1.8, 1.0]]), "unclear"),  # noise hides the slope
     ],
 )
 def test_end_of_a_curve(curve, state):

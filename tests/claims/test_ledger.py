@@ -261,10 +261,7 @@ def test_a_grid_that_ends_where_it_is_best_does_not_refute_that_the_best_lies_in
     extended = PUBLISHED_F1 | {0.001: 0.67, 0.0001: 0.66, 0.0: 0.60}
     assert ask(scores_of(extended), "best_inside", "highest").verdict == "confirmed"
     above = ask(scores_of({0.1: 0.5, 1.0: 0.6, 10.0: 0.7}), "best_inside", "highest")
-    assert (above.verdict, above.power.endswith("λ = 10: extend it, as the best may be above.")) == (
-        "undecided",
-        True,
-    )
+    assert (above.verdict, above.power.endswith("λ = 10: extend it, as the best may be above.")) == ("undecided", True)
 
 
 @pytest.mark.finding("A4")

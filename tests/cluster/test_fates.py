@@ -8,14 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.heads import (
-    Head,
-    about,
-    assert_one_writer,
-    freeze,
-    make_site_profile,
-    of_run,
-)
+from cluster.heads import Head, about, assert_one_writer, freeze, make_site_profile, of_run
 from cluster.slurm import Slurm, run
 from support.checkouts import Checkout, without_times
 

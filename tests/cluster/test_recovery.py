@@ -8,15 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.heads import (
-    Head,
-    about,
-    assert_one_writer,
-    freeze,
-    make_site_profile,
-    of_run,
-    processes_of,
-)
+from cluster.heads import Head, about, assert_one_writer, freeze, make_site_profile, of_run, processes_of
 from cluster.slurm import Slurm, environment, wait_until
 from support.checkouts import Checkout, without_times
 

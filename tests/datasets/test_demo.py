@@ -121,11 +121,7 @@ def test_every_recipe_is_audible_and_not_clipped(label: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [
-        ({"classes": ["cooking", "singing"]}, "singing"),
-        ({"classes": []}, "got none"),
-        ({"folds": 4}, "got 3"),
-    ],
+    [({"classes": ["cooking", "singing"]}, "singing"), ({"classes": []}, "got none"), ({"folds": 4}, "got 3")],
 )
 def test_impossible_settings_are_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):

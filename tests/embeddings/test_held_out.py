@@ -7,11 +7,7 @@ from lambdascape.core.vectors import is_one_point, unit_norm
 from lambdascape.embeddings.held_out import sample_tiles
 
 
-@given(
-    st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=1, max_size=80),
-    st.integers(2, 90),
-    st.integers(0, 9),
-)
+@given(st.lists(st.sampled_from(["a", "b", "c", ""]), min_size=1, max_size=80), st.integers(2, 90), st.integers(0, 9))
 @settings(deadline=None)
 def test_drawn_tiles_keep_the_shares_of_the_labels(labels, limit, seed):
     label = np.array(labels, object)

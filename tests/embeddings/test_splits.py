@@ -50,11 +50,7 @@ def test_no_label_at_all_gives_no_space(tmp_path):
 def test_labels_that_look_like_missing_values_are_labels(tmp_path):
     embedding, tiles = make_space()
     tiles["label"] = tiles["label"].replace({"class0": "NA", "class1": "None", "class2": "01"})
-    assert read_labelled(write_space(tmp_path / "x.h5", embedding, tiles), "fold1").classes == [
-        "01",
-        "NA",
-        "None",
-    ]
+    assert read_labelled(write_space(tmp_path / "x.h5", embedding, tiles), "fold1").classes == ["01", "NA", "None"]
 
 
 def one_class_in_training(tiles):
@@ -149,9 +145,7 @@ def test_every_fold_can_be_the_test_split_over_one_embedding(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.sets(st.integers(0, 3), min_size=1), min_size=2, max_size=14),
-    st.floats(0.05, 0.6),
-    st.integers(0, 3),
+    st.lists(st.sets(st.integers(0, 3), min_size=1), min_size=2, max_size=14), st.floats(0.05, 0.6), st.integers(0, 3)
 )
 def test_validation_takes_whole_training_sessions_and_leaves_every_class(held, fraction, seed):
     space = labelled(held)
@@ -184,8 +178,7 @@ def test_another_seed_draws_other_sessions_and_the_same_seed_the_same():
 
 
 @pytest.mark.parametrize(
-    ("held", "message"),
-    [([{0, 1}], "at least two labelled sessions"), ([{0}, {1}], "at least one class with two")],
+    ("held", "message"), [([{0, 1}], "at least two labelled sessions"), ([{0}, {1}], "at least one class with two")]
 )
 def test_too_few_sessions_for_validation_are_refused(held, message):
     with pytest.raises(InputError, match=message):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lambdascape.core import hdf5
-from lambdascape.core.tsv import read_table, write_table
+from lambdascape.core.tsv import read_table
 from lambdascape.embeddings import space_file
 from lambdascape.embeddings.recomputed import embed_recomputed, embed_untrained
 from lambdascape.embeddings.trained import embed_trained
@@ -29,11 +29,10 @@ from lambdascape.models.network import build_embedder, load_embedder
 from lambdascape.models.run_triplets import fixed_triplets, split_tiles
 from lambdascape.models.training import TEXT_COLUMNS, train
 from support.networks import NETWORK, TRAINING, shallow
-from support.stores import write_store
+from support.stores import write_clips
 
 pytestmark = [pytest.mark.usefixtures("shallow_network"), pytest.mark.finding("A1")]
 
-RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 # With this λ and learning rate the weights lose most of their length while the moving averages remember 33 steps.
 SETTINGS: dict[str, Any] = {
     "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
@@ -47,16 +46,7 @@ PRODUCTS = ("embedder.weights.h5", "history.tsv", "layers.tsv", "checkpoint.h5")
 
 @pytest.fixture(scope="module")
 def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Sixteen clips of 119 frames in eight sessions and two folds."""
-    folder = tmp_path_factory.mktemp("audio")
-    names = [f"clip{i:02d}" for i in range(16)]
-    rng = np.random.default_rng(3)
-    tone = np.repeat(rng.normal(size=(16, 1, 16)), 119, axis=1)
-    frames = (tone + rng.normal(size=(16, 119, 16))).reshape(-1, 16)
-    write_store(folder / "features.h5", frames, np.arange(17) * 119, names, {"recipe": RECIPE})
-    columns = {"clip": names, "moment": names, "session": [f"s{i // 2}" for i in range(16)], "node": "", "label": "x"}
-    write_table(pd.DataFrame(columns | {"fold": ["a"] * 10 + ["b"] * 6}), folder / "clips.tsv")
-    return folder / "features.h5", folder / "clips.tsv"
+    return write_clips(tmp_path_factory.mktemp("audio"), 16, held_out=6)
 
 
 def trained(audio: tuple[Path, Path], folder: Path, settings: dict[str, Any]) -> Path:

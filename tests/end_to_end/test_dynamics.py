@@ -9,16 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.core.tsv import read_table, write_table
+from lambdascape.core.tsv import read_table
 from lambdascape.models.layer_diagnostics import LAYERS, MEASURES, MOVING_RATIO, STORED_RATIO, WatchLayers
 from lambdascape.models.network import build_embedder
 from lambdascape.models.training import TEXT_COLUMNS, make_optimiser, train
 from support.networks import NETWORK, TRAINING, shallow, triplet_model
-from support.stores import write_store
+from support.stores import write_clips
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
 
-RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 NETWORK_WITH_L2 = NETWORK | {"l2": 0.01, "dropout": 0.0}
 
 
@@ -114,13 +113,7 @@ def test_every_group_of_a_deep_network_is_measured() -> None:
 
 @pytest.fixture(scope="module")
 def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Twelve clips of 119 frames in six sessions and two folds."""
-    folder, rng = tmp_path_factory.mktemp("audio"), np.random.default_rng(3)
-    names = [f"clip{i}" for i in range(12)]
-    write_store(folder / "features.h5", rng.normal(size=(12 * 119, 16)), np.arange(13) * 119, names, {"recipe": RECIPE})
-    table = pd.DataFrame({"clip": names, "session": [f"s{i // 2}" for i in range(12)], "fold": ["a"] * 8 + ["b"] * 4})
-    write_table(table, folder / "clips.tsv")
-    return folder / "features.h5", folder / "clips.tsv"
+    return write_clips(tmp_path_factory.mktemp("audio"), 12, held_out=4, tone=0.0)
 
 
 def trained(audio: tuple[Path, Path], folder: Path) -> tuple[list[np.ndarray], pd.DataFrame]:

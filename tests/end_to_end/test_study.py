@@ -118,12 +118,7 @@ def test_tables_regenerate_to_the_bit_from_the_stored_embeddings(finished: Check
     paths = [path for name in ("probes", "geometry", "tables") for path in sorted((study / name).rglob("*.tsv"))]
     embeddings = {path: path.stat().st_mtime_ns for path in (study / "embeddings").iterdir()}
     before = {path: (file_digest(path), path.stat().st_mtime_ns) for path in paths}
-    rules = [
-        "fit_probes",
-        "measure_geometry",
-        "collect_probes",
-        "collect_geometry",
-    ]
+    rules = ["fit_probes", "measure_geometry", "collect_probes", "collect_geometry"]
     rules += ["collect_training", "compare_arms", "choose_arm", "rank_criteria", "judge_mechanisms", "collect_runs"]
     rules += ["judge_claims", "list_unused", "audit_neighbours", "count_distant"]
     run = finished.snakemake("--cores", "2", "--forcerun", *rules)

@@ -18,11 +18,10 @@ from lambdascape.models.network import build_embedder, load_embedder
 from lambdascape.models.training import PARTS, TEXT_COLUMNS, make_optimiser, stalled, train
 from lambdascape.models.triplet_model import TripletModel
 from support.networks import NETWORK, TRAINING, shallow, triplet_model
-from support.stores import write_store
+from support.stores import RECIPE, write_clips, write_store
 
 pytestmark = pytest.mark.usefixtures("shallow_network")
 
-RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 SETTINGS: dict[str, Any] = {
     "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
     "network": NETWORK,
@@ -36,16 +35,7 @@ def changed(**values: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Twelve clips of 119 frames in six sessions and two folds."""
-    folder = tmp_path_factory.mktemp("audio")
-    names = [f"clip{i}" for i in range(12)]
-    rng = np.random.default_rng(3)
-    tone = np.repeat(rng.normal(size=(12, 1, 16)), 119, axis=1)
-    frames = (tone + rng.normal(size=(12, 119, 16))).reshape(-1, 16)
-    write_store(folder / "features.h5", frames, np.arange(13) * 119, names, {"recipe": RECIPE})
-    table = pd.DataFrame({"clip": names, "session": [f"s{i // 2}" for i in range(12)], "fold": ["a"] * 8 + ["b"] * 4})
-    write_table(table, folder / "clips.tsv")
-    return folder / "features.h5", folder / "clips.tsv"
+    return write_clips(tmp_path_factory.mktemp("audio"), 12, held_out=4)
 
 
 def trained(audio: tuple[Path, Path], folder: Path, settings: dict[str, Any], seed: int = 1) -> None:
@@ -171,7 +161,7 @@ def test_damaged_frames_do_not_reach_the_accelerator(
         data[file["frames"].id.get_offset() + 5000] ^= 1
     (tmp_path / "features.h5").write_bytes(data)
     monkeypatch.setattr("lambdascape.jobs.devices.holds", lambda size: True)
-    with pytest.raises(InputError, match=r"those of clip 'clip\d' are damaged"):
+    with pytest.raises(InputError, match=r"those of clip 'clip\d+' are damaged"):
         trained((tmp_path / "features.h5", audio[1]), tmp_path, SETTINGS)
 
 
@@ -180,7 +170,7 @@ def test_damaged_frames_end_a_training_by_name(audio: tuple[Path, Path], tmp_pat
     with store.h5py.File(audio[0]) as file:
         data[file["frames"].id.get_offset() + 5000] ^= 1
     (tmp_path / "features.h5").write_bytes(data)
-    with pytest.raises(InputError, match=r"those of clip 'clip\d' are damaged"):
+    with pytest.raises(InputError, match=r"those of clip 'clip\d+' are damaged"):
         trained((tmp_path / "features.h5", audio[1]), tmp_path, SETTINGS)
 
 
@@ -375,6 +365,6 @@ def test_an_unknown_test_fold_is_refused(audio: tuple[Path, Path], tmp_path: Pat
 
 def test_a_manifest_of_other_clips_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:
     other = tmp_path / "clips.tsv"
-    other.write_text(audio[1].read_text().replace("clip3", "clip99"))
+    other.write_text(audio[1].read_text().replace("clip03", "clip99"))
     with pytest.raises(InputError, match="must list the clips of the feature store in its order"):
         trained((audio[0], other), tmp_path, SETTINGS)

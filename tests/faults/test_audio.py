@@ -142,6 +142,7 @@ BYTES: dict[str, tuple[bytes, str | None]] = {
     "two channels of one": (wav(SAMPLES, channels=2), "a WAV file's format must agree with itself"),
     "no channel": (wav(SAMPLES, channels=0), "a WAV file's format must agree with itself"),
     "absurd rate": (wav(SAMPLES, rate=2**31, byte_rate=0), "a WAV file's format must agree with itself"),
+    "low rate": (wav(SAMPLES, rate=7, byte_rate=14), "its rate must be plausible"),
     "absurd rate that agrees": (wav(SAMPLES, rate=2**20, byte_rate=2**21), "its rate must be plausible"),
     "24 bits of 16": (wav(SAMPLES, bits=24), "a WAV file's format must agree with itself"),
     "unknown tag": (wav(SAMPLES, tag=0x7777), "it must be audio that libsndfile reads"),

@@ -150,12 +150,7 @@ def faults_of(owner: Any, name: str, error: Exception, work: Callable[[], None])
     ids=["fsync", "open", "replace", "write", "grow"],
 )
 def test_every_failing_call_leaves_no_bad_file(
-    audio: Path,
-    reference: tuple[Path, float],
-    tmp_path: Path,
-    owner: Any,
-    name: str,
-    injected: Callable[[int], None],
+    audio: Path, reference: tuple[Path, float], tmp_path: Path, owner: Any, name: str, injected: Callable[[int], None]
 ) -> None:
     folder = tmp_path / "out"
 

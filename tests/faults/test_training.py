@@ -19,15 +19,14 @@ import pandas as pd
 import pytest
 
 from lambdascape.core import hdf5
-from lambdascape.core.tsv import read_table, write_table
+from lambdascape.core.tsv import read_table
 from lambdascape.features import store
 from lambdascape.jobs.job import job
 from lambdascape.models import checkpoints
 from support.networks import NETWORK, TRAINING
-from support.stores import write_store
+from support.stores import write_clips
 
 Count = Callable[[int, int], int]
-RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 EPOCHS = 4
 SETTINGS: dict[str, Any] = {
     "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
@@ -39,13 +38,7 @@ PRODUCTS = ("embedder.weights.h5", "history.tsv", "layers.tsv", "checkpoint.h5")
 
 @pytest.fixture(scope="module")
 def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Sixteen clips of 119 frames in two folds."""
-    folder = tmp_path_factory.mktemp("audio")
-    names, rng = [f"clip{i}" for i in range(16)], np.random.default_rng(3)
-    write_store(folder / "features.h5", rng.normal(size=(16 * 119, 16)), np.arange(17) * 119, names, {"recipe": RECIPE})
-    table = pd.DataFrame({"clip": names, "session": [f"s{i // 2}" for i in range(16)], "fold": ["a"] * 10 + ["b"] * 6})
-    write_table(table, folder / "clips.tsv")
-    return folder / "features.h5", folder / "clips.tsv"
+    return write_clips(tmp_path_factory.mktemp("audio"), 16, held_out=6, tone=0.0)
 
 
 def train_in(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] | None = None) -> None:

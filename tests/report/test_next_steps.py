@@ -64,7 +64,7 @@ def advised(
         [
             {"run": run, "arm": f"{key}~{value}", "seed": seed, "axis_value": value, "other_settings": ""}
             for value, seed, run in runs
-        ],
+        ]
     ).astype({"axis_value": object})
     references = pd.DataFrame({"run": ["untrained_seed~1"], "arm": ["untrained"], "seed": [1]})
     order = sorted(means, key=lambda value: (isinstance(value, str), value))
@@ -289,13 +289,7 @@ def test_without_labels_they_are_asked_for() -> None:
     trained = pd.DataFrame({"run": ["a"], "arm": ["l2~1"], "seed": [1], "axis_value": [1.0], "other_settings": [""]})
     sweep = Sweep("l2", (1.0,), (), trained, pd.DataFrame(columns=["run", "arm", "seed"]))
     nothing = pd.DataFrame(columns=["run", "verdict"])
-    read = {
-        "scores": nothing,
-        "choice": no_choice,
-        "comparisons": nothing,
-        "training": training,
-        "mechanism": nothing,
-    }
+    read = {"scores": nothing, "choice": no_choice, "comparisons": nothing, "training": training, "mechanism": nothing}
     assert rules(next_steps(sweep, read, 0.95)) == ["Labels"]
 
 

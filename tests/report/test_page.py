@@ -91,6 +91,7 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
         self.open: list[str] = []
+        self.source = page
         self.feed(page)
         self.text = re.sub(r"\s+", " ", " ".join(self.words))
 
@@ -107,27 +108,31 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
-def test_the_page_is_whole_and_loads_nothing(tmp_path: Path) -> None:
-    page = Page(write(FakeStudy(tmp_path)))
-    assert page.open == []
-    assert not {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed", "base"}
-    for tag, attributes in page.tags:
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The report of the study that the others are changes of."""
+    return Page(write(FakeStudy(tmp_path_factory.mktemp("usual"))))
+
+
+def test_the_page_is_whole_and_loads_nothing(usual: Page) -> None:
+    assert usual.open == []
+    assert not {tag for tag, _ in usual.tags} & {"link", "iframe", "object", "embed", "base"}
+    for tag, attributes in usual.tags:
         value = attributes.get("src")
         assert value is None or value.startswith("data:image/")
         assert tag == "a" or "href" not in attributes
         assert not any(name.startswith("on") for name in attributes)
-    assert not re.search(r"url\(|@import", write(FakeStudy(tmp_path)))
+    assert not re.search(r"url\(|@import", usual.source)
 
 
-def test_the_only_script_is_the_pages_own_known_by_its_digest(tmp_path: Path) -> None:
-    text = write(FakeStudy(tmp_path))
-    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+def test_the_only_script_is_the_pages_own_known_by_its_digest(usual: Page) -> None:
+    scripts = re.findall(r"<script>(.*?)</script>", usual.source, re.DOTALL)
     assert scripts == ["\n" + (CAPTIONS / "page" / "page.js").read_text(encoding="utf-8") + "\n"]
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
-    assert f'script-src &#39;sha256-{digest}&#39;"' in text
+    assert f'script-src &#39;sha256-{digest}&#39;"' in usual.source
 
 
-def test_the_viewer_stands_in_the_page_and_only_its_own_scripts_may_run(tmp_path: Path) -> None:
+def test_the_viewer_stands_in_the_page_and_only_its_own_scripts_may_run(tmp_path: Path, usual: Page) -> None:
     viewer = tmp_path / "viewer.html"
     viewer.write_text('<section id="viewer"><h2>Maps</h2><script>start("λ")</script></section>', encoding="utf-8")
     text = write(FakeStudy(tmp_path / "study"), viewer=viewer)
@@ -138,15 +143,15 @@ def test_the_viewer_stands_in_the_page_and_only_its_own_scripts_may_run(tmp_path
     digest = base64.b64encode(hashlib.sha256('start("λ")'.encode()).digest()).decode()
     assert text.count("&#39;sha256-") == 2
     assert f'&#39;sha256-{digest}&#39;"' in text
-    assert "#viewer" not in write(FakeStudy(tmp_path / "study"))
+    assert "#viewer" not in usual.source
 
 
-def test_data_are_cited_as_the_study_says_and_not_where_it_says_nothing(tmp_path: Path) -> None:
+def test_data_are_cited_as_the_study_says_and_not_where_it_says_nothing(tmp_path: Path, usual: Page) -> None:
     study = FakeStudy(tmp_path)
     config = CONFIG | {"dataset": CONFIG["dataset"] | {"citation": "Somebody & Co. (2015). Sounds. doi:10.1/2"}}
     text = Page(write(study, config=config)).text
     assert text.index("The software:") < text.index("Somebody & Co. (2015). Sounds. doi:10.1/2")
-    assert "The data that the study ran on" not in Page(write(study)).text
+    assert "The data that the study ran on" not in usual.text
 
 
 def test_captions_link_the_files_that_they_name(tmp_path: Path) -> None:
@@ -213,7 +218,7 @@ def test_a_page_that_stays_too_large_is_refused_with_what_is_large(
     assert not (tmp_path / "index.html").exists()
 
 
-def test_exports_are_linked_from_where_the_page_lies(tmp_path: Path) -> None:
+def test_exports_are_linked_from_where_the_page_lies(tmp_path: Path, usual: Page) -> None:
     table = tmp_path / "study" / "exports" / "embeddings.parquet"
     table.parent.mkdir(parents=True)
     table.write_bytes(bytes(2_000_000))
@@ -222,37 +227,34 @@ def test_exports_are_linked_from_where_the_page_lies(tmp_path: Path) -> None:
     assert "2 MB" in page.text
     assert "../exports" in page.text
     assert "made by make run TARGET=exports STUDY='a & b' ;" in page.text
-    assert "Nothing was exported yet" in Page(write(FakeStudy(tmp_path / "study"))).text
+    assert "Nothing was exported yet" in usual.text
 
 
-def test_links_reach_their_places_and_every_picture_and_table_is_named(tmp_path: Path) -> None:
-    page = Page(write(FakeStudy(tmp_path)))
-    places = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
-    targets = {str(a["href"]) for tag, a in page.tags if tag == "a"}
+def test_links_reach_their_places_and_every_picture_and_table_is_named(usual: Page) -> None:
+    places = {attributes["id"] for _, attributes in usual.tags if "id" in attributes}
+    targets = {str(a["href"]) for tag, a in usual.tags if tag == "a"}
     assert {target[1:] for target in targets if target.startswith("#")} <= places
     assert {target for target in targets if target.startswith("../tables/")} >= {"../tables/scores.tsv"}
-    pictures = [attributes for tag, attributes in page.tags if tag == "img"]
+    pictures = [attributes for tag, attributes in usual.tags if tag == "img"]
     assert len(pictures) == len(FIGURES)
     assert all(picture["alt"] for picture in pictures)
-    names = [tag for tag, _ in page.tags]
+    names = [tag for tag, _ in usual.tags]
     assert names.count("table") == names.count("caption") > 5
-    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+    assert all("scope" in attributes for tag, attributes in usual.tags if tag == "th")
     assert "0.702 at λ = 0.01" in str(pictures[0]["alt"])
 
 
-def test_every_claim_is_there_with_verdict_estimate_evidence_and_what_would_refute_it(tmp_path: Path) -> None:
-    page = Page(write(FakeStudy(tmp_path)))
+def test_every_claim_is_there_with_verdict_estimate_evidence_and_what_would_refute_it(usual: Page) -> None:
     for _, sentence, verdict, estimated, *_, power, brief, evidence, test, refuted_when, _ in CLAIMS:
         for words in (sentence, verdict, estimated, power, brief, evidence, test, refuted_when):
-            assert words in page.text
-    assert "Of the claims of Somebody (2020): 1 confirmed, 1 refuted, 1 undecided." in page.text
-    assert "λ = 0.01 less λ = 1: -0.20 (-0.30 to -0.10)." in page.text
+            assert words in usual.text
+    assert "Of the claims of Somebody (2020): 1 confirmed, 1 refuted, 1 undecided." in usual.text
+    assert "λ = 0.01 less λ = 1: -0.20 (-0.30 to -0.10)." in usual.text
 
 
-def test_the_answer_the_verdicts_and_what_to_do_next_come_first(tmp_path: Path) -> None:
-    text = Page(write(FakeStudy(tmp_path))).text
+def test_the_answer_the_verdicts_and_what_to_do_next_come_first(usual: Page) -> None:
     order = ("The answer", "What was claimed", "What to do next", "Claims, judged", "1. The loss", "The numbers behind")
-    places = [text.index(words) for words in order]
+    places = [usual.text.index(words) for words in order]
     assert places == sorted(places)
 
 
@@ -293,19 +295,17 @@ def test_claims_of_which_none_was_tested_are_told_so(tmp_path: Path) -> None:
     assert "None could be tested" in Page(write(study)).text
 
 
-def test_labels_and_paths_from_outside_come_out_harmless(tmp_path: Path) -> None:
-    text = write(FakeStudy(tmp_path))
-    assert text.count("<script") == 1  # the page's own
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
-    assert "0.4 &lt;b&gt;bold&lt;/b&gt;" in text
-    assert "audio/&lt;bad&gt;.wav" in text
-    assert "STUDY=&#39;a &amp; b&#39;" in text
+def test_labels_and_paths_from_outside_come_out_harmless(usual: Page) -> None:
+    assert usual.source.count("<script") == 1  # the page's own
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in usual.source
+    assert "0.4 &lt;b&gt;bold&lt;/b&gt;" in usual.source
+    assert "audio/&lt;bad&gt;.wav" in usual.source
+    assert "STUDY=&#39;a &amp; b&#39;" in usual.source
 
 
-def test_made_data_are_called_synthetic_and_others_are_not(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    assert "The data are synthetic" in Page(write(study)).text
-    real = Page(write(study, synthetic=False, config=_real())).text
+def test_made_data_are_called_synthetic_and_others_are_not(tmp_path: Path, usual: Page) -> None:
+    assert "The data are synthetic" in usual.text
+    real = Page(write(FakeStudy(tmp_path), synthetic=False, config=_real())).text
     assert "synthetic" not in real
     assert "dataset.demo" not in real
 
@@ -319,14 +319,7 @@ def _real() -> dict[str, Any]:
 def test_licence_times_digests_and_command_are_told(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
     page = Page(write(study, config=_real()))
-    for words in (
-        "CC BY 4.0",
-        "1 min 01 s",
-        "812 MB",
-        file_digest(study.tables["scores"]),
-        "tensorflow",
-        "make run",
-    ):
+    for words in ("CC BY 4.0", "1 min 01 s", "812 MB", file_digest(study.tables["scores"]), "tensorflow", "make run"):
         assert words in page.text
 
 
@@ -437,11 +430,7 @@ def test_where_no_two_runs_can_be_compared_the_reason_stands(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "points",
-    [
-        ({"l2": 0.01},),
-        ({"tile_s": 1.0}, {"tile_s": 5.0}),
-        ({"l2": 0.1, "margin": 1.0}, {"l2": 1.0, "margin": 2.0}),
-    ],
+    [({"l2": 0.01},), ({"tile_s": 1.0}, {"tile_s": 5.0}), ({"l2": 0.1, "margin": 1.0}, {"l2": 1.0, "margin": 2.0})],
 )
 def test_other_axes_are_reported_too(points: tuple[dict[str, Any], ...], tmp_path: Path) -> None:
     text = Page(write(FakeStudy(tmp_path, points=points), synthetic=False)).text
@@ -585,11 +574,11 @@ def test_comparisons_are_summed_up_in_a_sentence_that_names_those_that_hold(tmp_
     assert (len(table.rows), table.strong, table.rows[1][0]) == (3, [1], "λ = 1 less λ = 0.01")
 
 
-def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(tmp_path: Path) -> None:
+def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(tmp_path: Path, usual: Page) -> None:
     study = FakeStudy(tmp_path)
-    text = Page(write(study)).text
-    assert "After Holm’s correction for 3 comparisons, 3 pairs differ" in text
-    assert "Without labels, effective rank would have picked λ = 0.01, as the labels do; held-out loss" in text
+    assert "After Holm’s correction for 3 comparisons, 3 pairs differ" in usual.text
+    words = "Without labels, effective rank would have picked λ = 0.01, as the labels do; held-out loss"
+    assert words in usual.text
     table = report_comparisons.choice_table(read_sweep(study.tables["runs"]), study.judged()["choice"])
     assert table is not None
     assert [row[0] for row in table.rows] == ["λ = 1", "λ = 0.1", "λ = 0.01"]
@@ -720,7 +709,7 @@ def test_every_flag_has_a_sentence_and_what_a_second_space_shows_is_not_said_of_
     assert words.startswith(f"After the last epoch of 1 of 2 runs {FLAGS[flag]} (one). ")
 
 
-def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: Path) -> None:
+def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: Path, usual: Page) -> None:
     study = FakeStudy(tmp_path)
     runs = table_of_runs(study)
     assert [row.cells[0].text for row in runs.rows] == [space["run"] for space in study.spaces]
@@ -735,16 +724,15 @@ def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: 
     assert (runs.rows[-1].colour, runs.rows[-1].cells[1].text) == ("", "–")
     assert dict(runs.rows[0].card)["Epochs"] == str(EPOCHS)
     assert dict(runs.rows[0].card)["How λ acted"]
-    page = Page(write(study))
-    rows = [attributes for tag, attributes in page.tags if tag == "tr" and attributes.get("class") == "behind"]
+    rows = [attributes for tag, attributes in usual.tags if tag == "tr" and attributes.get("class") == "behind"]
     assert len(rows) == sum(space["kind"] == "trained" for space in study.spaces)
 
 
-def test_runs_that_ended_well_are_not_marked(tmp_path: Path) -> None:
+def test_runs_that_ended_well_are_not_marked(tmp_path: Path, usual: Page) -> None:
     study = FakeStudy(tmp_path)
     with_flags(study)
     assert MARK not in write(study)
-    assert MARK not in write(FakeStudy(tmp_path))  # a history of earlier versions knows no flags
+    assert MARK not in usual.source  # a history of earlier versions knows no flags
 
 
 def test_clips_are_counted_in_hours_and_moments(tmp_path: Path) -> None:
@@ -799,9 +787,11 @@ def test_table_1_tells_the_epochs_of_training_from_those_of_the_probe(tmp_path: 
     assert sweep.others_in_words == "epochs and epochs of the probe"
 
 
-def test_a_study_that_is_compared_with_none_has_no_section_on_it_and_one_that_is_has(tmp_path: Path) -> None:
+def test_a_study_that_is_compared_with_none_has_no_section_on_it_and_one_that_is_has(
+    tmp_path: Path, usual: Page
+) -> None:
     study = FakeStudy(tmp_path / "own", points=({"l2": 1.0}, {"l2": 0.1}, {"l2": 0.01}))
-    assert "Compared with another study" not in write(study)
+    assert "Compared with another study" not in usual.source
     other = FakeStudy(tmp_path / "other", seeds=(1,), score=lambda point, seed: 0.5 + 0.1 * np.log10(point["l2"]))
     path = tmp_path / "protocols.tsv"
     compare_protocols(["as-published", "strict"], other.tables, study.tables, 0.95, path)

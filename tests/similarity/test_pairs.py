@@ -337,12 +337,7 @@ def test_rotation_shift_scale_and_order_of_dimensions_change_nothing(measure):
     x, y = normal(200, 6), normal(200, 6, 1)
     y[:, :3] += x[:, :3]
     known, same = linear(measure, x, y), {"cka": 1, "procrustes": 0}[measure]
-    for changed in (
-        x @ ortho_group.rvs(6, random_state=0),
-        x * [1, 1, -1, 1, 1, 1],
-        40 * x + 7,
-        x[:, ::-1],
-    ):
+    for changed in (x @ ortho_group.rvs(6, random_state=0), x * [1, 1, -1, 1, 1, 1], 40 * x + 7, x[:, ::-1]):
         assert linear(measure, x, changed) == pytest.approx(same, abs=1e-9)
         assert linear(measure, changed, y) == pytest.approx(known)
     assert linear(measure, y, x) == pytest.approx(known)

@@ -139,8 +139,7 @@ def test_many_runs_are_drawn_from_with_the_arrangement_found_among_them(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("settings", "reason"),
-    [({"seeds": (1,)}, "one seed"), ({"points": ({"l2": 0.1},)}, "one value")],
+    ("settings", "reason"), [({"seeds": (1,)}, "one seed"), ({"points": ({"l2": 0.1},)}, "one value")]
 )
 def test_one_seed_or_one_value_has_no_test(settings, reason, tmp_path):
     study = FakeStudy(tmp_path, **settings)

@@ -255,11 +255,7 @@ def test_geometry_is_stacked(tmp_path):
     parts = [[tmp_path / f"{run} {name}" for run in "ab"] for name in names]
     collect_geometry(["a", "b"], *parts, *(tmp_path / f"{name}.tsv" for name in names))
     assert [(tmp_path / f"{name}.tsv").read_text().splitlines() for name in names] == [
-        [
-            "run\tsplit\tmeasure\tvalue\treason",
-            "a\ttest\teffective_rank\t2.5\t",
-            "b\ttest\teffective_rank\t\tNA",
-        ],
+        ["run\tsplit\tmeasure\tvalue\treason", "a\ttest\teffective_rank\t2.5\t", "b\ttest\teffective_rank\t\tNA"],
         ["run\tdirection\tvariance\tshare", "a\t1\t0.5\t2.5", "b\t1\t0.5\t"],
         ["run\tfirst\tsecond\tdistance", "a\tNA\t01\t2.5", "b\tNA\t01\t"],
     ]

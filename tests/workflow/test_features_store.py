@@ -41,9 +41,7 @@ def the(checkout: Checkout, pattern: str) -> Path:
     return path
 
 
-def test_the_second_user_computes_no_feature_and_gets_the_same_numbers(
-    shared: tuple[Checkout, Checkout, Path],
-) -> None:
+def test_the_second_user_computes_no_feature_and_gets_the_same_numbers(shared: tuple[Checkout, Checkout, Path]) -> None:
     first, second, store = shared
     link = the(second, "results/features/tiny/*/features.h5")
     assert link.is_symlink()
@@ -107,9 +105,7 @@ def test_a_store_that_is_not_there_is_refused_before_any_job(checkout: Checkout)
     assert not (checkout.folder / "lost").exists()
 
 
-def test_another_study_of_the_first_user_shares_again_without_a_job(
-    shared: tuple[Checkout, Checkout, Path],
-) -> None:
+def test_another_study_of_the_first_user_shares_again_without_a_job(shared: tuple[Checkout, Checkout, Path]) -> None:
     first, _, _ = shared
     text = (first.folder / "tiny.yaml").read_text()
     (first.folder / "other.yaml").write_text(text.replace("study: tiny", "study: other"))
