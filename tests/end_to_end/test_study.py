@@ -112,6 +112,7 @@ def test_tables_hold_every_run_and_claims_have_verdicts(finished: Checkout) -> N
     assert set(claims["verdict"]) <= {"confirmed", "refuted", "undecided"}
 
 
+@pytest.mark.long
 def test_tables_regenerate_to_the_bit_from_the_stored_embeddings(finished: Checkout) -> None:
     """M8: probes, geometry and every table are forced anew; the embeddings stay."""
     study = finished.folder / "results/tiny"

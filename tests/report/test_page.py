@@ -376,7 +376,8 @@ def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(t
 def test_a_sentence_says_whether_l2_moves_the_space(
     changes: dict[str, Any], finding: str, numbers: bool, tmp_path: Path
 ) -> None:
-    text = Page(write(FakeStudy(tmp_path, **changes))).text
+    tables = FakeStudy(tmp_path, **changes).tables
+    text = " ".join(moved(read_sweep(tables["runs"]), pd.read_csv(tables["moves"], sep="\t")))
     assert finding in text
     assert ("0.100 if only the seed differs, 0.300 if only λ differs, 0.400 if both differ" in text) == numbers
     assert "0.900 from the untrained networks and 0.900 from the mean log-mel" in text
@@ -428,6 +429,7 @@ def test_where_no_two_runs_can_be_compared_the_reason_stands(tmp_path: Path) -> 
     assert "CKA: 2 of 7 classes …." in rest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "points",
     [({"l2": 0.01},), ({"tile_s": 1.0}, {"tile_s": 5.0}), ({"l2": 0.1, "margin": 1.0}, {"l2": 1.0, "margin": 2.0})],

@@ -57,6 +57,7 @@ def test_an_interval_of_two_in_three_strata_needs_more_pairs():
     assert np.isnan(one.low)
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_correlation_as_often_as_promised():
     rng = np.random.default_rng(11)
     true = 6 / np.pi * np.arcsin(0.6 / 2)  # Spearman's of a normal pair with Pearson's 0.6

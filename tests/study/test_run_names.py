@@ -110,6 +110,7 @@ def figures(study: FakeStudy, sweep: Sweep) -> dict[str, Figure]:
     }
 
 
+@pytest.mark.slow
 def test_every_figure_shows_the_same(pair: tuple[FakeStudy, FakeStudy]) -> None:
     shown = [figures(study, read_sweep(study.tables["runs"])) for study in pair]
     for name, figure in shown[0].items():

@@ -173,6 +173,7 @@ def test_the_score_of_several_draws_is_their_mean_with_the_interval_of_the_mean(
     assert folds.loc["mean", "low"] <= folds.loc["mean", "value"] <= folds.loc["mean", "high"]
 
 
+@pytest.mark.slow
 @pytest.mark.finding("C5")
 def test_draws_of_a_space_without_a_seed_are_averaged_and_are_no_more_data(tmp_path):
     """Two seeds against each of them alone: the mean of the scores; for the same seed twice the same interval."""

@@ -95,6 +95,7 @@ def test_clips_shorter_than_a_tile_are_left_out_and_classes_are_the_largest(tmp_
     assert "No clip is as long as a tile." in words_of(tiles_figure([], features, 4.0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels", [["rain", "dog"] * 6, [""] * 12, [""]], ids=["labelled", "unlabelled", "one clip"])
 def test_both_pictures_are_written_with_and_without_labels(tmp_path: Path, labels: list[str]) -> None:
     clips = manifest(labels)
