@@ -126,7 +126,7 @@ def mean_and_range(axes: Axes, rows: pd.DataFrame, x: str, y: str, alpha: float,
         rows: one row per value.
         x: column of the place.
         y: column of the value.
-        alpha: opacity of the band.
+        alpha: opacity of the band; 0 for none.
         look: of the line.
 
     Returns:
@@ -136,7 +136,7 @@ def mean_and_range(axes: Axes, rows: pd.DataFrame, x: str, y: str, alpha: float,
 
     band = {"lw": 0, "alpha": alpha, "zorder": 1.2}
     twice = pd.concat([rows, rows])  # Seaborn's band has a gap where there is one value; the mean stays
-    sns.lineplot(twice, x=x, y=y, errorbar=("pi", 100), err_kws=band, legend=False, ax=axes, **look)
+    sns.lineplot(twice, x=x, y=y, errorbar=("pi", 100) if alpha else None, err_kws=band, legend=False, ax=axes, **look)
     last = rows[rows[x] == rows[x].max()]
     return float(last[x].iloc[0]), float(last[y].mean())
 
