@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from lambdascape.core.errors import InputError
@@ -499,12 +499,14 @@ def test_the_map_of_runs_has_every_space_once_and_the_trained_ones_again(tmp_pat
     study = FakeStudy(tmp_path)
     sweep, layout = read_sweep(study.tables["runs"]), pd.read_csv(study.tables["map"], sep="\t")
     figure = run_map_figure(sweep, layout)
-    whole, trained = lines(figure, 0), lines(figure, 1)
-    assert set(whole) == {space["run"] for space in study.spaces}
-    assert set(trained) == set(sweep.trained["run"])
+    (references, trained), (again,) = (axes.collections for axes in figure.axes)
+    assert len(references.get_offsets()) == len(sweep.references)
+    places = layout[layout["part"] == "all"].set_index("run").loc[sweep.trained["run"], ["x", "y"]]
+    assert np.asarray(trained.get_offsets()) == pytest.approx(places.to_numpy())
+    assert len(again.get_offsets()) == len(sweep.trained)
     colours = style.colours(sweep.values)
-    assert whole["l2~0.1_seed~2"].get_color() == trained["l2~0.1_seed~1"].get_color() == colours[0.1]
-    assert whole["l2~0.1_seed~1"].get_marker() == whole["l2~1.0_seed~1"].get_marker()
-    assert whole["l2~0.1_seed~1"].get_marker() != whole["l2~0.1_seed~2"].get_marker()
+    assert [to_hex(colour) for colour in trained.get_facecolors()] == [colours[v] for v in sweep.trained["axis_value"]]
+    shapes = pd.Series([path.vertices.tobytes() for path in trained.get_paths()])
+    assert pd.factorize(shapes)[0].tolist() == pd.factorize(sweep.trained["seed"])[0].tolist()
     assert "seed 1" in words_of(figure)
     assert "no map" in words_of(run_map_figure(sweep, layout.assign(x=np.nan)))

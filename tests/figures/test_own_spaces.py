@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from lambdascape.core.tsv import read_table
@@ -41,9 +42,14 @@ def figures(study: FakeStudy) -> dict[str, Figure]:
 
 @pytest.mark.parametrize("name", ["response", "few_shot", "spectra", "run_map"])
 def test_each_brought_space_is_drawn_by_itself_in_a_colour_of_its_own(study: FakeStudy, name: str) -> None:
-    drawn = {line.get_label(): line for line in figures(study)[name].axes[0].get_lines()}
-    labels = OWN if name == "run_map" else KINDS
-    assert [drawn[label].get_color() for label in labels] == list(OWN_COLOURS[:2])
+    axes = figures(study)[name].axes[0]
+    drawn = {line.get_label(): line for line in axes.get_lines()}
+    if name == "run_map":
+        runs = read_sweep(study.tables["runs"]).references["run"]
+        points = dict(zip(runs, axes.collections[0].get_facecolors(), strict=True))
+        assert [to_hex(points[run]) for run in OWN] == list(OWN_COLOURS[:2])
+    else:
+        assert [drawn[kind].get_color() for kind in KINDS] == list(OWN_COLOURS[:2])
     if name == "response":
         assert [drawn[label].get_ydata()[0] for label in KINDS] == pytest.approx([0.06, 0.11])
 

@@ -96,17 +96,8 @@ def dataset_figure(clips: pd.DataFrame, rejected: pd.DataFrame) -> Figure:
 def _bars(axes: Axes, counts: pd.Series, title: str, colour: str) -> None:
     """Horizontal bars from the top down, each with its number."""
     places = np.arange(len(counts))
-    axes.barh(places, counts, height=0.72, color=colour)
-    for place, count in zip(places, counts, strict=True):
-        axes.annotate(
-            f"{count:,}",
-            (count, place),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.8,
-            color=style.QUIET,
-        )
+    bars = axes.barh(places, counts, height=0.72, color=colour)
+    axes.bar_label(bars, [f"{count:,}" for count in counts], padding=4, fontsize=8.8, color=style.QUIET)
     axes.set_yticks(places, [style.shorten(str(name), 26) for name in counts.index])
     axes.set_ylim(len(counts) - 0.4, -0.6)
     axes.set_xlim(0, 1.12 * max(counts, default=1))

@@ -78,13 +78,11 @@ def few_shot_figure(sweep: Sweep, shots: pd.DataFrame) -> Figure:
 
 def _curve(axes: Axes, rows: pd.DataFrame, label: str, words: str, colour: str, main: bool) -> style.End:
     """Plot the mean over runs and samples with the range of the samples; returns the end of the line to label."""
-    found = rows.groupby("shots").agg(
-        sessions=("sessions", "mean"), mean=("value", "mean"), low=("value", "min"), high=("value", "max")
-    )
-    look: Any = {"color": colour, "lw": 2.2 if main else 1.5, "zorder": 2.5 if main else 1.8, "marker": "o", "ms": 5}
-    axes.plot(found["sessions"], found["mean"], ls="-" if main else (0, (6, 2)), label=label, mec="white", **look)
-    axes.fill_between(found["sessions"], found["low"], found["high"], color=colour, lw=0, alpha=0.10, zorder=1.2)
-    return style.End(float(found["sessions"].iloc[-1]), float(found["mean"].iloc[-1]), words, colour, main)
+    placed = rows.assign(sessions=rows.groupby("shots")["sessions"].transform("mean"))
+    look: Any = {"color": colour, "label": label, "marker": "o", "ms": 5, "mec": "white"}
+    look |= {"lw": 2.2, "zorder": 2.5} if main else {"lw": 1.5, "zorder": 1.8, "ls": (0, (6, 2))}
+    end = style.mean_and_range(axes, placed, "sessions", "value", 0.10, **look)
+    return style.End(*end, words, colour, main)
 
 
 def _frame(axes: Axes, clips: pd.DataFrame) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -51,7 +52,7 @@ def plot_run_map(runs: str | Path, map: str | Path, svg: str | Path, png: str | 
 
 @style.styled
 def run_map_figure(sweep: Sweep, layout: pd.DataFrame) -> Figure:
-    """The figure that `plot_run_map` writes; points carry their run as label."""
+    """The figure that `plot_run_map` writes: in each panel the references, then the trained spaces."""
     drawn = layout[layout["x"].notna()]
     parts = [part for part in PARTS if (drawn["part"] == part).sum() > 1]
     if not parts:
@@ -72,19 +73,14 @@ def run_map_figure(sweep: Sweep, layout: pd.DataFrame) -> Figure:
 
 
 def _panel(axes: Axes, sweep: Sweep, places: pd.DataFrame) -> None:
-    colours, markers = style.colours(sweep.values), _markers(sweep)
-    reference_colours = style.reference_colours(sweep.kinds)
-    at = places.set_index("run")
-    for _, row in sweep.references.iterrows():
-        if row["run"] in at.index:
-            look = {
-                "marker": REFERENCE_MARKERS.get(row["arm"], OWN_MARKER),
-                "color": reference_colours[row["arm"]],
-            }
-            _point(axes, at, str(row["run"]), look)
-    for _, row in sweep.trained.iterrows():
-        if row["run"] in at.index:
-            _point(axes, at, str(row["run"]), {"marker": markers[row["seed"]], "color": colours[row["axis_value"]]})
+    look: Any = {"x": "x", "y": "y", "s": 70, "edgecolor": "white", "linewidth": 0.7, "alpha": 0.9, "legend": False}
+    markers = {kind: REFERENCE_MARKERS.get(kind, OWN_MARKER) for kind in sweep.kinds}
+    for runs, hue, palette, by, shapes in (
+        (sweep.references, "arm", style.reference_colours(sweep.kinds), "arm", markers),
+        (sweep.trained, "axis_value", style.colours(sweep.values), "seed", _markers(sweep)),
+    ):
+        if len(here := runs.merge(places, on="run")):
+            sns.scatterplot(here, hue=hue, palette=palette, style=by, markers=shapes, ax=axes, **look)
     axes.set_xlabel(f"1st direction: {places['x_share'].iloc[0]:.0%} of the spread", fontsize=9, color=style.QUIET)
     axes.set_ylabel(f"2nd: {places['y_share'].iloc[0]:.0%}", fontsize=9, color=style.QUIET)
     axes.margins(0.12)
@@ -94,10 +90,6 @@ def _panel(axes: Axes, sweep: Sweep, places: pd.DataFrame) -> None:
     axes.set_yticks([])
     axes.spines[["top", "right"]].set_visible(True)
     axes.spines[:].set_color(style.FAINT)
-
-
-def _point(axes: Axes, at: pd.DataFrame, run: str, look: dict[str, Any]) -> None:
-    axes.plot(*at.loc[run, ["x", "y"]], ls="", ms=8, mec="white", mew=0.7, alpha=0.9, label=run, **look)
 
 
 def _markers(sweep: Sweep) -> dict[Any, str]:

@@ -82,10 +82,8 @@ def _line(axes: Axes, shares: pd.DataFrame, colour: str, dash: Any, label: str, 
     """Mean and range over runs; returns the handle for the key, none where no run has a spectrum."""
     if shares.empty:
         return []
-    by_direction = shares.groupby("direction")["share"]
-    lines = by_direction.agg(["mean", "min", "max"]).clip(lower=LOWEST / 10)  # a logarithm has no zero
-    axes.fill_between(lines.index, lines["min"], lines["max"], color=colour, alpha=0.15, lw=0)
-    axes.plot(lines.index, lines["mean"], ls=dash, color=colour, lw=1.8, label=label)
+    shown = shares.assign(share=shares["share"].clip(lower=LOWEST / 10))  # a logarithm has no zero
+    style.mean_and_range(axes, shown, "direction", "share", 0.15, ls=dash, color=colour, lw=1.8, label=label)
     return [Line2D([], [], ls=dash, color=colour, lw=1.8, label=words)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
@@ -115,6 +116,29 @@ def panels(
         box = (left / total_width, bottom / total_height, width / total_width, height / total_height)
         axes.append(made.add_axes(box))
     return made, axes
+
+
+def mean_and_range(axes: Axes, rows: pd.DataFrame, x: str, y: str, alpha: float, **look: Any) -> tuple[float, float]:
+    """Draw the mean of several values at each x as a line, over a band from the lowest to the highest.
+
+    Args:
+        axes: the axes; their labels are left to the caller.
+        rows: one row per value.
+        x: column of the place.
+        y: column of the value.
+        alpha: opacity of the band; 0 for none.
+        look: of the line.
+
+    Returns:
+        Where the line ends, in data units.
+    """
+    import seaborn as sns  # half a second, which not every figure needs
+
+    band = {"lw": 0, "alpha": alpha, "zorder": 1.2}
+    twice = pd.concat([rows, rows])  # Seaborn's band has a gap where there is one value; the mean stays
+    sns.lineplot(twice, x=x, y=y, errorbar=("pi", 100) if alpha else None, err_kws=band, legend=False, ax=axes, **look)
+    last = rows[rows[x] == rows[x].max()]
+    return float(last[x].iloc[0]), float(last[y].mean())
 
 
 def heat_map(

@@ -195,34 +195,17 @@ def _curve(axes: Axes, sweep: Sweep, rows: pd.DataFrame, split: str, setting: An
     """Draw the mean over runs with its band, or with a thin line for each arm; returns the end to label."""
     main = split == "train"
     line: Any = "-" if main else (0, (4, 1.6))
-    over_runs = rows.groupby("epoch")["value"].agg(["mean", "min", "max"])
-    axes.plot(
-        over_runs.index,
-        over_runs["mean"],
-        ls=line,
-        color=colour,
-        lw=2.2 if main else 1.5,
-        zorder=2.5,
-        marker="o" if len(over_runs) == 1 else None,
-        ms=5,
-        label=f"{split}:{text(setting)}",
-    )
+    look: Any = {"ls": line, "color": colour, "lw": 2.2 if main else 1.5, "label": f"{split}:{text(setting)}"}
+    marker = "o" if rows["epoch"].nunique() == 1 else None
+    alpha = 0.0 if sweep.others else 0.18 if main else 0.09
+    end = style.mean_and_range(axes, rows, "epoch", "value", alpha, marker=marker, ms=5, zorder=2.5, **look)
     if sweep.others:
+        look |= {"lw": 0.7, "alpha": 0.6, "zorder": 2.2, "label": "_arm"}
         for _, arm in rows.groupby("arm", sort=False):
             means = arm.groupby("epoch")["value"].mean()
-            axes.plot(means.index, means, ls=line, color=colour, lw=0.7, alpha=0.6, zorder=2.2, label="_arm")
-    elif rows["run"].nunique() > 1:
-        axes.fill_between(
-            over_runs.index,
-            over_runs["min"],
-            over_runs["max"],
-            color=colour,
-            lw=0,
-            alpha=0.18 if main else 0.09,
-            zorder=1.2,
-        )
+            axes.plot(means.index, means, **look)
     words = sweep.label(setting) if main else f"{text(setting)} {SPLITS[split]}".strip()
-    return style.End(float(over_runs.index[-1]), float(over_runs["mean"].iloc[-1]), words, colour, main)
+    return style.End(*end, words, colour, main)
 
 
 def _frame(axes: Axes, kind: Curve, curves: pd.DataFrame, with_published: bool) -> None:
