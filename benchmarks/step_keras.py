@@ -56,7 +56,8 @@ def main() -> None:
     parser.add_argument("--backend", default="tensorflow")
     options = parser.parse_args()
     settings = settings_of(options)
-    with accelerator(settings["training"]):
+    training = settings["training"]
+    with accelerator(training["backend"], training["device"], training["deterministic"], training["precision"]):
         import keras
         import numpy as np
 

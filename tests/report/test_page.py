@@ -31,8 +31,8 @@ from lambdascape.report.runs_section import run_table
 from lambdascape.report.settings_section import table_1
 from lambdascape.report.similarity_section import moved
 from lambdascape.study.catalogue import PAGE_PARTS
-from lambdascape.study.hyperparameters import in_words
 from lambdascape.study.run_table import read_sweep
+from lambdascape.study.setting_names import in_words
 from lambdascape.tables.every_run import every_run, read_every_run
 from lambdascape.tables.flagged import MARK, flagged, warnings_of
 from lambdascape.tables.rankings import compare_protocols

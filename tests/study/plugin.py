@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lambdascape.config.keys import key
+from lambdascape.config.settings import Block
 from lambdascape.core.declarations import adapter, figure, loss, network, probe, similarity_measure
 from lambdascape.core.tsv import read_table
 from lambdascape.datasets.candidates import CANDIDATE
 from lambdascape.figures import style
 from lambdascape.probes.scoring import ScoreTable, all_classes
-from lambdascape.study.keys import key
-from lambdascape.study.settings import Block
 
 
 class Centroids(Block):

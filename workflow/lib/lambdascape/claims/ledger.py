@@ -16,8 +16,8 @@ from lambdascape.claims.tests import JUDGES
 from lambdascape.claims.vocabulary import IN_WORDS
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
-from lambdascape.study.hyperparameters import setting
 from lambdascape.study.run_table import IDENTITY, read_runs
+from lambdascape.study.setting_names import setting
 
 COLUMNS = [
     "claim",

@@ -17,8 +17,8 @@ from lambdascape.jobs.provenance import git_state
 from lambdascape.mechanism.rules import NOT_APPLICABLE, REFERENCE, RULES
 from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
 from lambdascape.report.formatting import converged, number, segments_differ, span
-from lambdascape.study.hyperparameters import in_words
 from lambdascape.study.run_table import IDENTITY, Sweep, read_runs, read_sweep, text
+from lambdascape.study.setting_names import in_words
 from lambdascape.tables.flagged import MEANING, flagged
 
 SCORES = ("run", "probe", "split", "unit", "measure", "class")

@@ -6,11 +6,13 @@ from typing import Any
 import pandas as pd
 
 from lambdascape.report.formatting import NOTHING, Table, shown
+from lambdascape.study.catalogue import PUBLISHED
 from lambdascape.study.choices import Choices
 from lambdascape.study.config_model import config_model
-from lambdascape.study.hyperparameters import COLUMNS, PUBLISHED, Hyperparameter, is_reported, reason, table_1_rows
+from lambdascape.study.hyperparameters import Hyperparameter, is_reported, reason, table_1_rows
 from lambdascape.study.plugins import extensions_of
 from lambdascape.study.run_table import Sweep
+from lambdascape.study.setting_names import COLUMNS
 from lambdascape.study.sweep import SWEPT_BLOCKS
 
 SAME, DIFFERENT = "same", "different"

@@ -7,13 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from lambdascape.config.keys import key_of
+from lambdascape.config.settings import Config, FeatureSettings
 from lambdascape.core.declarations import declared
 from lambdascape.datasets.archives import Archive, archives_of
 from lambdascape.features.shared_store import FeaturesStore
 from lambdascape.jobs.fingerprint import task
 from lambdascape.jobs.provenance import settings_digest
-from lambdascape.study.keys import key_of
-from lambdascape.study.settings import Config, FeatureSettings
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lambdascape.config.keys import key_of
+from lambdascape.config.settings import Block, Network, Training, Triplets
 from lambdascape.core.declarations import Declared, declared
 from lambdascape.jobs.fingerprint import task
 from lambdascape.study import sweep
@@ -19,8 +21,6 @@ from lambdascape.study.catalogue import PAGE_PARTS, RECOMPUTED, STAGES, TABLES, 
 from lambdascape.study.choices import Choices
 from lambdascape.study.data_paths import DataNames
 from lambdascape.study.figure_files import FigureFiles
-from lambdascape.study.keys import key_of
-from lambdascape.study.settings import Block, Network, Training, Triplets
 
 UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
 BLOCKS: dict[str, type[Block]] = {"triplets": Triplets, "network": Network, "training": Training}

@@ -8,6 +8,8 @@ import pydantic
 import yaml
 from pydantic_core import ErrorDetails
 
+from lambdascape.config.keys import key_of
+from lambdascape.config.settings import RESERVED, Block, ByEpoch, Config, Dataset, Network, Training, Triplets, block_of
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.datasets.archives import archives_of, downloadable
@@ -16,14 +18,11 @@ from lambdascape.study import sweep
 from lambdascape.study.config_model import (
     NOTHING_ADDED,
     Extensions,
-    block_of,
     config_model,
     json_schema,
     rules_at,
 )
-from lambdascape.study.keys import key_of
 from lambdascape.study.messages import missing, sentence, shown, unknown_key
-from lambdascape.study.settings import RESERVED, Block, ByEpoch, Config, Dataset, Network, Training, Triplets
 
 YTE = "__use_yte__"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one where it is built in

@@ -7,15 +7,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from lambdascape.config.keys import key_of
+from lambdascape.config.settings import Network, Training, Triplets
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import iterate_rows
 from lambdascape.jobs.receipts import read_receipt
 from lambdascape.operations.plan.audio_volume import Extent, of_manifest
 from lambdascape.operations.plan.planned_jobs import Job, number
 from lambdascape.study.catalogue import RECOMPUTED
-from lambdascape.study.keys import key_of
 from lambdascape.study.paths import MEAN_LOGMEL, OWN, UNTRAINED, Study
-from lambdascape.study.settings import Network, Training, Triplets
 from lambdascape.study.sweep import SWEPT_BLOCKS
 
 TRAINING = "train_model"

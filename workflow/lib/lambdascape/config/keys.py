@@ -13,6 +13,9 @@ STAGES = (
     *("all", "datasets", "features", "models", "embeddings", "probes", "geometry", "tables", "claims", "viewer"),
     *("exports", "report"),
 )
+# Groups of Table 1 of the report.
+DATA_AND_MODEL, TRAINING, COMPUTING, AUDIO = "Data and model", "Training", "Computing", "Audio"
+REPRESENTATION, PROBES, JUDGING = "Feature representation", "Probes", "Judging"
 
 
 class Reason(NamedTuple):
