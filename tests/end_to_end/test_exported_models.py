@@ -18,6 +18,7 @@ import soundfile
 import yaml
 
 from lambdascape.cli.main import main
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest
 from lambdascape.exports.embedder import Embedder, load
@@ -139,7 +140,9 @@ def test_audio_is_embedded_by_the_steps_of_the_study(made: Any, sound: Path) -> 
     start_s, embedding = load(made[0]).embed(sound)
     assert start_s.tolist() == [0.0, 0.5, 1.0]
     tiles = [
-        log_mel(samples.mean(axis=1)[round(8000 * at) : round(8000 * at) + 4000], RECIPE).astype(np.float16)
+        log_mel(samples.mean(axis=1)[round(8000 * at) : round(8000 * at) + 4000], FeatureRecipe.of(RECIPE)).astype(
+            np.float16
+        )
         for at in start_s
     ]
     expected = made[1].predict_on_batch(np.array(tiles, np.float32)[..., None])

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from lambdascape.config.settings import Network
 from lambdascape.core.errors import InputError
 from lambdascape.features.mfcc import mfcc_matrix
 from lambdascape.models.network import build_embedder, load_embedder, save_embedder
@@ -33,7 +34,7 @@ def test_networks_have_the_known_number_of_parameters(architecture: str) -> None
     settings = SMALL | {"architecture": architecture, "width": 64, "conv_biases": False, "embedding_dim": 64}
     embedder = build_embedder(64, 64, settings, 1)
     assert backbone_parameters(embedder) == PARAMETERS[architecture]
-    reckoned = parameters(settings)  # as the plan of a study does, without building it
+    reckoned = parameters(Network.of(settings))  # as the plan of a study does, without building it
     assert (reckoned.trained, reckoned.all) == (_size(embedder.trainable_variables), embedder.count_params())
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from lambdascape.config.settings import Config
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest
@@ -77,7 +78,8 @@ def write(study: FakeStudy, synthetic: bool = True, **changes: Any) -> str:
         "command": "make run STUDY='a & b'",
         "export_command": "make run TARGET=exports STUDY='a & b'",
     }
-    write_report(folder / "index.html", **given | changes)
+    given |= changes
+    write_report(folder / "index.html", **given | {"config": Config.of(given["config"])})
     return (folder / "index.html").read_text(encoding="utf-8")
 
 
@@ -777,7 +779,7 @@ def test_table_1_leaves_no_setting_out_and_marks_what_differs(tmp_path: Path) ->
     study = FakeStudy(tmp_path)
     config = CONFIG | {"network": CONFIG["network"] | {"new_setting": 3}}
     rows = pd.read_csv(study.tables["runs"], sep="\t")
-    groups = table_1(config, rows, read_sweep(study.tables["runs"]))
+    groups = table_1(Config.of(config), rows, read_sweep(study.tables["runs"]))
     found = {row["name"]: row for rows in groups.values() for row in rows}
     assert found["L2 regularisation factor λ"] == {
         "name": "L2 regularisation factor λ",
@@ -802,7 +804,7 @@ def test_table_1_tells_the_epochs_of_training_from_those_of_the_probe(tmp_path: 
     study = FakeStudy(tmp_path, points=points)
     rows = pd.read_csv(study.tables["runs"], sep="\t")
     sweep = read_sweep(study.tables["runs"])
-    found = {row["name"]: row for group in table_1(CONFIG, rows, sweep).values() for row in group}
+    found = {row["name"]: row for group in table_1(Config.of(CONFIG), rows, sweep).values() for row in group}
     assert found["Epochs"]["value"] == "50, 30"
     assert found["Epochs of the probe"]["value"] == "12, 20"
     assert found["Batch size of the probe"]["value"] == "64 tiles"

@@ -114,7 +114,7 @@ class Block(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
     reruns: ClassVar[str] = "report"  # the first stage that a change of one of its keys runs again
-    is_open: ClassVar[bool] = False  # plugins add keys to it
+    is_open: ClassVar[bool] = False  # values that jobs get may lack keys and have others
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -127,8 +127,8 @@ class Block(BaseModel):
             values: key to value; of a block that holds blocks, these as mappings.
 
         Raises:
-            InputError: a key is missing or unknown. A block to which plugins can add keys may lack some and have more;
-                a missing key is then no attribute.
+            InputError: a key is missing or unknown. Where the block `is_open`, because plugins add keys or files hold
+                blocks of older versions, a missing key is no attribute, and an unknown one is.
         """
         fields = cls.model_fields
         unknown, missing = [key for key in values if key not in fields], [key for key in fields if key not in values]
@@ -320,10 +320,22 @@ class Dataset(Block):
     demo: Demo = block(Demo)
 
 
-class FeatureSettings(Block):
-    """The log-mel spectrogram, in librosa's terms; a change makes another set of features beside the former."""
+class ReadingSettings(Block):
+    """What decides how a folder of audio is read: keys of `dataset`, and the plugins; no block of the config."""
+
+    adapter: str
+    folds: int
+    channels: Literal["mean", "first", "each"]
+    on_bad_clip: Literal["reject", "fail"]
+    max_rejected_fraction: float
+    plugins: list[str]
+
+
+class FeatureRecipe(Block):
+    """The keys of `features` that decide its numbers. Files keep them; those of an older version may lack some."""
 
     reruns = "features"
+    is_open = True
     sr: Whole = key(
         16000,
         "Sample rate of the features; audio of another rate is resampled.",
@@ -425,13 +437,13 @@ class FeatureSettings(Block):
         group=REPRESENTATION,
         published=1e-6,
     )
+
+
+class FeatureSettings(FeatureRecipe):
+    """The log-mel spectrogram, in librosa's terms; a change makes another set of features beside the former."""
+
     n_shards: Whole = key(
-        4,
-        "Parallel jobs of the extraction; a change repeats it.",
-        {"ge": 1, "le": 1000},
-        unit="jobs",
-        reported=False,
-        in_recipe=False,
+        4, "Parallel jobs of the extraction; a change repeats it.", {"ge": 1, "le": 1000}, unit="jobs", reported=False
     )
 
 

@@ -118,7 +118,8 @@ def probe(
     """Declare a probe: a function that fits classifiers to one space and scores them.
 
     It is called as `fit(given, settings, seeds)` with a `probes.scoring.ProbeInput`, the block `probes.<name>` of the
-    config and the seeds of the samples of validation sessions, and returns a `probes.scoring.ScoreTable`.
+    config and the seeds of the samples of validation sessions, and returns a `probes.scoring.ScoreTable`. The argument
+    `settings` is annotated with the class of the block.
 
     Args:
         name: of its block in the config and of its files, results/<study>/probes/<space>/<name>.tsv.

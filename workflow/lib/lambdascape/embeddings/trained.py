@@ -102,7 +102,7 @@ def embed_by_network(
 def _all_tiles(features: Features, clips_path: str | Path, settings: dict[str, Any]) -> tuple[Tiles, pd.DataFrame]:
     """Every tile of every clip, and what the manifest says of each."""
     clips = read_manifest(clips_path, features)
-    recipe, tile_s = features.about["recipe"], settings["triplets"]["tile_s"]
+    recipe, tile_s = features.recipe, settings["triplets"]["tile_s"]
     frames, step = tile_frames(tile_s, recipe), seconds_to_frames(tile_s, recipe)
     tiles = lay_tiles(features.clip_start, clips["session"].tolist(), np.arange(len(clips)), frames, step)
     if not len(tiles.clip):

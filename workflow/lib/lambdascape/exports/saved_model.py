@@ -59,7 +59,7 @@ def export_model(
 
     devices.start(settings["training"]["device"], settings["training"]["deterministic"])
     features = open_features(features_path)
-    recipe, mels = features.about["recipe"], features.frames.shape[1]
+    recipe, mels = features.recipe, features.frames.shape[1]
     frames = tile_frames(settings["triplets"]["tile_s"], recipe)
     embedder = build_embedder(frames, mels, settings["network"], seed, network=network)
     load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
@@ -67,7 +67,7 @@ def export_model(
         "format": FORMAT,
         "settings": settings,
         "seed": seed,
-        "recipe": recipe,
+        "recipe": recipe.plain(),
         "weights_sha256": file_digest(weights_path),
         "versions": {name: metadata.version(name) for name in PACKAGES},
     }

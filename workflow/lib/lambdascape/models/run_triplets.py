@@ -34,7 +34,7 @@ def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile
         raise InputError(
             f"split.test_fold must be one of at least two folds of the data set ({folds}); got {test_fold!r}"
         )
-    recipe = features.about["recipe"]
+    recipe = features.recipe
     frames, step = tile_frames(tile_s, recipe), seconds_to_frames(tile_s, recipe)
     sessions = clips["session"].tolist()
     return {
@@ -63,7 +63,7 @@ def epoch_triplets(
         InputError: see `triplets.sample_triplets`.
     """
     options = settings["triplets"]
-    reach = seconds_to_frames(options["neighbourhood_s"], features.about["recipe"])
+    reach = seconds_to_frames(options["neighbourhood_s"], features.recipe)
     starts, _ = sample_triplets(tiles[split], reach, options["distant"], seed, epoch, split)
     check_within(starts, tiles[split].frames, features.clip_start, tiles[split].row, split)
     return starts

@@ -1,5 +1,6 @@
 """What the plugins of a study add to its config."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,6 +56,9 @@ def _block(one: Declared) -> Any:
     block = find(f"{file}{OF_A_FILE}{settings['name']}") if isinstance(settings, dict) else None
     if not (isinstance(block, type) and issubclass(block, Block)):
         raise InputError(f"{task}: settings must name a class of the file that extends config.settings.Block")
+    argument = inspect.signature(find(task), eval_str=True).parameters.get("settings")
+    if argument is None or argument.annotation is not block:
+        raise InputError(f"{task}: must have an argument `settings: {block.__name__}`, the block that it declares")
     return block
 
 
