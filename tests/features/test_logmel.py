@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lambdascape.study.settings import FeatureSettings
 
-from lambdascape.config.settings import FeatureRecipe
+from lambdascape.config.settings import FeatureRecipe, FeatureSettings
 from lambdascape.core.errors import InputError
 from lambdascape.features import logmel
 
@@ -90,7 +89,7 @@ def by_loop(sound: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 def test_equal_to_librosa(settings: dict[str, Any], precision: type) -> None:
     sound = waveform(5) + np.random.default_rng([12]).normal(0, 0.01, 80000).astype(np.float32)
-    ours, theirs = logmel.log_mel(sound, settings), by_librosa(sound.astype(precision), settings)
+    ours, theirs = logmel.log_mel(sound, FeatureRecipe.of(settings)), by_librosa(sound.astype(precision), settings)
     np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
 
 

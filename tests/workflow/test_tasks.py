@@ -86,6 +86,8 @@ NO_SETTINGS = {
     "archive": "address and digest of a file",
     "reader": "name and fingerprint of the adapter",
     "measures": "name and fingerprint of each measure of similarity",
+    "loss": "task of the loss and its own keys, which it gets by name",
+    "network": "task of the network and its own keys, which it gets by name",
     "device": "what `jobs.call` chooses the device by",
     "arguments": "by the names of the arguments of a figure",
     "rows": "rows of runs.tsv",
@@ -95,7 +97,6 @@ NO_SETTINGS = {
 }
 
 
-@pytest.mark.xfail(reason="not all packages take blocks yet")
 def test_settings_arrive_as_blocks(rules: list[dict[str, Any]]) -> None:
     untyped = [
         f"{rule['name']}: {name}"

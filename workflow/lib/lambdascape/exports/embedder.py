@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from lambdascape.config.settings import FeatureRecipe
+from lambdascape.config.settings import FeatureRecipe, Network
 from lambdascape.core.errors import InputError
 from lambdascape.core.hdf5 import check_own_data
 from lambdascape.exports.saved_model import ABOUT, FORMAT, standard
@@ -146,7 +146,7 @@ def load(path: str | Path) -> Embedder:
             model = standard(build_embedder(frames, mels, network, 0))
             with warnings.catch_warnings(action="error", category=UserWarning):  # a missing layer only makes one
                 model.load_weights(weights)
-        except (KeyError, OSError, TypeError, ValueError, UserWarning) as error:
+        except (AttributeError, KeyError, OSError, TypeError, ValueError, UserWarning) as error:
             first = str(error).strip().partition("\n")[0]
             raise InputError(f"{file}: must hold the weights of its network; {first}") from None
     return Embedder(about, model)
@@ -191,7 +191,7 @@ def _unpack(file: Path, weights: Path) -> dict[str, Any]:
     return about
 
 
-def _checked(file: Path, about: dict[str, Any], weights: Path) -> tuple[int, int, dict[str, Any]]:
+def _checked(file: Path, about: dict[str, Any], weights: Path) -> tuple[int, int, Network]:
     """Frames, mel bands and settings of the network, where they are reasonable and the weights' shapes agree."""
     from lambdascape.models.networks.resnet import DEPTHS
 
@@ -214,7 +214,7 @@ def _checked(file: Path, about: dict[str, Any], weights: Path) -> tuple[int, int
         filters = width * 2 ** (len(DEPTHS[network["architecture"]]) - 1)
         if not {(3, 3, filters, filters), (dim,)} <= shapes:
             raise InputError(f"{rule} whose weights are in it; those of width {width} and dimension {dim} are not")
-        return tile_frames(tile_s, FeatureRecipe.of(recipe)), recipe["n_mels"], network
+        return tile_frames(tile_s, FeatureRecipe.of(recipe)), recipe["n_mels"], Network.of(network)
     except InputError as error:
         raise InputError(str(error).replace(str(weights), str(file))) from None
     except (KeyError, TypeError, ValueError, OSError) as error:

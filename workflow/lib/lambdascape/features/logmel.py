@@ -142,9 +142,15 @@ def mel_matrix(settings: FeatureRecipe) -> npt.NDArray[np.float32]:
 
 def _librosas_filters(settings: FeatureRecipe) -> npt.NDArray[np.float32]:
     """`librosa.filters.mel`: slopes straight over Hz, each filter of area 1 over Hz."""
-    names = ("sr", "n_fft", "n_mels", "fmin", "fmax", "htk")
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # of empty bands, which are refused
-        weights: npt.NDArray[np.float32] = librosas_mel(**{name: getattr(settings, name) for name in names})
+        weights: npt.NDArray[np.float32] = librosas_mel(
+            sr=settings.sr,
+            n_fft=settings.n_fft,
+            n_mels=settings.n_mels,
+            fmin=settings.fmin,
+            fmax=settings.fmax,
+            htk=settings.htk,
+        )
     return weights.T
 
 

@@ -166,8 +166,11 @@ def typed(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, 
     Raises:
         InputError: a mapping lacks a key of its block, or has an unknown one.
     """
-    asked = inspect.signature(function, eval_str=True).parameters
-    return {name: as_annotated(value, asked[name].annotation) for name, value in values.items()}
+    asked = inspect.signature(function).parameters
+    plain = [name for name, value in values.items() if isinstance(value, Mapping | list)]
+    if any(isinstance(asked[name].annotation, str) for name in plain):
+        asked = inspect.signature(function, eval_str=True).parameters
+    return {**values, **{name: as_annotated(values[name], asked[name].annotation) for name in plain}}
 
 
 def _is_passed(name: str) -> bool:

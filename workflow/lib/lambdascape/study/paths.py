@@ -175,11 +175,6 @@ class Study(DataNames):
         return self.choices.of_network(self.config)
 
     @property
-    def tile_settings(self) -> dict[str, Any]:
-        """The part of the reference settings that needs no network."""
-        return {"triplets": {"tile_s": self.settings.triplets.tile_s}}
-
-    @property
     def triplet_settings(self) -> list[dict[str, Any]]:
         """The different settings of triplets among the trained runs, in their order."""
         settings = [run["triplets"] for run in self.runs.values()]
