@@ -24,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
+from lambdascape.config.settings import RunSettings
 from lambdascape.features.store import open_features
 from lambdascape.models import batch_statistics, training
 from lambdascape.models.batch_statistics import BETWEEN_EPOCHS, FINAL, BatchMoments, spread_batches, variance_ratios
@@ -57,7 +58,7 @@ class Clock:
             self.seconds += time.process_time() - started
 
 
-def default_cost(features: Path, clips: Path, settings: dict[str, Any], test_fold: str) -> dict[str, float]:
+def default_cost(features: Path, clips: Path, settings: RunSettings, test_fold: str) -> dict[str, float]:
     """Seconds of the processor of a whole training, and of what is measured here."""
     statistics, fixed, whole = Clock(), Clock(), Clock()
 
@@ -90,7 +91,7 @@ def default_cost(features: Path, clips: Path, settings: dict[str, Any], test_fol
 def published_cost(repetitions: int) -> dict[str, float]:
     """The same of a training of the published study, from the medians of a few real steps on noise."""
     case, size = PUBLISHED, AS_PUBLISHED["training"]["batch_size"]
-    settings = {name: STUDY[name] | AS_PUBLISHED.get(name, {}) for name in ("network", "training")}
+    settings = RunSettings.of({name: STUDY[name] | AS_PUBLISHED.get(name, {}) for name in RunSettings.model_fields})
     model = training.compiled_model(case["frames"], case["mels"], settings, 1, case["steps"])
     moments = BatchMoments(model.embedder, model.source)
     noise = np.random.default_rng(1).normal(size=(size, 3, case["frames"], case["mels"])).astype(np.float16)
@@ -117,15 +118,15 @@ def accuracy(features_path: Path, clips: Path, test_fold: str, weights: Path, co
     """For each number of batches the largest factor, over groups of layers and draws, by which a variance is off."""
     with h5py.File(weights, "r", locking="best-effort") as file:
         about = json.loads(file.attrs["about"])
-    features, settings = open_features(features_path), about["settings"]
-    tiles = split_tiles(features, clips, test_fold, settings["triplets"]["tile_s"])
-    length, size = tiles["train"].frames, settings["training"]["batch_size"]
+    features, settings = open_features(features_path), RunSettings.of(about["settings"])
+    tiles = split_tiles(features, clips, test_fold, settings.triplets.tile_s)
+    length, size = tiles["train"].frames, settings.training.batch_size
     model = training.compiled_model(length, features.frames.shape[1], settings, about["seed"], 1)
     load_embedder(model.embedder, about, weights)
     moments = BatchMoments(model.embedder, model.source)
 
     def drawn(epoch: int, most: int) -> batch_statistics.Statistics:
-        starts = epoch_triplets(features, tiles, settings, 99, epoch, "train")
+        starts = epoch_triplets(features, tiles, settings.triplets, 99, epoch, "train")
         return moments.statistics(Batches(features, spread_batches(starts, size, most), length, size))
 
     many = [drawn(epoch, 10**6) for epoch in range(1, DRAWS + 1)]
@@ -171,7 +172,7 @@ def main() -> None:
         print(f"{file.parent.name}: largest factor between variances of few batches and of many: {words}", flush=True)
     worst = max(factors[BETWEEN_EPOCHS] for factors in found["accuracy"].values())
     print(f"{BETWEEN_EPOCHS} batches between epochs: at most {worst:.3f} (wanted: {NEAR})", flush=True)
-    settings = {name: STUDY[name] for name in ("triplets", "network", "training")}
+    settings = RunSettings.of({name: STUDY[name] for name in RunSettings.model_fields})
     for name, cost in (
         ("default study", lambda: default_cost(stores[0], clips, settings, test_fold)),
         ("published study", lambda: published_cost(options.repetitions)),

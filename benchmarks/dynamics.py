@@ -19,6 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
+from lambdascape.config.settings import RunSettings
 from lambdascape.jobs import devices
 from lambdascape.models.layer_diagnostics import WatchLayers
 from lambdascape.models.training import compiled_model
@@ -89,7 +90,8 @@ def cost(
     """
     options = DEFAULT["training"] | training
     network = DEFAULT["network"] | {"width": width}
-    model = compiled_model(frames, mels, {"network": network, "training": options}, 1, steps)
+    settings = {"triplets": DEFAULT["triplets"], "network": network, "training": options}
+    model = compiled_model(frames, mels, RunSettings.of(settings), 1, steps)
     tiles = np.random.default_rng(1).normal(size=(2 * batch_size, 3, frames, mels)).astype(np.float32)
     read, taken = [], []
     for epoch in range(repetitions + 1):

@@ -27,6 +27,7 @@ import scipy.sparse
 import soundfile
 from threadpoolctl import threadpool_limits
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.features import kernels
 from lambdascape.features.decode import INT16_FULL_SCALE, read_mono
 from lambdascape.features.logmel import LogMel, fft_library, mel_matrix
@@ -79,8 +80,11 @@ def floor_steps(path: Path) -> dict[str, dict[str, Step]]:
     spectrum = scipy.fft.rfft(padded, axis=1)
     magnitude = np.abs(spectrum)
     by_band = np.ascontiguousarray(magnitude.T)
-    filters, groups = scipy.sparse.csr_matrix(mel_matrix(RECIPE).T), LogMel(RECIPE).filters
-    mel = (magnitude @ mel_matrix(RECIPE)).astype(np.float32)
+    filters, groups = (
+        scipy.sparse.csr_matrix(mel_matrix(FeatureRecipe.of(RECIPE)).T),
+        LogMel(FeatureRecipe.of(RECIPE)).filters,
+    )
+    mel = (magnitude @ mel_matrix(FeatureRecipe.of(RECIPE))).astype(np.float32)
     logs, halves = np.log(mel), np.empty(mel.size, np.uint16)
 
     def by_groups() -> None:
@@ -148,7 +152,7 @@ def measure(repetitions: int) -> dict[str, Any]:
         single = floor_steps(path)
         steps: dict[str, Step] = {f"{step}: {name}": run for step, runs in single.items() for name, run in runs.items()}
         steps["the plain loop"] = partial(plain_loop, path)
-        steps["one worker"] = partial(workers_way, path, LogMel(RECIPE))
+        steps["one worker"] = partial(workers_way, path, LogMel(FeatureRecipe.of(RECIPE)))
         found = medians(steps, repetitions)
     floor = sum(min(found[f"{step}: {name}"] for name in runs) for step, runs in single.items())
     return {

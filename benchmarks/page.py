@@ -138,8 +138,7 @@ def make_viewer(study: FakeStudy, folder: Path, count: int) -> Path:
 
 def make_page(study: FakeStudy, folder: Path, viewer: Path, figures: dict[str, Path]) -> Path:
     """The report of the study."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    check(config)
+    config = check(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
     report = ROOT / "workflow/report"
     write_report(
         folder / "report" / "index.html",

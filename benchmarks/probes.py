@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from lambdascape.config.settings import Converged, FewShot, Knn
 from lambdascape.core.hdf5 import TEXT, create
 from lambdascape.embeddings.splits import read_labelled
 from lambdascape.jobs.job import THREAD_VARIABLES
@@ -27,9 +28,10 @@ from lambdascape.probes.scoring import ProbeInput
 
 CLASSES, DIM, FOLDS = 9, 64, 4
 TILES_OF_A_CLIP = 2
-CONVERGED = {"c_grid": [0.01, 0.1, 1.0, 10.0, 100.0], "validation_fraction": 0.25}
-KNN = {"k_grid": [1, 5, 10, 20, 50], "max_tiles": 50_000, "validation_fraction": 0.25}
-FEW_SHOT = {"sessions": [1, 5, 20], "draws": 5, "c": 1.0, "seed": 1}
+CONVERGED = Converged(c_grid=[0.01, 0.1, 1.0, 10.0, 100.0], validation_fraction=0.25)
+ONE_C = Converged(c_grid=[0.1], validation_fraction=0.25)
+KNN = Knn(k_grid=[1, 5, 10, 20, 50], max_tiles=50_000, validation_fraction=0.25)
+FEW_SHOT = FewShot(sessions=[1, 5, 20], draws=5, c=1.0, seed=1)
 MEGABYTE = 1024  # of the KiB in which Linux counts memory
 MOST_MEGABYTES = 2000  # what the rules of the probes ask for
 
@@ -76,7 +78,7 @@ def _measured(probe: str, path: Path, out: Path) -> dict[str, float]:
         case "converged":
             fit_converged(ProbeInput(path, "fold1"), CONVERGED, [1]).write(*outputs)
         case "converged with one C":
-            fit_converged(ProbeInput(path, "fold1"), CONVERGED | {"c_grid": [0.1]}, [1]).write(*outputs)
+            fit_converged(ProbeInput(path, "fold1"), ONE_C, [1]).write(*outputs)
         case "knn":
             fit_knn(ProbeInput(path, "fold1"), KNN, [1]).write(*outputs)
         case "few_shot":

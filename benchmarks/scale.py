@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from lambdascape.config.settings import FeatureRecipe, ReadingSettings
 from lambdascape.core.tsv import read_text_table
 from lambdascape.datasets.manifest import list_clips
 from lambdascape.features.extraction import consolidate, extract_shard
@@ -29,7 +30,13 @@ RECIPE: dict[str, Any] = {
     "sr": 16000, "n_fft": 1024, "win_length": 480, "hop_length": 160, "n_mels": 128, "fmin": 50.0, "fmax": 8000.0,
     "htk": True, "filterbank": "librosa", "log_offset": 1e-6,
 }  # fmt: skip
-SETTINGS = {"folds": 4, "channels": "mean", "on_bad_clip": "fail", "max_rejected_fraction": 0.0}
+SETTINGS: dict[str, Any] = {
+    "folds": 4,
+    "channels": "mean",
+    "on_bad_clip": "fail",
+    "max_rejected_fraction": 0.0,
+    "plugins": [],
+}
 LABELS = ("absence", "cooking", "dishwashing", "eating", "other", "social_activity", "vacuum_cleaner", "watching_tv")
 NODES, SESSIONS, FOLDS = 4, 266, 4  # of DCASE 2018 Task 5
 MEGABYTE = 1024  # of the KiB in which Linux counts memory
@@ -92,7 +99,9 @@ def _header(root: Path) -> bytes:
 def list_all(root: Path, out: Path, threads: int) -> dict[str, float]:
     """Seconds to make the manifest, files being cached, and seconds in which a job reads it."""
     paths = [out / f"{name}.tsv" for name in ("clips", "rejected", "warnings")]
-    seconds = _timed(lambda: list_clips(root, SETTINGS | {"adapter": "dcase2018_task5"}, *paths, threads=threads))
+    seconds = _timed(
+        lambda: list_clips(root, ReadingSettings(adapter="dcase2018_task5", **SETTINGS), *paths, threads=threads)
+    )
     return {"clips": len(read_text_table(paths[0])), "made": seconds, "read": _timed(lambda: read_text_table(paths[0]))}
 
 
@@ -113,14 +122,16 @@ def make_clips(root: Path, count: int, seconds: float, channels: int) -> None:
         noise = rng.integers(-9000, 9000, (round(seconds * 16000), channels)).astype(np.int16)
         soundfile.write(root / f"{number}.wav", noise, 16000, subtype="PCM_16")
     list_clips(
-        root, SETTINGS | {"adapter": "folder"}, *(root / f"{name}.tsv" for name in ("clips", "rejected", "warnings"))
+        root,
+        ReadingSettings(adapter="folder", **SETTINGS),
+        *(root / f"{name}.tsv" for name in ("clips", "rejected", "warnings")),
     )
 
 
 def extract(root: Path, shard: int, n_shards: int) -> str:
     """One share of a folder of `make_clips`."""
     output = root / f"{shard} of {n_shards}.h5"
-    extract_shard(root / "clips.tsv", root, RECIPE, shard, n_shards, output)
+    extract_shard(root / "clips.tsv", root, FeatureRecipe.of(RECIPE), shard, n_shards, output)
     return str(output)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lambdascape.config.settings import Geometry
 from lambdascape.core.declarations import declared
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.embeddings.space_file import write_embeddings
@@ -65,7 +66,7 @@ def make_space(path: Path, tiles: pd.DataFrame, dim: int, value: int, seed: int)
 
 def summarise(paths: tuple[Path, Path], max_tiles: int) -> float:
     """One job of the rule `summarise_space`; returns the most memory that its process has held, in MB."""
-    summarise_space(paths[0], "fold1", {"max_tiles": max_tiles, "draw_seed": 1}, paths[1])
+    summarise_space(paths[0], "fold1", Geometry.of({"max_tiles": max_tiles, "draw_seed": 1}), paths[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
 
 

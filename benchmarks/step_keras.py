@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from lambdascape.config.settings import RunSettings, Triplets
 from lambdascape.jobs.devices import accelerator, start
 
 
-def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+def settings_of(options: argparse.Namespace) -> RunSettings:
     """The published network and training."""
     network = {
         "input": "logmel", "n_mfcc": 13, "architecture": "resnet18", "width": 64, "conv_biases": True, "dropout": 0.5,
@@ -24,7 +25,7 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
         "margin": 1.0, "reduction": "nonzero", "passes": "separate", "learning_rate": 1e-5, "lr_schedule": "constant",
         "weight_decay": 0.0, "batch_size": options.batch,
     }  # fmt: skip
-    return {"network": network, "training": training}
+    return RunSettings.of({"triplets": Triplets().plain(), "network": network, "training": training})
 
 
 def gflop_of_step(embedder: Any, tiles: int) -> float:
@@ -56,7 +57,8 @@ def main() -> None:
     parser.add_argument("--backend", default="tensorflow")
     options = parser.parse_args()
     settings = settings_of(options)
-    with accelerator(settings["training"]):
+    training = settings.training
+    with accelerator(training.backend, training.device, training.deterministic, training.precision):
         import keras
         import numpy as np
 

@@ -7,12 +7,13 @@ import pytest
 import yaml
 
 from lambdascape.claims.check import find, problems
+from lambdascape.config.settings import Config
 
 ROOT = Path(__file__).parents[2]
 REGULARISATION = ROOT / "workflow/claims/regularisation.yaml"
 MARGIN = ROOT / "workflow/claims/margin.yaml"
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/claims.schema.yaml").read_text())
-CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+CONFIG = Config.of(yaml.safe_load((ROOT / "config.yaml").read_text()))
 
 
 def written(content: dict[str, Any], folder: Path) -> Path:

@@ -15,6 +15,7 @@ from lambdascape.claims.form import Claim, MeasuredQuantity, read_claims
 from lambdascape.claims.ledger import COLUMNS, TABLES, judge_claims
 from lambdascape.claims.published import on_published_curves, published_evidence
 from lambdascape.claims.tests import JUDGES, Question
+from lambdascape.config.settings import Statistics
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.statistics.contrasts import Contrast, over_seeds
@@ -117,7 +118,7 @@ class Study:
     def judge(self, folder: Path, claims: Path = REGULARISATION, labelled: bool = True) -> pd.DataFrame:
         self.write(folder, labelled)
         tables = {name: folder / f"{name}.tsv" for name in self.tables}
-        settings = {"resamples": 300, "confidence": 0.95}
+        settings = Statistics(resamples=300, confidence=0.95)
         ledger = folder / "claims.tsv"
         judge_claims([claims], tables["runs"], tables, self.confusions, settings, 1, ledger, PUBLISHED_CURVES)
         ledger = read_table(folder / "claims.tsv", TEXT).set_index("claim")
@@ -594,7 +595,7 @@ def test_sessions_that_disagree_widen_the_interval_of_scores(study: Study, tmp_p
             counts.loc[odd, "count"] = np.where(right[odd], 225, 275)
             write_table(counts, study.confusions[run])
     tables = {name: tmp_path / f"{name}.tsv" for name in study.tables}
-    settings = {"resamples": 300, "confidence": 0.95}
+    settings = Statistics(resamples=300, confidence=0.95)
     judge_claims([REGULARISATION], tables["runs"], tables, study.confusions, settings, 1, tmp_path / "claims.tsv")
     after = read_table(tmp_path / "claims.tsv", TEXT).set_index("claim")
     assert after["high"][4] - after["low"][4] > 2 * (before["high"][4] - before["low"][4])
@@ -641,7 +642,13 @@ def test_a_run_without_a_loss_is_refused(study: Study, tmp_path: Path) -> None:
     tables = {name: tmp_path / f"{name}.tsv" for name in study.tables}
     with pytest.raises(InputError, match=r"training\.tsv: needs the loss .*; l2~0\.1_seed~2 missing"):
         judge_claims(
-            [REGULARISATION], tables["runs"], tables, {}, {"confidence": 0.9, "resamples": 9}, 1, tmp_path / "c"
+            [REGULARISATION],
+            tables["runs"],
+            tables,
+            {},
+            Statistics.of({"confidence": 0.9, "resamples": 9}),
+            1,
+            tmp_path / "c",
         )
 
 
@@ -688,7 +695,7 @@ def test_a_second_thing_that_varies_is_told_or_stops_the_comparison(study: Study
 
 
 def test_no_claims_file_makes_an_empty_ledger(study: Study, tmp_path: Path) -> None:
-    judge_claims([], tmp_path / "runs.tsv", {}, {}, {}, 1, tmp_path / "claims.tsv")
+    judge_claims([], tmp_path / "runs.tsv", {}, {}, Statistics(), 1, tmp_path / "claims.tsv")
     assert read_table(tmp_path / "claims.tsv").columns.tolist() == COLUMNS
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lambdascape.claims.vocabulary import COLUMNS, MEASURES, PROBES, measures, unknown
+from lambdascape.config.settings import Geometry
 from lambdascape.core.tsv import read_table
 from lambdascape.geometry.shape import measure_geometry
 from lambdascape.probes import by_epoch, scoring
@@ -29,7 +30,7 @@ def test_the_measures_by_epoch_are_the_columns_of_the_published_probe() -> None:
 def test_the_measures_of_geometry_are_those_that_it_writes(tmp_path: Path) -> None:
     path = write_space(tmp_path / "space.h5", *make_space())
     outputs = [tmp_path / f"{name}.tsv" for name in ("geometry", "spectrum", "centroids")]
-    measure_geometry(path, "fold1", {"max_tiles": 1000, "draw_seed": 1}, *outputs)
+    measure_geometry(path, "fold1", Geometry(max_tiles=1000, draw_seed=1), *outputs)
     table = read_table(outputs[0], ("split", "measure"))
     assert tuple(table["measure"]) == MEASURES["geometry"]
     assert tuple(table["split"].unique()) == COLUMNS["geometry"]["split"]

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from lambdascape.config.settings import FeatureRecipe, ReadingSettings
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_text_table
@@ -30,7 +31,7 @@ def listed(root: Path, adapter: str, threads: int = 2, **settings: Any) -> tuple
     out = root.parent / f"{root.name} out"
     manifest.list_clips(
         root,
-        TOLERANT | {"adapter": adapter, "folds": 2} | settings,
+        ReadingSettings.of(TOLERANT | {"adapter": adapter, "folds": 2} | settings),
         out / "clips.tsv",
         out / "rejected.tsv",
         out / "warnings.tsv",
@@ -158,14 +159,13 @@ def test_a_missing_index_is_named(replica: Replica, tmp_path: Path) -> None:
 
 def test_an_edit_of_any_index_file_is_seen(replica: Replica, tmp_path: Path) -> None:
     replica.build(tmp_path / "data", clips())
-    settings = {"adapter": replica.adapter}
-    before = index.source_digest(tmp_path / "data", settings)
+    before = index.source_digest(tmp_path / "data", replica.adapter)
     files = index.index_files(tmp_path / "data", replica.adapter)
     assert {file.suffix for file in (tmp_path / "data").rglob("*") if file.is_file() and file not in files} == {".wav"}
     digests = [before]
     for file in files:
         file.write_bytes(file.read_bytes() + b"\n")
-        digests.append(index.source_digest(tmp_path / "data", settings))
+        digests.append(index.source_digest(tmp_path / "data", replica.adapter))
     assert len(set(digests)) == len(files) + 1 > 1
 
 
@@ -213,13 +213,13 @@ def test_features_are_those_of_the_channel(mixed: Path, tmp_path: Path) -> None:
     recipe |= {"htk": True, "filterbank": "librosa", "log_offset": 1e-6}
     found, _ = listed(mixed, "folder", channels="each")
     manifest_path = mixed.parent / f"{mixed.name} out" / "clips.tsv"
-    extraction.extract_shard(manifest_path, mixed, recipe, 0, 1, tmp_path / "0.h5")
+    extraction.extract_shard(manifest_path, mixed, FeatureRecipe.of(recipe), 0, 1, tmp_path / "0.h5")
     extraction.consolidate(manifest_path, [tmp_path / "0.h5"], tmp_path / "features.h5")
     opened = store.open_features(tmp_path / "features.h5")
     assert opened.clips == found["clip"].tolist()
     for row, start in zip(found.to_dict("records"), opened.clip_start[:-1], strict=True):
         samples = soundfile.read(mixed / row["path"], dtype="float32", always_2d=True)[0][:, int(row["channel"]) - 1]
-        expected = log_mel(samples, recipe)
+        expected = log_mel(samples, FeatureRecipe.of(recipe))
         np.testing.assert_allclose(opened.frames[start : start + len(expected)], expected, atol=1e-2)
 
 

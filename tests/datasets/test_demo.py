@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from lambdascape.config.settings import Demo
 from lambdascape.core.errors import InputError
 from lambdascape.datasets import demo
 from lambdascape.datasets.synthesis import RATE, RECIPES
@@ -36,17 +37,17 @@ def columns(path: Path) -> list[list[str]]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("demo") / "data"
-    demo.synthesise(root, SETTINGS)
+    demo.synthesise(root, Demo.of(SETTINGS))
     return root
 
 
 def test_the_same_settings_make_the_same_bytes(root: Path, tmp_path: Path) -> None:
-    demo.synthesise(tmp_path / "again", dict(reversed(SETTINGS.items())))
+    demo.synthesise(tmp_path / "again", Demo.of(dict(reversed(SETTINGS.items()))))
     assert digests(tmp_path / "again") == digests(root)
 
 
 def test_another_seed_makes_other_sound(root: Path, tmp_path: Path) -> None:
-    demo.synthesise(tmp_path / "other", SETTINGS | {"seed": 2})
+    demo.synthesise(tmp_path / "other", Demo.of(SETTINGS | {"seed": 2}))
     assert not set(digests(tmp_path / "other").values()) & {
         digest for name, digest in digests(root).items() if name.endswith(".wav")
     }
@@ -92,7 +93,7 @@ def test_files_are_16_bit_at_16_khz_with_all_channels(root: Path) -> None:
 
 def test_nodes_hear_the_same_moment_and_other_sessions_do_not() -> None:
     """The envelopes of two nodes go together; those of two sessions of one class do not."""
-    settings = SETTINGS | {"classes": list(RECIPES)}
+    settings = Demo.of(SETTINGS | {"classes": list(RECIPES)})
     one = demo.session_sound(demo.Session(7, "watching_tv", 1, 1, 2), 4 * RATE, settings)
     two = demo.session_sound(demo.Session(8, "watching_tv", 1, 1, 2), 4 * RATE, settings)
     assert one.shape == (2, 4 * RATE, 3)
@@ -106,7 +107,9 @@ def test_nodes_hear_the_same_moment_and_other_sessions_do_not() -> None:
 
 
 def test_a_node_hears_the_same_however_many_there_are() -> None:
-    one, two = (demo.session_sound(demo.Session(7, "working", 1, 1, nodes), RATE, SETTINGS) for nodes in (1, 2))
+    one, two = (
+        demo.session_sound(demo.Session(7, "working", 1, 1, nodes), RATE, Demo.of(SETTINGS)) for nodes in (1, 2)
+    )
     np.testing.assert_array_equal(one[0], two[0])
 
 
@@ -125,5 +128,5 @@ def test_every_recipe_is_audible_and_not_clipped(label: str) -> None:
 )
 def test_impossible_settings_are_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        demo.synthesise(tmp_path / "data", SETTINGS | change)
+        demo.synthesise(tmp_path / "data", Demo.of(SETTINGS | change))
     assert not list(tmp_path.iterdir())

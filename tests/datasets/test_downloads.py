@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core import disk
 from lambdascape.core.errors import InputError
 from lambdascape.datasets import archives, downloads
@@ -366,6 +367,6 @@ def test_room_to_drain_is_two_archives_with_their_audio_and_the_features(
     monkeypatch.setattr(archives, "archives_of", lambda _: table)
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=free + 200))
     (tmp_path / "shard.h5").write_bytes(bytes(there))
-    recipe = {"n_mels": 128, "hop_length": 160, "sr": 16000}
+    recipe = FeatureRecipe.of({"n_mels": 128, "hop_length": 160, "sr": 16000})
     with contextlib.nullcontext() if enough else pytest.raises(InputError, match="2 archives with their audio"):
         archives.require_space_to_drain("any", tmp_path, None, recipe, tmp_path)

@@ -11,6 +11,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdascape.config.settings import Demo, ReadingSettings
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import content_digest
 from lambdascape.core.tsv import read_text_table
@@ -44,7 +45,9 @@ def rows(count: int = 4, **columns: list[str]) -> list[dict[str, str]]:
 
 def listed(root: Path, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     out = root.parent / "out"
-    manifest.list_clips(root, settings, out / "clips.tsv", out / "rejected.tsv", out / "warnings.tsv")
+    manifest.list_clips(
+        root, ReadingSettings.of(settings), out / "clips.tsv", out / "rejected.tsv", out / "warnings.tsv"
+    )
     return read_text_table(out / "clips.tsv"), read_text_table(out / "rejected.tsv")
 
 
@@ -77,7 +80,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "folds": 3,
     }
     root = tmp_path_factory.mktemp("original") / "data"
-    demo.synthesise(root, settings)
+    demo.synthesise(root, Demo.of(settings))
     return root
 
 
@@ -437,35 +440,37 @@ def test_any_names_can_be_ordered(names: list[str]) -> None:
 
 
 def test_the_digest_of_a_source_follows_its_index_and_not_its_place(tmp_path: Path, dcase: Path) -> None:
-    assert index.source_digest(tmp_path / "absent", FOLDER) == ""
-    assert index.source_digest(tmp_path / "absent", DCASE) == ""
-    before = index.source_digest(dcase, DCASE)
+    assert index.source_digest(tmp_path / "absent", "folder") == ""
+    assert index.source_digest(tmp_path / "absent", "dcase2018_task5") == ""
+    before = index.source_digest(dcase, "dcase2018_task5")
     dcase.rename(tmp_path / "moved")
-    assert index.source_digest(tmp_path / "moved", DCASE) == before
+    assert index.source_digest(tmp_path / "moved", "dcase2018_task5") == before
     assert len(index.index_files(tmp_path / "moved", "dcase2018_task5")) == 10
     edit(tmp_path / "moved" / "evaluation_setup" / "fold2_train.txt", lambda lines: lines[1:])
-    assert index.source_digest(tmp_path / "moved", DCASE) != before
+    assert index.source_digest(tmp_path / "moved", "dcase2018_task5") != before
 
 
 def test_the_digest_of_a_folder_without_a_table_follows_names_and_sizes(tmp_path: Path) -> None:
     for seed in range(3):
         sound(tmp_path / f"{seed}.wav", seed)
-    digests = [index.source_digest(tmp_path, FOLDER)]
+    digests = [index.source_digest(tmp_path, "folder")]
     os.utime(tmp_path / "0.wav", (0, 0))
-    assert index.source_digest(tmp_path, FOLDER) == digests[0]
+    assert index.source_digest(tmp_path, "folder") == digests[0]
     (tmp_path / "1.wav").write_bytes(b"short")
-    digests.append(index.source_digest(tmp_path, FOLDER))
+    digests.append(index.source_digest(tmp_path, "folder"))
     (tmp_path / "2.wav").rename(tmp_path / "4.wav")
-    digests.append(index.source_digest(tmp_path, FOLDER))
+    digests.append(index.source_digest(tmp_path, "folder"))
     (tmp_path / "clips.csv").write_text("path\n0.wav\n")
-    digests.append(index.source_digest(tmp_path, FOLDER))
+    digests.append(index.source_digest(tmp_path, "folder"))
     assert len(set(digests)) == 4
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not ESC10.is_dir(), reason=f"ESC-10 is not at {ESC10}")
 def test_esc10_is_listed_whole(tmp_path: Path) -> None:
-    manifest.list_clips(ESC10, FOLDER, *(tmp_path / f"{name}.tsv" for name in ("clips", "rejected", "warnings")))
+    manifest.list_clips(
+        ESC10, ReadingSettings.of(FOLDER), *(tmp_path / f"{name}.tsv" for name in ("clips", "rejected", "warnings"))
+    )
     clips = read_text_table(tmp_path / "clips.tsv")
     assert len(clips) == 400
     assert set(clips.groupby(["label", "fold"]).size()) == {8}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lambdascape.config.settings import RunSettings
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_text_table, write_table
 from lambdascape.embeddings import space_file
@@ -18,11 +19,13 @@ from support.stores import write_store
 pytestmark = pytest.mark.usefixtures("shallow_network")
 
 RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
-SETTINGS = {
-    "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
-    "network": NETWORK,
-    "training": TRAINING,
-}
+SETTINGS = RunSettings.of(
+    {
+        "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
+        "network": NETWORK,
+        "training": TRAINING,
+    }
+)
 LENGTHS = [119, 38, 39, 79]  # frames: two tiles of 39 with 40 from start to start, none, one, two
 
 
@@ -37,7 +40,7 @@ def audio(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_mean_logmel_equals_the_mean_of_each_tile(audio: tuple[Path, Path], tmp_path: Path) -> None:
-    embed_mean_logmel(*audio, SETTINGS, tmp_path / "space.h5")
+    embed_mean_logmel(*audio, 0.4, tmp_path / "space.h5")
     embedding, tiles, about = space_file.read_embeddings(tmp_path / "space.h5")
     features = store.open_features(audio[0])
     assert about == {"kind": "mean_logmel"}
@@ -52,9 +55,9 @@ def test_mean_logmel_equals_the_mean_of_each_tile(audio: tuple[Path, Path], tmp_
 
 def test_a_trained_space_is_the_network_in_inference_mode(audio: tuple[Path, Path], tmp_path: Path) -> None:
     weights, seed = tmp_path / "embedder.weights.h5", 5
-    embedder = build_embedder(39, 16, SETTINGS["network"], seed)
+    embedder = build_embedder(39, 16, SETTINGS.network, seed)
     embedder.set_weights([w + 0.05 for w in embedder.get_weights()])
-    save_embedder(embedder, {"settings": SETTINGS, "seed": seed}, weights)
+    save_embedder(embedder, {"settings": SETTINGS.plain(), "seed": seed}, weights)
     embed_trained(*audio, weights, SETTINGS, seed, tmp_path / "trained.h5")
     trained, tiles, about = space_file.read_embeddings(tmp_path / "trained.h5")
     assert about["kind"] == "trained"
@@ -69,11 +72,11 @@ def test_a_trained_space_is_the_network_in_inference_mode(audio: tuple[Path, Pat
 
 def test_clips_that_are_all_too_short_are_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"at least one tile \(2.0 s\); all 4 are shorter"):
-        embed_mean_logmel(*audio, {"triplets": {"tile_s": 2.0}}, tmp_path / "space.h5")
+        embed_mean_logmel(*audio, 2.0, tmp_path / "space.h5")
 
 
 def test_a_manifest_in_another_order_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:
     other = tmp_path / "other.tsv"
     write_table(read_text_table(audio[1]).iloc[::-1], other)
     with pytest.raises(InputError, match="must list the clips of the feature store in its order"):
-        embed_mean_logmel(audio[0], other, SETTINGS, tmp_path / "space.h5")
+        embed_mean_logmel(audio[0], other, 0.4, tmp_path / "space.h5")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lambdascape.config.settings import RunSettings
 from lambdascape.core import hdf5
 from lambdascape.core.tsv import read_table
 from lambdascape.embeddings import space_file
@@ -34,12 +35,13 @@ from support.stores import write_clips
 pytestmark = [pytest.mark.usefixtures("shallow_network"), pytest.mark.finding("A1")]
 
 # With this λ and learning rate the weights lose most of their length while the moving averages remember 33 steps.
-SETTINGS: dict[str, Any] = {
+RUN: dict[str, Any] = {
     "triplets": {"tile_s": 0.4, "neighbourhood_s": 0.8, "distant": "other_clip"},
     "network": NETWORK | {"l2": 1.0, "dropout": 0.0},
     "training": TRAINING | {"epochs": 12, "batch_size": 4, "learning_rate": 0.003},
 }
-MOVING = SETTINGS | {"training": SETTINGS["training"] | {"batch_statistics": "moving"}}
+SETTINGS = RunSettings.of(RUN)
+MOVING = RunSettings.of(RUN | {"training": RUN["training"] | {"batch_statistics": "moving"}})
 FOLD = "b"
 PRODUCTS = ("embedder.weights.h5", "history.tsv", "layers.tsv", "checkpoint.h5")
 
@@ -49,7 +51,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_clips(tmp_path_factory.mktemp("audio"), 16, held_out=6)
 
 
-def trained(audio: tuple[Path, Path], folder: Path, settings: dict[str, Any]) -> Path:
+def trained(audio: tuple[Path, Path], folder: Path, settings: RunSettings) -> Path:
     with shallow():
         train(*audio, FOLD, settings, 1, *(folder / name for name in PRODUCTS), code="code")
     return folder
@@ -65,9 +67,9 @@ def moving(audio: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -
     return trained(audio, tmp_path_factory.mktemp("moving"), MOVING)
 
 
-def embedder_of(folder: Path, settings: dict[str, Any]) -> keras.Model:
-    embedder = build_embedder(39, 16, settings["network"], 1, 3)
-    load_embedder(embedder, {"settings": settings, "seed": 1}, folder / PRODUCTS[0])
+def embedder_of(folder: Path, settings: RunSettings) -> keras.Model:
+    embedder = build_embedder(39, 16, settings.network, 1, 3)
+    load_embedder(embedder, {"settings": settings.plain(), "seed": 1}, folder / PRODUCTS[0])
     return embedder
 
 
@@ -121,7 +123,7 @@ def test_the_last_epoch_is_measured_with_the_network_that_is_saved(
 ) -> None:
     """By hand: embed the fixed triplets with what was saved, and take the mean hinge over all of them."""
     features = store.open_features(audio[0])
-    fixed = fixed_triplets(features, split_tiles(features, audio[1], FOLD, 0.4), SETTINGS)
+    fixed = fixed_triplets(features, split_tiles(features, audio[1], FOLD, 0.4), SETTINGS.triplets)
     for folder, settings in ((recomputed, SETTINGS), (moving, MOVING)):
         embedder, last = embedder_of(folder, settings), last_of(folder)
         for split, starts in fixed.items():
@@ -170,8 +172,8 @@ def test_an_export_normalises_as_the_saved_network_does(
 
 def test_weights_shortened_by_hand_leave_inference_as_in_training_mode(audio: tuple[Path, Path]) -> None:
     """A known truth: before a normalisation the length of the weights does not count."""
-    settings = SETTINGS | {"training": SETTINGS["training"] | {"passes": "joint"}}
-    embedder, inputs = build_embedder(39, 16, SETTINGS["network"], 1, 1), all_tiles(audio, "train")
+    settings = RunSettings.of(RUN | {"training": RUN["training"] | {"passes": "joint"}})
+    embedder, inputs = build_embedder(39, 16, SETTINGS.network, 1, 1), all_tiles(audio, "train")
     features = store.open_features(audio[0])
     outputs = []
     for share in (1.0, 0.3):
@@ -193,7 +195,7 @@ def test_an_untrained_network_normalises(audio: tuple[Path, Path], tmp_path: Pat
     """As it is in training mode, and not with the mean 0 and the variance 1 that its layers start from."""
     embed_untrained(*audio, FOLD, SETTINGS, 1, tmp_path / "space.h5")
     found, tiles, _ = space_file.read_embeddings(tmp_path / "space.h5")
-    embedder = build_embedder(39, 16, SETTINGS["network"], 1, 1)
+    embedder = build_embedder(39, 16, SETTINGS.network, 1, 1)
     inputs = all_tiles(audio, "train")
     mean = np.asarray(embedder(inputs, training=True)).mean(axis=0)
     space = found[(tiles["fold"] != FOLD).to_numpy()]
@@ -203,7 +205,7 @@ def test_an_untrained_network_normalises(audio: tuple[Path, Path], tmp_path: Pat
 def test_moments_are_pooled_over_batches_and_parts_as_over_all_tiles_at_once(audio: tuple[Path, Path]) -> None:
     """At the first normalisation, whose inputs do not depend on any other; and nothing is assigned."""
     features = store.open_features(audio[0])
-    embedder = build_embedder(39, 16, SETTINGS["network"], 1, 3)
+    embedder = build_embedder(39, 16, SETTINGS.network, 1, 3)
     starts = np.random.default_rng(1).integers(0, 1000, size=(12, 3))
     before = [variable.numpy().copy() for variable in embedder.variables]
     found = BatchMoments(embedder, TileSource()).statistics(Batches(features, starts, 39, 4))
@@ -217,7 +219,7 @@ def test_moments_are_pooled_over_batches_and_parts_as_over_all_tiles_at_once(aud
 
 
 def test_statistics_are_put_back_to_the_bit(audio: tuple[Path, Path]) -> None:
-    embedder = build_embedder(39, 16, SETTINGS["network"], 1, 3)
+    embedder = build_embedder(39, 16, SETTINGS.network, 1, 3)
     before = [variable.numpy().copy() for variable in embedder.variables]
     features = store.open_features(audio[0])
     starts = np.arange(12).reshape(4, 3)
@@ -253,7 +255,7 @@ def test_the_triplets_that_are_measured_are_the_same_for_all_seeds(
         return evaluate(model, batches, **options)
 
     monkeypatch.setattr(training.TripletModel, "evaluate", watched)
-    settings = SETTINGS | {"training": SETTINGS["training"] | {"epochs": 1}}
+    settings = RunSettings.of(RUN | {"training": RUN["training"] | {"epochs": 1}})
     of_seed = []
     for seed in (1, 2):
         evaluated.clear()

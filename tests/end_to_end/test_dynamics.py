@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lambdascape.config.settings import Network, RunSettings, Training
 from lambdascape.core.tsv import read_table
 from lambdascape.models.layer_diagnostics import LAYERS, MEASURES, MOVING_RATIO, STORED_RATIO, WatchLayers
 from lambdascape.models.network import build_embedder
@@ -27,9 +28,9 @@ class OneStep:
     def __init__(self, network: dict[str, Any], parts: int = 3, **training: Any) -> None:
         self.tiles = np.random.default_rng(1).normal(size=(16, 3, 39, 16)).astype(np.float32)
         self.tiles *= np.float32([[[[1]], [[2]], [[5]]]])
-        self.embedder = build_embedder(39, 16, network, 3, parts)
+        self.embedder = build_embedder(39, 16, Network.of(network), 3, parts)
         self.model = triplet_model(self.embedder)
-        self.model.compile(optimizer=make_optimiser(TRAINING | training, 2), jit_compile=False)
+        self.model.compile(optimizer=make_optimiser(Training.of(TRAINING | training), 2), jit_compile=False)
         self.watch = WatchLayers(7, 0)
         self.model.fit(self.tiles[::-1].copy(), batch_size=16, shuffle=False, verbose=0)
         self.before = {v.path: v.numpy() for v in self.embedder.variables}
@@ -124,7 +125,7 @@ def trained(audio: tuple[Path, Path], folder: Path) -> tuple[list[np.ndarray], p
         "training": TRAINING | {"epochs": 2, "batch_size": 4},
     }
     products = (folder / name for name in ("embedder.weights.h5", "history.tsv", "layers.tsv", "checkpoint.h5"))
-    train(*audio, "b", settings, 1, *products, code="code")
+    train(*audio, "b", RunSettings.of(settings), 1, *products, code="code")
     with h5py.File(folder / "checkpoint.h5", "r") as file:
         arrays = [file[name][()] for name in sorted(file)]
     return arrays, read_table(folder / "history.tsv", text=TEXT_COLUMNS).drop(columns="seconds")

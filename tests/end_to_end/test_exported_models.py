@@ -18,6 +18,7 @@ import soundfile
 import yaml
 
 from lambdascape.cli.main import main
+from lambdascape.config.settings import FeatureRecipe, Network, RunSettings
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest
 from lambdascape.exports.embedder import Embedder, load
@@ -36,7 +37,11 @@ RECIPE = {
     "sr": 8000, "n_fft": 512, "win_length": 240, "hop_length": 160, "n_mels": 16, "fmin": 50, "fmax": 4000, "htk": True,
     "filterbank": "librosa", "log_offset": 1e-6,
 }  # fmt: skip
-SETTINGS = {"triplets": {"tile_s": 0.5}, "network": NETWORK | {"l2": 0.1}, "training": TRAINING}
+SETTINGS = {
+    "triplets": {"tile_s": 0.5, "neighbourhood_s": 0.5, "distant": "other_clip"},
+    "network": NETWORK | {"l2": 0.1},
+    "training": TRAINING,
+}
 FRAMES, SEED = 24, 5
 FACTS = {
     "study": "tiny", "run": "l2~0.1_seed~1", "test_fold": "fold1",
@@ -47,7 +52,7 @@ FACTS = {
 
 def trained(network: dict[str, Any]) -> keras.Model:
     """An embedder whose every weight differs from its start, the moving averages too."""
-    embedder = build_embedder(FRAMES, 16, network, SEED)
+    embedder = build_embedder(FRAMES, 16, Network.of(network), SEED)
     rng = np.random.default_rng(1)
     embedder.set_weights([w + 0.1 * rng.uniform(size=w.shape).astype(np.float32) for w in embedder.get_weights()])
     return embedder
@@ -62,7 +67,7 @@ def exported(folder: Path, channels: str = "mean", **network: Any) -> tuple[Path
     write_store(folder / "features.h5", frames, [0, 30, 40, 90], ["a", "b", "c"], {"recipe": RECIPE})
     facts = FACTS | {"dataset": FACTS["dataset"] | {"channels": channels}}
     files = (folder / "embedder.weights.h5", folder / "features.h5")
-    export_model(*files, settings, SEED, facts, folder / "embedder.keras")
+    export_model(*files, RunSettings.of(settings), SEED, facts, folder / "embedder.keras")
     return folder / "embedder.keras", embedder
 
 
@@ -139,7 +144,9 @@ def test_audio_is_embedded_by_the_steps_of_the_study(made: Any, sound: Path) -> 
     start_s, embedding = load(made[0]).embed(sound)
     assert start_s.tolist() == [0.0, 0.5, 1.0]
     tiles = [
-        log_mel(samples.mean(axis=1)[round(8000 * at) : round(8000 * at) + 4000], RECIPE).astype(np.float16)
+        log_mel(samples.mean(axis=1)[round(8000 * at) : round(8000 * at) + 4000], FeatureRecipe.of(RECIPE)).astype(
+            np.float16
+        )
         for at in start_s
     ]
     expected = made[1].predict_on_batch(np.array(tiles, np.float32)[..., None])

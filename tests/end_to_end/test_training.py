@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lambdascape.config.settings import Network, RunSettings, Training
 from lambdascape.core import hdf5
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
@@ -40,7 +41,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def trained(audio: tuple[Path, Path], folder: Path, settings: dict[str, Any], seed: int = 1) -> None:
     products = (folder / name for name in ("embedder.weights.h5", "history.tsv", "layers.tsv", "checkpoint.h5"))
-    train(*audio, "b", settings, seed, *products, code="code")
+    train(*audio, "b", RunSettings.of(settings), seed, *products, code="code")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def run(audio: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def weights_of(folder: Path, settings: dict[str, Any], seed: int = 1) -> list[np.ndarray]:
-    embedder = build_embedder(39, 16, settings["network"], seed)
+    embedder = build_embedder(39, 16, Network.of(settings["network"]), seed)
     load_embedder(embedder, {"settings": settings, "seed": seed}, folder / "embedder.weights.h5")
     return [w for layer in embedder.layers if isinstance(layer, keras.layers.Conv2D) for w in layer.get_weights()]
 
@@ -198,7 +199,7 @@ def test_a_checkpoint_of_another_l2_is_not_used(
 @pytest.mark.parametrize("passes", ["separate", "joint"])
 def test_batch_statistics_follow_from_the_passes(passes: str) -> None:
     """With two roles alike and one far off, the stem's moving mean tells which tiles were normalised together."""
-    embedder = build_embedder(39, 16, SETTINGS["network"] | {"dropout": 0.0}, 1, PARTS[passes])
+    embedder = build_embedder(39, 16, Network.of(NETWORK | {"dropout": 0.0}), 1, PARTS[passes])
     stem = keras.Model(embedder.input, embedder.get_layer("stem_conv").output)
     tiles = np.random.default_rng(4).normal(size=(8, 3, 39, 16)).astype(np.float32) * [[[[1]], [[1]], [[9]]]]
     model = triplet_model(embedder)
@@ -217,8 +218,7 @@ def test_batch_statistics_follow_from_the_passes(passes: str) -> None:
 
 def test_the_published_decay_goes_down_in_stairs() -> None:
     optimiser = make_optimiser(
-        TRAINING | {"learning_rate": 1e-5, "lr_schedule": "exponential", "lr_decay_steps": 7500, "lr_decay_rate": 0.95},
-        1,
+        Training(learning_rate=1e-5, lr_schedule="exponential", lr_decay_steps=7500, lr_decay_rate=0.95), 1
     )
     rates = []
     for step in (0, 7499, 7500, 15000):
@@ -228,7 +228,7 @@ def test_the_published_decay_goes_down_in_stairs() -> None:
 
 
 def test_a_cosine_ends_at_zero_with_the_training() -> None:
-    optimiser = make_optimiser(TRAINING | {"learning_rate": 1e-3, "lr_schedule": "cosine"}, 100)
+    optimiser = make_optimiser(Training(learning_rate=1e-3, lr_schedule="cosine"), 100)
     rates = []
     for step in (0, 50, 100):
         optimiser.iterations.assign(step)
@@ -237,8 +237,8 @@ def test_a_cosine_ends_at_zero_with_the_training() -> None:
 
 
 def test_weight_decay_shrinks_kernels_by_the_rate_and_leaves_the_rest_alone() -> None:
-    embedder = build_embedder(39, 16, NETWORK, 1)
-    optimiser = make_optimiser(TRAINING | {"learning_rate": 0.1, "weight_decay": 0.5}, 1)
+    embedder = build_embedder(39, 16, Network.of(NETWORK), 1)
+    optimiser = make_optimiser(Training(learning_rate=0.1, weight_decay=0.5), 1)
     before = [variable.numpy() for variable in embedder.trainable_variables]
     optimiser.apply([np.zeros_like(values) for values in before], embedder.trainable_variables)
     for variable, values in zip(embedder.trainable_variables, before, strict=True):
@@ -360,7 +360,7 @@ def test_an_anchor_that_is_its_neighbour_gives_finite_numbers(tmp_path: Path) ->
 
 def test_an_unknown_test_fold_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"split.test_fold must be one of .* \(a, b\); got 'fold1'"):
-        train(*audio, "fold1", SETTINGS, 1, *(tmp_path / name for name in "abcd"), code="code")
+        train(*audio, "fold1", RunSettings.of(SETTINGS), 1, *(tmp_path / name for name in "abcd"), code="code")
 
 
 def test_a_manifest_of_other_clips_is_refused(audio: tuple[Path, Path], tmp_path: Path) -> None:

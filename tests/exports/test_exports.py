@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
+from lambdascape.config.settings import Geometry
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import write_table
 from lambdascape.embeddings.held_out import read_held_out
@@ -108,7 +109,7 @@ def test_tensorboard_reads_the_projector_files(study: Any, tmp_path: Path) -> No
     from werkzeug.test import Client
 
     paths, _ = study
-    settings = {"max_tiles": 40, "draw_seed": 1}
+    settings = Geometry(max_tiles=40, draw_seed=1)
     export_projector(NAMES, paths, "fold1", settings, tmp_path / "projector/projector_config.pbtxt")
     apps = ProjectorPlugin(TBContext(logdir=str(tmp_path / "projector"))).get_plugin_apps()
     assert json.loads(Client(apps["/runs"]).get("/").data) == ["."]
@@ -130,7 +131,9 @@ def test_tensorboard_reads_the_projector_files(study: Any, tmp_path: Path) -> No
 def test_a_label_with_tabs_and_line_ends_keeps_to_its_cell(tmp_path: Path) -> None:
     embedding, tiles = make_space()
     path = write_space(tmp_path / "space.h5", embedding, tiles.assign(label="one\ttwo\nthree"))
-    export_projector(["space"], [path], "fold1", {"max_tiles": 10, "draw_seed": 1}, tmp_path / "projector_config.pbtxt")
+    export_projector(
+        ["space"], [path], "fold1", Geometry(max_tiles=10, draw_seed=1), tmp_path / "projector_config.pbtxt"
+    )
     lines = (tmp_path / "space_tiles.tsv").read_text().splitlines()
     assert {(line.split("\t")[0], line.count("\t")) for line in lines[1:]} == {("one two three", 5)}
     assert len(lines) == 11

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import content_digest
 from lambdascape.core.tsv import write_table
@@ -251,9 +252,9 @@ def test_a_file_that_changes_after_the_manifest_stops_its_shard(
     table = table.assign(rate=RATE, frames=FRAMES)
     write_table(table, tmp_path / "clips.tsv")
     shard = tmp_path / "shard.h5"
-    extract_shard(tmp_path / "clips.tsv", tmp_path, SETTINGS, 0, 1, shard)
+    extract_shard(tmp_path / "clips.tsv", tmp_path, FeatureRecipe.of(SETTINGS), 0, 1, shard)
     shutil.move(shard, tmp_path / "good.h5")
     change(tmp_path / "c.wav")
     with pytest.raises(InputError, match=r"c\.wav: must be "):
-        extract_shard(tmp_path / "clips.tsv", tmp_path, SETTINGS, 0, 1, shard)
+        extract_shard(tmp_path / "clips.tsv", tmp_path, FeatureRecipe.of(SETTINGS), 0, 1, shard)
     assert list(tmp_path.glob("*shard*")) == []

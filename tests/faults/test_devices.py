@@ -28,7 +28,7 @@ def compute(folder: Path, name: str, seconds: float) -> None:
     tempfile.tempdir = str(folder)
     fake_driver(pytest.MonkeyPatch(), "Fake A", "Fake B")
     gpu_locks.WAIT_S = 0.01
-    with accelerator(OPTIONS):
+    with accelerator(**OPTIONS):
         began = {"card": os.environ[gpu_locks.VISIBLE], "start": time.monotonic()}
         (folder / f"{name}.new").write_text(json.dumps(began))
         (folder / f"{name}.new").rename(folder / f"{name}.began")

@@ -19,6 +19,7 @@ import pytest
 import soundfile
 from tqdm import tqdm
 
+from lambdascape.config.settings import FeatureRecipe, ReadingSettings
 from lambdascape.core import hdf5
 from lambdascape.core.errors import InputError
 from lambdascape.datasets.manifest import list_clips
@@ -42,7 +43,9 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(1)
     for number in range(CLIPS):
         soundfile.write(root / f"{number}.wav", rng.uniform(-0.5, 0.5, 4000 + 100 * number), 8000)
-    settings = {"adapter": "folder", "folds": 2, "channels": "mean", "on_bad_clip": "fail", "max_rejected_fraction": 0}
+    settings = ReadingSettings(
+        adapter="folder", folds=2, channels="mean", on_bad_clip="fail", max_rejected_fraction=0.0, plugins=[]
+    )
     list_clips(root, settings, *(root / f"{name}.tsv" for name in ("clips", "rejected", "warnings")))
     return root
 
@@ -52,7 +55,7 @@ def make(audio: Path, folder: Path) -> None:
     shards = [folder / f"{number}.h5" for number in range(SHARDS)]
     for number, shard in enumerate(shards):
         if not shard.exists():
-            extract_shard(audio / "clips.tsv", audio, RECIPE, number, SHARDS, shard)
+            extract_shard(audio / "clips.tsv", audio, FeatureRecipe.of(RECIPE), number, SHARDS, shard)
     consolidate(audio / "clips.tsv", shards, folder / "features.h5")
 
 

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import yaml
 
+from lambdascape.config.settings import ReadingSettings
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_text_table
 from lambdascape.datasets.manifest import list_clips
@@ -139,8 +140,9 @@ def test_y2_hostile_rows_are_read_as_they_are_or_refused(
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    settings = {"adapter": "folder", "folds": 2, "channels": "mean", "on_bad_clip": "reject",
-                "max_rejected_fraction": 0.5}  # fmt: skip
+    settings = ReadingSettings(
+        adapter="folder", folds=2, channels="mean", on_bad_clip="reject", max_rejected_fraction=0.5, plugins=[]
+    )
     told = ""
     try:
         list_clips(audio, settings, *(tmp_path / f"{name}.tsv" for name in ("clips", "rejected", "warnings")))

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lambdascape.config.settings import RunSettings
 from lambdascape.core import hdf5
 from lambdascape.core.tsv import read_table
 from lambdascape.features import store
@@ -50,7 +51,7 @@ def train_in(folder: Path, audio: tuple[Path, Path], fault: Callable[[], None] |
     if fault:
         fault()
     with job(str(folder / "log.txt")):
-        train(*audio, "b", SETTINGS, 1, *(folder / name for name in PRODUCTS), code="code")
+        train(*audio, "b", RunSettings.of(SETTINGS), 1, *(folder / name for name in PRODUCTS), code="code")
     assert os.environ.get("KERAS_BACKEND") != "jax" or "tensorflow" not in sys.modules  # which costs seconds
 
 

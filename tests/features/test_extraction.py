@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from features.test_logmel import SMALL, waveform
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import content_digest
 from lambdascape.core.tsv import iterate_rows, write_table
@@ -14,6 +15,7 @@ from lambdascape.features import extraction, store
 from lambdascape.features.decode import read_mono
 from lambdascape.features.logmel import frames_of, log_mel
 
+RECIPE = FeatureRecipe.of(SMALL)
 LENGTHS = (8000, 150, 4321, 200, 16000, 199, 0)  # samples; three are shorter than a window
 
 
@@ -34,7 +36,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def build(dataset: Path, folder: Path, n_shards: int) -> Path:
     shards = [folder / f"{shard}.h5" for shard in range(n_shards)]
     for shard, path in enumerate(shards):
-        extraction.extract_shard(dataset / "clips.tsv", dataset, SMALL, shard, n_shards, path)
+        extraction.extract_shard(dataset / "clips.tsv", dataset, RECIPE, shard, n_shards, path)
     extraction.consolidate(dataset / "clips.tsv", shards, folder / "features.h5")
     return folder / "features.h5"
 
@@ -48,8 +50,10 @@ def test_the_store_holds_what_is_computed_directly(dataset: Path, tmp_path: Path
     assert len(stored.frames) == stored.clip_start[-1]
     for number, samples in enumerate(LENGTHS):
         frames = stored.frames[stored.clip_start[number] : stored.clip_start[number + 1]]
-        direct = log_mel(np.concatenate([np.empty(0, np.float32), *read_mono(dataset / f"{number}.wav", 16000)]), SMALL)
-        assert len(frames) == frames_of(samples, SMALL)
+        direct = log_mel(
+            np.concatenate([np.empty(0, np.float32), *read_mono(dataset / f"{number}.wav", 16000)]), RECIPE
+        )
+        assert len(frames) == frames_of(samples, RECIPE)
         # float16 has 11 bits: below 16 it rounds by at most 2^-8, which is 0.034 dB.
         assert np.abs(frames.astype(np.float32) - direct).max(initial=0) <= 2**-8
 
@@ -64,7 +68,7 @@ def test_the_order_of_the_clips_in_the_shards_changes_nothing(dataset: Path, tmp
     rows = list(iterate_rows(dataset / "clips.tsv"))
     shards = [tmp_path / "0 mixed.h5", tmp_path / "1 mixed.h5"]
     for shard, share in zip(shards, (rows[5:0:-2], [*rows[::2], rows[1]]), strict=True):
-        extraction.write_shard(share, dataset, SMALL, shard)
+        extraction.write_shard(share, dataset, RECIPE, shard)
     extraction.consolidate(dataset / "clips.tsv", shards, tmp_path / "mixed.h5")
     mixed = store.open_features(tmp_path / "mixed.h5")
     assert mixed.frames.tobytes() == stored.frames.tobytes()
@@ -76,7 +80,9 @@ def test_shards_must_hold_the_manifests_clips(dataset: Path, tmp_path: Path) -> 
     shards = [tmp_path / "0.h5", tmp_path / "1.h5"]
     with pytest.raises(InputError, match=r"some shard must hold \d\.wav; none does"):
         extraction.consolidate(dataset / "clips.tsv", shards[:1], tmp_path / "wrong.h5")
-    extraction.extract_shard(dataset / "clips.tsv", dataset, SMALL | {"fmax": 7000.0}, 1, 2, shards[1])
+    extraction.extract_shard(
+        dataset / "clips.tsv", dataset, RECIPE.model_copy(update={"fmax": 7000.0}), 1, 2, shards[1]
+    )
     with pytest.raises(InputError, match="share one recipe"):
         extraction.consolidate(dataset / "clips.tsv", shards, tmp_path / "wrong.h5")
     assert not (tmp_path / "wrong.h5").exists()
@@ -84,7 +90,12 @@ def test_shards_must_hold_the_manifests_clips(dataset: Path, tmp_path: Path) -> 
 
 def test_clips_that_are_all_too_short_are_refused(dataset: Path, tmp_path: Path) -> None:
     extraction.extract_shard(
-        dataset / "clips.tsv", dataset, SMALL | {"win_length": 40000, "n_fft": 65536}, 0, 1, tmp_path / "0.h5"
+        dataset / "clips.tsv",
+        dataset,
+        RECIPE.model_copy(update={"win_length": 40000, "n_fft": 65536}),
+        0,
+        1,
+        tmp_path / "0.h5",
     )
     with pytest.raises(InputError, match="40000 samples; none is"):
         extraction.consolidate(dataset / "clips.tsv", [tmp_path / "0.h5"], tmp_path / "features.h5")
@@ -96,5 +107,5 @@ def test_a_file_that_is_not_the_manifests_is_named(dataset: Path, tmp_path: Path
     if fault == "gone":
         (tmp_path / "0.wav").unlink()
     with pytest.raises(InputError, match=r"0\.wav: must be"):
-        extraction.extract_shard(dataset / "clips.tsv", tmp_path, SMALL, 0, 1, tmp_path / "0.h5")
+        extraction.extract_shard(dataset / "clips.tsv", tmp_path, RECIPE, 0, 1, tmp_path / "0.h5")
     assert not (tmp_path / "0.h5").exists()

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lambdascape.config.settings import FeatureRecipe, FeatureSettings
 from lambdascape.core.errors import InputError
 from lambdascape.features import logmel
-from lambdascape.study.settings import FeatureSettings
 
 SEED: dict[str, Any] = {
     "sr": 16000,
@@ -89,7 +89,7 @@ def by_loop(sound: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 def test_equal_to_librosa(settings: dict[str, Any], precision: type) -> None:
     sound = waveform(5) + np.random.default_rng([12]).normal(0, 0.01, 80000).astype(np.float32)
-    ours, theirs = logmel.log_mel(sound, settings), by_librosa(sound.astype(precision), settings)
+    ours, theirs = logmel.log_mel(sound, FeatureRecipe.of(settings)), by_librosa(sound.astype(precision), settings)
     np.testing.assert_allclose(ours, theirs, atol=1e-4, rtol=0)
 
 
@@ -102,7 +102,7 @@ def test_the_config_offers_these_filters() -> None:
 def test_equal_to_tensorflow(seconds: float, frames: int, precision: type) -> None:
     """Over noise, as any recording has it; the next test looks at what single precision does without."""
     sound = waveform(seconds) + np.random.default_rng([12]).normal(0, 0.01, round(16000 * seconds)).astype(np.float32)
-    ours, theirs = logmel.log_mel(sound, SEED), by_tensorflow(sound.astype(precision), SEED)
+    ours, theirs = logmel.log_mel(sound, FeatureRecipe.of(SEED)), by_tensorflow(sound.astype(precision), SEED)
     assert ours.shape == theirs.shape == (frames, 128)
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, theirs, atol=1e-3, rtol=0)
@@ -111,39 +111,46 @@ def test_equal_to_tensorflow(seconds: float, frames: int, precision: type) -> No
 def test_beside_a_pure_tone_the_error_is_a_millionth_of_the_tone() -> None:
     """Single precision adds 1e-6 of a frame's loudest band to all its bands; TensorFlow's own adds as much."""
     sound = waveform(5)
-    ours, exact = np.exp(logmel.log_mel(sound, SEED)), np.exp(by_tensorflow(sound.astype(np.float64), SEED))
+    ours, exact = (
+        np.exp(logmel.log_mel(sound, FeatureRecipe.of(SEED))),
+        np.exp(by_tensorflow(sound.astype(np.float64), SEED)),
+    )
     loudest = exact.max(axis=1, keepdims=True)
     assert (np.abs(ours - exact) <= 1e-3 * exact + 1e-6 * loudest).all()
 
 
 def test_equal_to_the_definitions() -> None:
     sound = waveform(0.1) + np.random.default_rng([13]).normal(0, 0.01, 1600).astype(np.float32)
-    np.testing.assert_allclose(logmel.log_mel(sound, SMALL), by_loop(sound, SMALL), atol=1e-4, rtol=0)
+    np.testing.assert_allclose(logmel.log_mel(sound, FeatureRecipe.of(SMALL)), by_loop(sound, SMALL), atol=1e-4, rtol=0)
 
 
 @given(start=st.integers(0, 4))
 def test_a_tile_of_the_waveform_is_a_slice_of_the_frames(start: int) -> None:
     """A tile of 5 s from second s is the frames [100 s, 100 s + 498)."""
     sound = waveform(10)
-    tile = logmel.log_mel(sound[16000 * start : 16000 * (start + 5)], SEED)
-    np.testing.assert_allclose(logmel.log_mel(sound, SEED)[100 * start : 100 * start + 498], tile, atol=1e-5, rtol=0)
+    tile = logmel.log_mel(sound[16000 * start : 16000 * (start + 5)], FeatureRecipe.of(SEED))
+    np.testing.assert_allclose(
+        logmel.log_mel(sound, FeatureRecipe.of(SEED))[100 * start : 100 * start + 498], tile, atol=1e-5, rtol=0
+    )
 
 
 @given(samples=st.integers(0, 2000))
 def test_frames_of_counts_what_log_mel_returns(samples: int) -> None:
-    frames = logmel.frames_of(samples, SMALL)
-    assert logmel.log_mel(np.zeros(samples, np.float32), SMALL).shape == (frames, 12)
+    frames = logmel.frames_of(samples, FeatureRecipe.of(SMALL))
+    assert logmel.log_mel(np.zeros(samples, np.float32), FeatureRecipe.of(SMALL)).shape == (frames, 12)
     assert frames == len(range(0, samples - 200 + 1, 100))
 
 
 def test_blocks_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = logmel.log_mel(waveform(1), SMALL)
+    whole = logmel.log_mel(waveform(1), FeatureRecipe.of(SMALL))
     monkeypatch.setattr(logmel, "BLOCK", 7)
-    np.testing.assert_allclose(logmel.log_mel(waveform(1), SMALL), whole, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(logmel.log_mel(waveform(1), FeatureRecipe.of(SMALL)), whole, atol=1e-5, rtol=0)
 
 
 def test_silence_is_the_log_of_the_offset() -> None:
-    np.testing.assert_allclose(logmel.log_mel(np.zeros(1000, np.float32), SMALL), np.log(1e-6), rtol=1e-6)
+    np.testing.assert_allclose(
+        logmel.log_mel(np.zeros(1000, np.float32), FeatureRecipe.of(SMALL)), np.log(1e-6), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,4 +166,4 @@ def test_silence_is_the_log_of_the_offset() -> None:
 )
 def test_impossible_settings_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        logmel.log_mel(waveform(1), SEED | change)
+        logmel.log_mel(waveform(1), FeatureRecipe.of(SEED | change))

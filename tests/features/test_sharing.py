@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest, write_digest
 from lambdascape.core.tsv import read_table
@@ -44,12 +45,12 @@ class User:
         return self
 
     def share(self) -> str:
-        sharing.share(self.features, self.clips, RECIPE, self.shared, self.folder / "shared.tsv")
+        sharing.share(self.features, self.clips, FeatureRecipe.of(RECIPE), self.shared, self.folder / "shared.tsv")
         return str(read_table(self.folder / "shared.tsv")["state"][0])
 
     def fetch(self, settings: dict[str, Any] = RECIPE) -> None:
         output = self.folder / "features.h5"
-        sharing.fetch(str(self.shared), self.clips, settings, output)
+        sharing.fetch(str(self.shared), self.clips, FeatureRecipe.of(settings), output)
         write_digest(output, self.folder / "features.h5.sha256")  # as every job does
 
 
@@ -200,7 +201,7 @@ def test_features_of_another_recipe_are_refused(first: User, second: User) -> No
 
 def test_a_link_that_must_be_made_anew_without_a_store_says_what_to_do(second: User) -> None:
     with pytest.raises(InputError, match=r"is a link to features that were made elsewhere\. Delete it and rerun"):
-        sharing.fetch("", second.clips, RECIPE, second.features)
+        sharing.fetch("", second.clips, FeatureRecipe.of(RECIPE), second.features)
 
 
 @pytest.fixture

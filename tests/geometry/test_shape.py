@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 from sklearn.metrics import silhouette_score
 
+from lambdascape.config.settings import Geometry
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table
 from lambdascape.embeddings.held_out import read_held_out
@@ -47,7 +48,7 @@ def grouped(of=""):
 def measure(tmp_path, embedding, tiles, max_tiles=1000, seed=1):
     path = write_space(tmp_path / "space.h5", embedding, tiles)
     outputs = [tmp_path / f"{name}.tsv" for name in ("geometry", "spectrum", "centroids")]
-    measure_geometry(path, "fold1", {"max_tiles": max_tiles, "draw_seed": seed}, *outputs)
+    measure_geometry(path, "fold1", Geometry.of({"max_tiles": max_tiles, "draw_seed": seed}), *outputs)
     table = read_table(tmp_path / "geometry.tsv", ("split", "measure", "reason"))
     assert table["split"].eq("test").all()
     assert table["reason"].ne("").equals(table["value"].isna())
@@ -265,7 +266,7 @@ def test_runs_are_measured_on_the_same_tiles_whatever_their_embeddings(tmp_path)
     for seed in (1, 2):
         embedding = np.random.default_rng(seed).normal(size=(len(tiles), 3 + seed)).astype(np.float32)
         path = write_space(tmp_path / f"{seed}.h5", embedding, tiles)
-        drawn.append(read_held_out(path, "fold1", {"max_tiles": 30, "draw_seed": 7}).drawn.tolist())
+        drawn.append(read_held_out(path, "fold1", Geometry(max_tiles=30, draw_seed=7)).drawn.tolist())
     assert drawn[0] == drawn[1]
     assert len(drawn[0]) == 30
 

@@ -86,25 +86,25 @@ def test_given_cards_are_read_as_cuda_reads_them(
 
 @pytest.mark.usefixtures("two_cards")
 def test_jobs_take_the_next_free_card_and_give_it_back() -> None:
-    with devices.accelerator(OPTIONS):
+    with devices.accelerator(**OPTIONS):
         assert os.environ[gpu_locks.VISIBLE] == "0"
         assert os.environ["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
         del os.environ[gpu_locks.VISIBLE]  # as in another process
-        with devices.accelerator(OPTIONS):
+        with devices.accelerator(**OPTIONS):
             assert os.environ[gpu_locks.VISIBLE] == "1"
     del os.environ[gpu_locks.VISIBLE]
-    with devices.accelerator(OPTIONS):
+    with devices.accelerator(**OPTIONS):
         assert os.environ[gpu_locks.VISIBLE] == "0"
 
 
 @pytest.mark.usefixtures("two_cards")
 def test_a_card_that_the_scheduler_gave_is_taken_as_it_is_and_of_several_one() -> None:
     os.environ[gpu_locks.VISIBLE] = "1"
-    with devices.accelerator(OPTIONS), devices.accelerator(OPTIONS):
+    with devices.accelerator(**OPTIONS), devices.accelerator(**OPTIONS):
         assert os.environ[gpu_locks.VISIBLE] == "1"
         assert not gpu_locks.slot_folder().exists()
     os.environ[gpu_locks.VISIBLE] = "GPU-a,MIG-GPU-b/1/0"
-    with gpu_locks.slot(["GPU-a"], gpu_locks.slot_folder()), devices.accelerator(OPTIONS):
+    with gpu_locks.slot(["GPU-a"], gpu_locks.slot_folder()), devices.accelerator(**OPTIONS):
         assert os.environ[gpu_locks.VISIBLE] == "MIG-GPU-b/1/0"
         assert "CUDA_DEVICE_ORDER" not in os.environ
 
@@ -129,7 +129,7 @@ def test_a_job_that_must_wait_says_who_holds_the_cards(monkeypatch, capsys) -> N
 @pytest.mark.usefixtures("two_cards")
 def test_cpu_hides_every_card_and_takes_no_slot() -> None:
     os.environ[gpu_locks.VISIBLE] = "0,1"
-    with devices.accelerator(OPTIONS | {"device": "cpu"}):
+    with devices.accelerator(**OPTIONS | {"device": "cpu"}):
         assert os.environ[gpu_locks.VISIBLE] == ""
         assert os.environ["JAX_PLATFORMS"] == "cpu"
         assert not gpu_locks.slot_folder().exists()
@@ -167,7 +167,7 @@ def test_gpu_with_hidden_cards_is_refused_with_what_hides_them(monkeypatch: pyte
 @pytest.mark.usefixtures("two_cards")
 def test_auto_on_the_cpu_beside_a_card_is_told_and_lets_others_have_it(monkeypatch, capsys) -> None:
     sees_no_gpu(monkeypatch)
-    with devices.accelerator(OPTIONS):
+    with devices.accelerator(**OPTIONS):
         assert devices.start("auto", False) == "cpu"
         assert "computing on the CPU although there is a card" in capsys.readouterr().out
         with gpu_locks.slot(["0"], gpu_locks.slot_folder()) as name:
@@ -187,18 +187,18 @@ def test_memory_grows_as_needed_unless_the_user_wants_it_otherwise() -> None:
     names = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
     for name in names:
         os.environ.pop(name, None)
-    with devices.accelerator(OPTIONS | {"device": "cpu"}):
+    with devices.accelerator(**OPTIONS | {"device": "cpu"}):
         assert [os.environ[name] for name in names] == ["true", "false"]
         assert os.environ["KERAS_BACKEND"] == "tensorflow"
     os.environ.update({names[0]: "false", names[1]: "true"})
-    with devices.accelerator(OPTIONS | {"device": "cpu", "backend": "jax"}):
+    with devices.accelerator(**OPTIONS | {"device": "cpu", "backend": "jax"}):
         assert [os.environ[name] for name in names] == ["false", "true"]
         assert os.environ["KERAS_BACKEND"] == "jax"
 
 
 def test_determinism_and_narrow_numbers_add_to_what_the_user_has_set() -> None:
     os.environ["XLA_FLAGS"] = "--xla_dump_to=here"
-    with devices.accelerator(OPTIONS | {"device": "cpu", "deterministic": True, "precision": "bfloat16"}):
+    with devices.accelerator(**OPTIONS | {"device": "cpu", "deterministic": True, "precision": "bfloat16"}):
         assert os.environ["XLA_FLAGS"] == "--xla_dump_to=here --xla_gpu_deterministic_ops=true"
         assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "0"
 

@@ -1,6 +1,7 @@
 """The fingerprint follows the code and nothing but the code."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,6 +157,63 @@ def test_a_file_outside_the_package_counts_with_what_it_imports(package: Path) -
     assert fingerprint.task(f"{plugin}:fit") != mine
     (package / "lambdascape/inner/e.py").write_text("g = 2\n")
     sources.sources.cache_clear()
+    assert fingerprint.task(f"{plugin}:f") != before
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the library's own sources."""
+    copy = tmp_path / "lambdascape"
+    shutil.copytree(sources.LIBRARY, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(sources, "LIBRARY", copy)
+    return copy
+
+
+TRAINING, MAPS, REPORT, PROBES = "models.training", "figures.maps", "report.page", "probes.fit"
+MARGIN = "Margin of the hinge on squared distances"
+NEW_BLOCK = '''class Unused(Block):
+    """Of nothing."""
+
+    reruns = "probes"
+    some: Whole = key(1, "Some number.", label="Some", group=PROBES)
+
+
+class Probes(Block):'''
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changed"),
+    [
+        ("config/settings.py", MARGIN, "Margin of it on distances", {REPORT}),
+        ("config/settings.py", "published=1e-6,", "published=1e-7,", {REPORT}),
+        ("config/settings.py", 'key(\n        1.0,\n        "Margin', 'key(\n        2.0,\n        "Margin', {REPORT}),
+        ("config/settings.py", 'label="Margin"', 'label="Edge"', {MAPS, REPORT}),
+        ("config/settings.py", "class Probes(Block):", NEW_BLOCK, {MAPS, REPORT}),
+        ("config/settings.py", "Le(4294967295)", "Le(4294967294)", set()),
+        ("config/keys.py", "Data and model", "Model and data", {MAPS, REPORT}),
+        ("study/hyperparameters.py", '"Prefetch batches"', '"Prefetched batches"', {REPORT}),
+        ("models/training.py", "\n\ndef train(", "\n\nother = 1\n\n\ndef train(", {TRAINING}),
+    ],
+)
+def test_a_field_of_the_config_counts_where_it_is_shown(
+    library: Path, file: str, old: str, new: str, changed: set[str]
+) -> None:
+    before = {module: fingerprint.fingerprint(module) for module in (TRAINING, MAPS, REPORT, PROBES)}
+    text = (library / file).read_text()
+    assert old in text
+    (library / file).write_text(text.replace(old, new))
+    sources.sources.cache_clear()
+    assert {module for module, code in before.items() if fingerprint.fingerprint(module) != code} == changed
+
+
+def test_a_field_in_a_file_outside_the_package_is_no_code(package: Path) -> None:
+    plugin = package / "mine.py"
+    block = "class Mine(Block):\n    reruns = 'probes'\n    sharpness: float = key({}, '{}', unit='{}')\n"
+    plugin.write_text(SCRIPT + block.format(1, "What it is.", "s"))
+    before = fingerprint.task(f"{plugin}:f")
+    plugin.write_text(SCRIPT + block.format(2, "What it does.", "ms"))
+    assert fingerprint.task(f"{plugin}:f") == before
+    plugin.write_text(SCRIPT + block.format(2, "What it does.", "ms") + "    factor = 2\n")
     assert fingerprint.task(f"{plugin}:f") != before
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
 import numpy as np
 import pytest
 
+from lambdascape.config.settings import Network
 from lambdascape.core.errors import InputError
 from lambdascape.features.mfcc import mfcc_matrix
 from lambdascape.models.network import build_embedder, load_embedder, save_embedder
@@ -15,6 +17,12 @@ from lambdascape.operations.plan.disk_usage import parameters
 from support.networks import NETWORK
 
 SMALL = NETWORK | {"width": 4, "embedding_dim": 8}
+
+
+def built(frames: int, mels: int, settings: dict[str, Any], *rest: Any, **named: Any) -> keras.Model:
+    return build_embedder(frames, mels, Network.of(settings), *rest, **named)
+
+
 # Trainable parameters for one channel, without head and biases of convolutions: of ResNet18 from the study facts,
 # of the others those of torchvision's networks less their head and the two channels that the stem does not have.
 PARAMETERS = {"resnet18": 11_170_240, "resnet34": 21_278_400, "resnet50": 23_501_760}
@@ -31,16 +39,16 @@ def _size(variables: Iterable[keras.Variable]) -> int:
 @pytest.mark.parametrize("architecture", PARAMETERS)
 def test_networks_have_the_known_number_of_parameters(architecture: str) -> None:
     settings = SMALL | {"architecture": architecture, "width": 64, "conv_biases": False, "embedding_dim": 64}
-    embedder = build_embedder(64, 64, settings, 1)
+    embedder = built(64, 64, settings, 1)
     assert backbone_parameters(embedder) == PARAMETERS[architecture]
-    reckoned = parameters(settings)  # as the plan of a study does, without building it
+    reckoned = parameters(Network.of(settings))  # as the plan of a study does, without building it
     assert (reckoned.trained, reckoned.all) == (_size(embedder.trainable_variables), embedder.count_params())
 
 
 @pytest.mark.parametrize("l2", [1.0, 0.1, 0.01])
 @pytest.mark.parametrize("conv_biases", [True, False])
 def test_the_penalty_is_l2_times_the_sum_of_squares_of_convolutions(l2: float, conv_biases: bool) -> None:
-    embedder = build_embedder(48, 32, SMALL | {"l2": l2, "conv_biases": conv_biases}, 1)
+    embedder = built(48, 32, SMALL | {"l2": l2, "conv_biases": conv_biases}, 1)
     rng = np.random.default_rng(2)
     total = 0.0
     for layer in embedder.layers:
@@ -52,14 +60,14 @@ def test_the_penalty_is_l2_times_the_sum_of_squares_of_convolutions(l2: float, c
 
 
 def test_without_l2_there_is_no_penalty() -> None:
-    assert build_embedder(48, 32, SMALL, 1).losses == []
+    assert built(48, 32, SMALL, 1).losses == []
 
 
 @pytest.mark.usefixtures("shallow_network")
 @pytest.mark.parametrize(("scope", "layers"), [("head", ["embedding"]), ("all", ["stem_conv", "embedding"])])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_penalty_holds_for_its_scope_only(scope: str, layers: list[str], precision: str) -> None:
-    embedder = build_embedder(48, 32, SMALL | {"l2": 0.3, "l2_scope": scope}, 1, precision=precision)
+    embedder = built(48, 32, SMALL | {"l2": 0.3, "l2_scope": scope}, 1, precision=precision)
     for layer in embedder.layers:
         layer.set_weights([np.random.default_rng(2).normal(size=w.shape) for w in layer.get_weights()])
     squares = {layer.name: sum(float(np.sum(np.square(w))) for w in layer.get_weights()) for layer in embedder.layers}
@@ -71,7 +79,7 @@ def test_the_penalty_holds_for_its_scope_only(scope: str, layers: list[str], pre
 @pytest.mark.usefixtures("shallow_network")
 def test_the_norm_penalty_is_the_mean_square_before_the_unit_length() -> None:
     tiles = np.random.default_rng(1).normal(size=(5, 48, 32, 1)).astype(np.float32)
-    embedder = build_embedder(48, 32, SMALL | {"embedding_norm_penalty": 0.25}, 1)
+    embedder = built(48, 32, SMALL | {"embedding_norm_penalty": 0.25}, 1)
     embedder(tiles)
     penalty = float(sum(embedder.losses))
     before = keras.Model(embedder.input, embedder.get_layer("embedding").output)
@@ -82,7 +90,7 @@ def test_the_norm_penalty_is_the_mean_square_before_the_unit_length() -> None:
 @pytest.mark.usefixtures("shallow_network")
 def test_narrow_arithmetic_keeps_wide_weights_and_comes_near_the_wide_result() -> None:
     tiles = np.random.default_rng(1).normal(size=(6, 48, 32, 1)).astype(np.float32)
-    wide, narrow = (build_embedder(48, 32, SMALL, 1, 3, precision) for precision in ("float32", "bfloat16"))
+    wide, narrow = (built(48, 32, SMALL, 1, 3, precision) for precision in ("float32", "bfloat16"))
     assert keras.config.dtype_policy().name == "float32"
     assert narrow.get_layer("stem_conv").compute_dtype == "bfloat16"
     assert {variable.dtype for variable in narrow.trainable_variables} == {"float32"}
@@ -96,7 +104,7 @@ def test_narrow_arithmetic_keeps_wide_weights_and_comes_near_the_wide_result() -
 @pytest.mark.usefixtures("shallow_network")
 def test_embeddings_lie_on_the_unit_sphere() -> None:
     tiles = np.random.default_rng(1).normal(size=(3, 48, 32, 1)).astype(np.float32)
-    embedding = build_embedder(48, 32, SMALL, 1).predict_on_batch(tiles)
+    embedding = built(48, 32, SMALL, 1).predict_on_batch(tiles)
     assert embedding.shape == (3, 8)
     np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-5)
 
@@ -104,7 +112,7 @@ def test_embeddings_lie_on_the_unit_sphere() -> None:
 @pytest.mark.usefixtures("shallow_network")
 def test_initial_weights_follow_from_the_seed_and_not_from_l2() -> None:
     def weights(seed: int, l2: float) -> list[np.ndarray]:
-        return build_embedder(48, 32, SMALL | {"l2": l2}, seed).get_weights()
+        return built(48, 32, SMALL | {"l2": l2}, seed).get_weights()
 
     first, other_l2, other_seed = weights(1, 0.1), weights(1, 1.0), weights(2, 0.1)
     assert all(np.array_equal(a, b) for a, b in zip(first, other_l2, strict=True))
@@ -114,9 +122,9 @@ def test_initial_weights_follow_from_the_seed_and_not_from_l2() -> None:
 @pytest.mark.usefixtures("shallow_network")
 def test_saved_weights_come_back_and_those_of_another_run_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "embedder.weights.h5"
-    embedder = build_embedder(48, 32, SMALL, 1)
+    embedder = built(48, 32, SMALL, 1)
     save_embedder(embedder, {"seed": 1}, path)
-    other = build_embedder(48, 32, SMALL, 2)
+    other = built(48, 32, SMALL, 2)
     load_embedder(other, {"seed": 1}, path)
     assert all(np.array_equal(a, b) for a, b in zip(embedder.get_weights(), other.get_weights(), strict=True))
     with pytest.raises(InputError, match=r"must hold the weights of \{'seed': 2\}; it holds those of \{'seed': 1\}"):
@@ -128,7 +136,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "embedder.weights.h5"
     path.write_bytes(b"no weights")
     with pytest.raises(InputError, match="must be a weights file"):
-        load_embedder(build_embedder(48, 32, SMALL, 1), {}, path)
+        load_embedder(built(48, 32, SMALL, 1), {}, path)
 
 
 def point_elsewhere(file: h5py.File, folder: Path) -> None:
@@ -152,7 +160,7 @@ def go_round(file: h5py.File, _folder: Path) -> None:
 @pytest.mark.parametrize("hostile", [point_elsewhere, link_elsewhere, declare_terabytes, go_round])
 def test_hostile_weights_are_refused(tmp_path: Path, hostile: Callable[[h5py.File, Path], None]) -> None:
     path = tmp_path / "embedder.weights.h5"
-    embedder = build_embedder(48, 32, SMALL, 1)
+    embedder = built(48, 32, SMALL, 1)
     save_embedder(embedder, {"seed": 1}, path)
     with h5py.File(path, "r+") as file:
         hostile(file, tmp_path)
@@ -164,15 +172,15 @@ def test_hostile_weights_are_refused(tmp_path: Path, hostile: Callable[[h5py.Fil
 @pytest.mark.parametrize("other", [{"width": 8}, {"embedding_dim": 4}, {"conv_biases": False}])
 def test_weights_of_another_network_under_the_same_name_are_refused(tmp_path: Path, other: dict[str, object]) -> None:
     path = tmp_path / "embedder.weights.h5"
-    save_embedder(build_embedder(48, 32, SMALL | other, 1), {"seed": 1}, path)
+    save_embedder(built(48, 32, SMALL | other, 1), {"seed": 1}, path)
     with pytest.raises(InputError, match=r"embedder\.weights\.h5: must hold the weights of this network; "):
-        load_embedder(build_embedder(48, 32, SMALL, 1), {"seed": 1}, path)
+        load_embedder(built(48, 32, SMALL, 1), {"seed": 1}, path)
 
 
 @pytest.mark.usefixtures("shallow_network")
 def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "embedder.weights.h5"
-    embedder = build_embedder(48, 32, SMALL, 1)
+    embedder = built(48, 32, SMALL, 1)
     save_embedder(embedder, {"seed": 1}, path)
     with h5py.File(path) as file:
         layers = [f"layers/{name}" for name, group in file["layers"].items() if len(group.get("vars", {}))]
@@ -193,7 +201,7 @@ def test_an_architecture_in_a_file_is_never_run(tmp_path: Path) -> None:
     keras.Sequential([keras.Input((2,)), layer]).save(path)
     canary.unlink(missing_ok=True)
     with pytest.raises(InputError, match="must be a weights file"):
-        load_embedder(build_embedder(48, 32, SMALL, 1), {}, path)
+        load_embedder(built(48, 32, SMALL, 1), {}, path)
     assert not canary.exists()
 
 
@@ -201,10 +209,10 @@ def test_an_architecture_in_a_file_is_never_run(tmp_path: Path) -> None:
 def test_a_network_that_sees_coefficients_is_the_network_over_them() -> None:
     """In full depth: 13 coefficients are halved five times."""
     frames = np.random.default_rng(1).normal(size=(3, 48, 32, 1)).astype(np.float32)
-    by_frames = build_embedder(48, 32, SMALL | {"input": "mfcc"}, 1)
-    by_coefficients = build_embedder(48, 13, SMALL, 1)
+    by_frames = built(48, 32, SMALL | {"input": "mfcc"}, 1)
+    by_coefficients = built(48, 13, SMALL, 1)
     coefficients = np.expand_dims(frames[..., 0] @ mfcc_matrix(32, 13), -1)
     assert [v.shape for v in by_frames.weights] == [v.shape for v in by_coefficients.weights]
     embedding = by_frames.predict_on_batch(frames)
     np.testing.assert_allclose(embedding, by_coefficients.predict_on_batch(coefficients), atol=1e-5)
-    assert not np.allclose(embedding, build_embedder(48, 32, SMALL, 1).predict_on_batch(frames), atol=1e-2)
+    assert not np.allclose(embedding, built(48, 32, SMALL, 1).predict_on_batch(frames), atol=1e-2)

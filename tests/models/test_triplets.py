@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.errors import InputError
 from lambdascape.features.tile_grid import Tiles, lay_tiles, seconds_to_frames, tile_frames
 from lambdascape.models.triplets import check_within, sample_triplets
 
-PUBLISHED = {"sr": 16000, "win_length": 480, "hop_length": 160}
+PUBLISHED = FeatureRecipe.of({"sr": 16000, "win_length": 480, "hop_length": 160})
 FRAMES, STEP = 8, 10
 
 

@@ -105,7 +105,7 @@ def test_cards_that_are_hidden_or_missing_say_why(tmp_path: Path, monkeypatch: p
 def test_a_backend_reports_what_it_computes_on_and_what_prevents_more(
     seen: tuple[str, str], present: list[str], training: dict[str, str], state: str, words: str, remedy: str
 ) -> None:
-    found = doctor.backend_device("tensorflow", seen, present, training)
+    found = doctor.backend_device("tensorflow", seen, present, training["backend"], training["device"])
     assert state_of(found) == state
     assert words in found.words
     assert remedy in found.remedy

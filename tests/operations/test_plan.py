@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lambdascape.cli.main import main
+from lambdascape.config.settings import Config, Network
 from lambdascape.core.tsv import write_table
 from lambdascape.operations.plan.audio_volume import Extent, extent_of, of_manifest, tiles_in
 from lambdascape.operations.plan.disk_usage import parameters, rooms
@@ -20,7 +21,7 @@ from support.configs import study_of
 
 ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-SHAPE = {"architecture": "resnet18", "width": 64, "conv_biases": False, "embedding_dim": 64}
+SHAPE = Network.of({"architecture": "resnet18", "width": 64, "conv_biases": False, "embedding_dim": 64})
 JOBS = [
     Job("list_clips", False, {"dataset": "demo"}, "results/benchmarks/datasets/demo/clips.tsv", 4, 0, 2e3, 60.0, "cpu"),
     Job("train_model", False, {}, "results/benchmarks/demo/models/l2~1_seed~1.tsv", 1, 1, 4e3, 1440.0, "gpu"),
@@ -36,7 +37,7 @@ def test_what_is_no_number_is_unknown(value: object, expected: float | None) -> 
 def test_the_published_network_has_the_known_number_of_weights() -> None:
     head = (512 + 1) * 64
     assert parameters(SHAPE).trained - head == 11_170_240
-    biased = parameters(SHAPE | {"conv_biases": True})
+    biased = parameters(SHAPE.model_copy(update={"conv_biases": True}))
     channels = 64 * 5 + 128 * 5 + 256 * 5 + 512 * 5  # of 20 convolutions: stem, 16 of blocks, 3 shortcuts
     assert biased.trained - parameters(SHAPE).trained == channels
     assert biased.all - biased.trained == 2 * channels  # moving mean and variance; test_network has the other kinds
@@ -60,23 +61,25 @@ def test_tiles_and_triplets_are_counted_in_the_manifest(tmp_path: Path) -> None:
 def test_without_a_manifest_the_known_size_counts_and_an_unknown_one_does_not(tmp_path: Path) -> None:
     published = yaml.safe_load((ROOT / "studies/regularisation_strict.yaml").read_text())
     config = CONFIG | {"dataset": CONFIG["dataset"] | published["dataset"]}
-    extent = extent_of(config, tmp_path / "none.tsv", 5.0)
+    extent = extent_of(Config.of(config), tmp_path / "none.tsv", 5.0)
     assert extent is not None
     assert (extent.clips, extent.tiles, extent.triplets) == (72_984, 145_968, 109_928)
     assert -(-extent.triplets // 128) == 859  # steps of an epoch of the published study
-    each = extent_of(config | {"dataset": config["dataset"] | {"channels": "each"}}, tmp_path / "none.tsv", 5.0)
+    each = extent_of(
+        Config.of(config | {"dataset": config["dataset"] | {"channels": "each"}}), tmp_path / "none.tsv", 5.0
+    )
     assert each is not None
     assert each.clips == 4 * extent.clips
     unknown = config | {"dataset": config["dataset"] | {"adapter": "folder"}}
-    assert extent_of(unknown, tmp_path / "none.tsv", 5.0) is None
-    demo = extent_of(CONFIG, tmp_path / "none.tsv", 2.0)
+    assert extent_of(Config.of(unknown), tmp_path / "none.tsv", 5.0) is None
+    demo = extent_of(Config.of(CONFIG), tmp_path / "none.tsv", 2.0)
     assert demo is not None
     assert (demo.clips, demo.seconds, demo.tiles) == (245, 2450.0, 1225)  # 7 × 5 sessions × 2 nodes × 3.5 clips of 10 s
 
 
 def test_the_disk_is_reckoned_from_the_recipe_and_the_audio() -> None:
     study = study_of(CONFIG)
-    weights = parameters(CONFIG["network"])
+    weights = parameters(Network.of(CONFIG["network"]))
     found = {room.what: room.bytes for room in rooms(study, Extent(2, 100.0, 50, 40, "here"))}
     assert found == {
         "features": 100.0 * 50 * 40 * 2,

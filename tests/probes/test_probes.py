@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lambdascape.config.settings import ByEpoch, Converged, FewShot, Knn, Mlp, Triplets
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table
 from lambdascape.embeddings import space_file
@@ -23,6 +24,7 @@ from lambdascape.statistics.metrics import accuracy, confusion_matrix, macro_f1
 from support.spaces import make_space, write_space
 
 BY_EPOCH = {"epochs": 5, "batch_size": 16, "learning_rate": 0.02, "double_softmax": True, "tiles": "even"}
+BLOCKS = {"converged": Converged, "knn": Knn, "mlp": Mlp, "few_shot": FewShot, "folds": Converged}
 CONVERGED = {"c_grid": [1.0, 0.01], "validation_fraction": 0.3}
 KNN = {"k_grid": [1, 3, 200], "max_tiles": 10_000, "validation_fraction": 0.3}
 MLP = {"layers": [1, 2], "width": 8, "learning_rates": [0.01, 0.001], "batch_size": 16, "max_epochs": 6, "patience": 2,
@@ -37,6 +39,7 @@ COUNT_TEXT = ("probe", "split", "unit", "session", "label", "predicted")
 
 def fit_probe(name, path, settings_, seeds, outputs):
     """Fit any probe; the test fold is fold1."""
+    settings_ = BLOCKS[name].of(settings_)
     match name:
         case "converged":
             fit_converged(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
@@ -65,9 +68,11 @@ def fit(tmp_path):
 
 @pytest.fixture
 def by_epoch(tmp_path):
-    def call(embedding, table, seed=3, **changes):
+    def call(embedding, table, seed=3, triplets=None, **changes):
         path = write_space(tmp_path / "space.h5", embedding, table)
-        fit_by_epoch(ProbeInput(path, "fold1"), BY_EPOCH | changes, seed, tmp_path / "by_epoch.tsv")
+        fit_by_epoch(
+            ProbeInput(path, "fold1"), ByEpoch.of(BY_EPOCH | changes), triplets, seed, tmp_path / "by_epoch.tsv"
+        )
         return read_table(tmp_path / "by_epoch.tsv", ("split",))
 
     return call
@@ -118,8 +123,8 @@ def test_training_agrees_with_a_plain_loop_over_weights():
     embedding, label = rng.normal(size=(12, 3)), rng.integers(0, 2, 12)
     rows = np.arange(1, 11)
     inputs, kept = np.column_stack([embedding, np.ones(12)])[rows], label[rows]
-    settings_ = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05, "double_softmax": False}
-    got = list(train_by_epoch(embedding, label, lambda epoch: three_passes(rows, 11, epoch), 2, settings_, 11))
+    settings_ = ByEpoch.of(BY_EPOCH | {"epochs": 3, "batch_size": 4, "learning_rate": 0.05})
+    got = list(train_by_epoch(embedding, label, lambda epoch: three_passes(rows, 11, epoch), 2, settings_, False, 11))
     limit = (6 / (3 + 2)) ** 0.5
     weight = np.random.default_rng([11, 0]).uniform(-limit, limit, (4, 2))
     weight[3] = 0
@@ -168,7 +173,7 @@ def test_test_tiles_do_not_reach_the_by_epoch_training(by_epoch):
     assert not one[~train].equals(two[~train])
 
 
-TRIPLETS = {"tile_s": 1.0, "neighbourhood_s": 2.0, "distant": "other_clip"}
+TRIPLETS = Triplets.of({"tile_s": 1.0, "neighbourhood_s": 2.0, "distant": "other_clip"})
 
 
 @pytest.fixture
@@ -186,7 +191,7 @@ def long_clips(tmp_path):
 def test_drawn_triplets_keep_their_rule_tile_by_tile(long_clips, distant):
     """Held against what the table of tiles says of every tile drawn."""
     _, tiles, path, space = long_clips
-    trained, scored = triplet_draws(path, space, TRIPLETS | {"distant": distant}, 3)
+    trained, scored = triplet_draws(path, space, TRIPLETS.model_copy(update={"distant": distant}), 3)
     table = tiles.iloc[space.row].reset_index(drop=True)
     gaps = set()
     for split, fold in (("train", "fold2"), ("test", "fold1")):
@@ -203,8 +208,12 @@ def test_drawn_triplets_keep_their_rule_tile_by_tile(long_clips, distant):
     assert gaps == {1.0, 2.0}
     assert np.array_equal(trained(2), scored["train"](2))
     assert not np.array_equal(trained(1), trained(2))
-    assert np.array_equal(trained(2), triplet_draws(path, space, TRIPLETS | {"distant": distant}, 3)[0](2))
-    assert not np.array_equal(trained(2), triplet_draws(path, space, TRIPLETS | {"distant": distant}, 4)[0](2))
+    assert np.array_equal(
+        trained(2), triplet_draws(path, space, TRIPLETS.model_copy(update={"distant": distant}), 3)[0](2)
+    )
+    assert not np.array_equal(
+        trained(2), triplet_draws(path, space, TRIPLETS.model_copy(update={"distant": distant}), 4)[0](2)
+    )
 
 
 def test_every_neighbour_and_every_distant_clip_is_as_likely_as_the_others(long_clips):
@@ -229,11 +238,11 @@ def test_every_neighbour_and_every_distant_clip_is_as_likely_as_the_others(long_
 def test_redrawn_tiles_are_what_is_trained_on_and_scored(long_clips, tmp_path):
     """Every number of the table against a slow plain version that goes through the tiles one by one."""
     _, _, path, space = long_clips
-    settings_ = BY_EPOCH | {"batch_size": 15, "epochs": 2, "tiles": "triplets", "triplets": TRIPLETS}
-    fit_by_epoch(ProbeInput(path, "fold1"), settings_, 3, tmp_path / "redrawn.tsv")
+    settings_ = ByEpoch.of(BY_EPOCH | {"batch_size": 15, "epochs": 2, "tiles": "triplets"})
+    fit_by_epoch(ProbeInput(path, "fold1"), settings_, TRIPLETS, 3, tmp_path / "redrawn.tsv")
     table = read_table(tmp_path / "redrawn.tsv", ("softmax", "split"))
     trained, scored = triplet_draws(path, space, TRIPLETS, 3)
-    weights = list(train_by_epoch(space.embedding, space.label, trained, 2, settings_, 3))
+    weights = list(train_by_epoch(space.embedding, space.label, trained, 2, settings_, True, 3))
     for epoch, weight in enumerate(weights, start=1):
         for split in ("train", "test"):
             counts, losses = np.zeros((2, 2)), []
@@ -245,7 +254,9 @@ def test_redrawn_tiles_are_what_is_trained_on_and_scored(long_clips, tmp_path):
             (row,) = table[(table["epoch"] == epoch) & (table["split"] == split)].to_dict("records")
             assert row["macro_f1"] == pytest.approx(np.mean(f1))
             assert row["cross_entropy"] == pytest.approx(np.mean(losses))
-    fit_by_epoch(ProbeInput(path, "fold1"), settings_ | {"tiles": "even"}, 3, tmp_path / "even.tsv")
+    fit_by_epoch(
+        ProbeInput(path, "fold1"), ByEpoch.of(settings_.plain() | {"tiles": "even"}), None, 3, tmp_path / "even.tsv"
+    )
     assert not table.equals(read_table(tmp_path / "even.tsv", ("softmax", "split")))
 
 
@@ -556,7 +567,10 @@ def test_few_shots_are_whole_training_sessions_the_same_in_every_space(tmp_path)
         for k, (points, rows) in enumerate([(embedding, tiles), (-embedding[::-1], tiles[::-1])])
     ]
     chosen = [
-        [(k, draw, {space.sessions[s] for s in space.session[rows]}) for k, draw, rows in draws(space, FEW_SHOT)]
+        [
+            (k, draw, {space.sessions[s] for s in space.session[rows]})
+            for k, draw, rows in draws(space, FewShot.of(FEW_SHOT))
+        ]
         for space in spaces
     ]
     assert chosen[0] == chosen[1]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from lambdascape.config.settings import Config
 from lambdascape.core.files import write_text
 from lambdascape.jobs.receipts import write_receipt
 from lambdascape.report.leakage import Check, Facts, checklist
@@ -45,7 +46,7 @@ class Run:
         write_receipt(self.receipts / f"{job}.json", [], params={"test_fold": fold})
 
     def checks(self) -> dict[str, Check]:
-        facts = Facts(self.clips, self.config, self.scores, self.spaces, self.receipts)
+        facts = Facts(self.clips, Config.of(self.config), self.scores, self.spaces, self.receipts)
         return {check.number: check for check in checklist(facts)}
 
 

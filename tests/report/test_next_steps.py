@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from lambdascape.config.settings import Config, SweepSettings
 from lambdascape.report.next_steps import FLAT, RULES, Advice, next_steps
 from lambdascape.statistics.power import MOST_SEEDS, PLANNED, Precision, precision_of
 from lambdascape.study.run_table import Sweep
@@ -299,7 +300,7 @@ def test_one_value_or_words_or_several_axes_give_no_grid() -> None:
     words = advised({"a": 0.4, "b": 0.8, "c": 0.5}, key="input")
     assert (rules(words), words.overlay) == ([], "")
     assert advised({0.01: 0.8, 0.1: 0.6}, others=("margin",)).steps == []
-    assert advised({0.01: 0.8, 0.1: 0.6}, config={"sweep": {"arms": [{}]}}).overlay == ""
+    assert advised({0.01: 0.8, 0.1: 0.6}, config=Config(sweep=SweepSettings(arms=[{}]))).overlay == ""
 
 
 def test_small_values_are_numbers_in_the_lines_for_the_config() -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from lambdascape.config.settings import Config
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest
@@ -31,8 +32,8 @@ from lambdascape.report.runs_section import run_table
 from lambdascape.report.settings_section import table_1
 from lambdascape.report.similarity_section import moved
 from lambdascape.study.catalogue import PAGE_PARTS
-from lambdascape.study.hyperparameters import in_words
 from lambdascape.study.run_table import read_sweep
+from lambdascape.study.setting_names import in_words
 from lambdascape.tables.every_run import every_run, read_every_run
 from lambdascape.tables.flagged import MARK, flagged, warnings_of
 from lambdascape.tables.rankings import compare_protocols
@@ -77,7 +78,8 @@ def write(study: FakeStudy, synthetic: bool = True, **changes: Any) -> str:
         "command": "make run STUDY='a & b'",
         "export_command": "make run TARGET=exports STUDY='a & b'",
     }
-    write_report(folder / "index.html", **given | changes)
+    given |= changes
+    write_report(folder / "index.html", **given | {"config": Config.of(given["config"])})
     return (folder / "index.html").read_text(encoding="utf-8")
 
 
@@ -601,7 +603,7 @@ def test_criteria_that_pick_what_the_labels_pick_are_listed_and_the_others_have_
     )
     assert "(-0.200 held-out macro-F1" in report_comparisons.selection_sentence(sweep, more)
     all_of_them = report_comparisons.selection_sentence(sweep, more.assign(picks=best, agrees=1))
-    assert "held-out triplet loss, effective rank and uniformity would" in all_of_them
+    assert "held-out loss, effective rank and uniformity would" in all_of_them
 
 
 def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
@@ -757,7 +759,7 @@ def test_table_1_leaves_no_setting_out_and_marks_what_differs(tmp_path: Path) ->
     study = FakeStudy(tmp_path)
     config = CONFIG | {"network": CONFIG["network"] | {"new_setting": 3}}
     rows = pd.read_csv(study.tables["runs"], sep="\t")
-    groups = table_1(config, rows, read_sweep(study.tables["runs"]))
+    groups = table_1(Config.of(config), rows, read_sweep(study.tables["runs"]))
     found = {row["name"]: row for rows in groups.values() for row in rows}
     assert found["L2 regularisation factor λ"] == {
         "name": "L2 regularisation factor λ",
@@ -782,7 +784,7 @@ def test_table_1_tells_the_epochs_of_training_from_those_of_the_probe(tmp_path: 
     study = FakeStudy(tmp_path, points=points)
     rows = pd.read_csv(study.tables["runs"], sep="\t")
     sweep = read_sweep(study.tables["runs"])
-    found = {row["name"]: row for group in table_1(CONFIG, rows, sweep).values() for row in group}
+    found = {row["name"]: row for group in table_1(Config.of(CONFIG), rows, sweep).values() for row in group}
     assert found["Epochs"]["value"] == "50, 30"
     assert found["Epochs of the probe"]["value"] == "12, 20"
     assert found["Batch size of the probe"]["value"] == "64 tiles"

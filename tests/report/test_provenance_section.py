@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from lambdascape.config.settings import Config
 from lambdascape.core.errors import InputError
 from lambdascape.report.provenance_section import citations, rejects, times
 from lambdascape.report.settings_section import DIFFERENT, differences, table_1
@@ -92,7 +93,7 @@ def test_the_reason_fits_the_value(key: str, value: Any, published: Any, words: 
 
 def test_what_differs_is_told_with_both_values_and_a_reason(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
-    groups = table_1(CONFIG, study.frame_of_runs(), read_sweep(study.tables["runs"]))
+    groups = table_1(Config.of(CONFIG), study.frame_of_runs(), read_sweep(study.tables["runs"]))
     table = differences(groups)
     assert table is not None
     different = [row["name"] for rows in groups.values() for row in rows if row["compared"] == DIFFERENT]

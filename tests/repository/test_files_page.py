@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core import hdf5
 from lambdascape.core.files import file_digest, write_digest
 from lambdascape.core.tsv import write_table
@@ -47,9 +48,9 @@ def test_the_example_reads_a_tile_in_six_lines(made: Path, page: str, recipe: di
     assert len([line for line in example.splitlines() if line]) <= 6
     found: dict[str, np.ndarray] = {}
     exec(example, found)
-    start = 499 + seconds_to_frames(4.0, recipe)
+    start = 499 + seconds_to_frames(4.0, FeatureRecipe.of(recipe))
     features = store.open_features(made)
-    expected = features.tiles(np.array(start), tile_frames(2.0, recipe))
+    expected = features.tiles(np.array(start), tile_frames(2.0, features.recipe))
     assert expected.shape == (99, 40)
     np.testing.assert_array_equal(found["tile"], expected)
 

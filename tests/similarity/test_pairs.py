@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist, squareform
 from scipy.stats import ortho_group, spearmanr
 
+from lambdascape.config.settings import Geometry
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.hdf5 import open_checked
@@ -25,7 +26,7 @@ from lambdascape.similarity.space_summary import NEIGHBOURS, halves, summarise_s
 from support.spaces import make_space, write_space
 from support.studies import with_identity
 
-SETTINGS = {"max_tiles": 1000, "draw_seed": 3}
+SETTINGS = Geometry(max_tiles=1000, draw_seed=3)
 LINEAR = ("cka", "procrustes")
 
 DECLARED = declared("similarity_measure")
@@ -488,7 +489,9 @@ def test_few_tiles_have_no_hundred_neighbours(tmp_path):
 def test_the_draw_is_the_same_for_every_space_and_stays_within_its_limit(tmp_path, drawn):
     embedding, tiles, _ = drawn
     noise = np.random.default_rng(5).normal(size=(len(tiles), 7))
-    values = pair_values(tmp_path, write_spaces(tmp_path, [embedding, noise], tiles, SETTINGS | {"max_tiles": 200}))
+    values = pair_values(
+        tmp_path, write_spaces(tmp_path, [embedding, noise], tiles, SETTINGS.model_copy(update={"max_tiles": 200}))
+    )
     assert values.notna().all()  # else their tiles would differ
     with open_checked(tmp_path / "0-summary.h5", "similarity") as file:
         assert len(file["embedding"]) == len(file["first_half"]) == len(file["neighbours"]) == 200

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lambdascape.config.keys import key
+from lambdascape.config.settings import Block
 from lambdascape.core.declarations import adapter, figure, loss, network, probe, similarity_measure
 from lambdascape.core.tsv import read_table
 from lambdascape.datasets.candidates import CANDIDATE
 from lambdascape.figures import style
 from lambdascape.probes.scoring import ScoreTable, all_classes
-from lambdascape.study.keys import key
-from lambdascape.study.settings import Block
 
 
 class Centroids(Block):
@@ -22,7 +22,7 @@ class Centroids(Block):
 
 
 @probe("centroids", label="Nearest class mean", settings=Centroids)
-def fit_centroids(given, settings, seeds):
+def fit_centroids(given, settings: Centroids, seeds):
     space = given.space
     table = ScoreTable(space, "centroids")
     if space is not None:
@@ -30,7 +30,7 @@ def fit_centroids(given, settings, seeds):
         means = np.stack([space.embedding[train & (space.label == k)].mean(axis=0) for k in range(space.n_known)])
         for split, rows in (("train", train), ("test", space.test)):
             distance = np.linalg.norm(space.embedding[rows][:, None] - means, axis=-1)  # (tile, class)
-            weight = np.exp(-settings["sharpness"] * distance)
+            weight = np.exp(-settings.sharpness * distance)
             posterior = all_classes(space, np.arange(space.n_known), weight / weight.sum(axis=1, keepdims=True))
             table.add(split, rows, posterior, counted=split == "test")
     return table

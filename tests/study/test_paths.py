@@ -91,11 +91,11 @@ def test_an_arm_may_set_the_epochs_of_its_own_probe(config: dict[str, Any]) -> N
 
 def test_only_a_probe_that_draws_triplets_is_told_their_rule(config: dict[str, Any]) -> None:
     space = SimpleNamespace(space="l2~0.1_seed~2")
-    assert study(config).by_epoch_settings_of(space) == config["probes"]["by_epoch"]
+    assert study(config).by_epoch_triplets_of(space) is None
     probes = config["probes"] | {"by_epoch": config["probes"]["by_epoch"] | {"tiles": "triplets"}}
     found = study_of(config | {"probes": probes})
     for name in (space.space, "mean_logmel", "untrained_seed~1"):
-        assert found.by_epoch_settings_of(SimpleNamespace(space=name))["triplets"] == config["triplets"]
+        assert found.by_epoch_triplets_of(SimpleNamespace(space=name)) == config["triplets"]
 
 
 def test_a_space_that_the_user_brings_is_a_reference_of_its_own(

@@ -130,6 +130,14 @@ def test_settings_of_a_probe_must_be_a_block_of_the_file(tmp_path: Path) -> None
     path.write_text("from lambdascape.core.declarations import probe\n\n@probe('mine', label='Mine')\ndef fit(): ...\n")
     with pytest.raises(InputError, match="settings must name a class of the file that extends"):
         extensions_of({"plugins": [str(path)]})
+    block = "class Mine(Block):\n    ...\n\n@probe('mine', label='Mine', settings=Mine)\n"
+    path = tmp_path / "untyped.py"
+    path.write_text(
+        "from lambdascape.config.settings import Block\nfrom lambdascape.core.declarations import probe\n\n"
+        f"{block}def fit(given, settings, seeds): ...\n"
+    )
+    with pytest.raises(InputError, match="must have an argument `settings: Mine`, the block that it declares"):
+        extensions_of({"plugins": [str(path)]})
     with pytest.raises(InputError, match="must be a Python file; No such file"):
         extensions_of({"plugins": [str(tmp_path / "other.py")]})
 

@@ -9,7 +9,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from lambdascape.cli.main import main
-from lambdascape.study.config_model import config_model, leaves
+from lambdascape.config.settings import leaves
+from lambdascape.study.config_model import config_model
 from lambdascape.study.reference import PAGE, SCHEMA, reference_page, schema_text, write_reference
 
 

@@ -7,11 +7,11 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from lambdascape.config.keys import always
+from lambdascape.config.keys import key as declared
+from lambdascape.config.settings import Block, Dataset, Number, leaves
 from lambdascape.core import declarations
-from lambdascape.study.config_model import Extensions, config_model, json_schema, leaves
-from lambdascape.study.keys import always
-from lambdascape.study.keys import key as declared
-from lambdascape.study.settings import Block, Dataset, Number
+from lambdascape.study.config_model import Extensions, config_model, json_schema
 from lambdascape.study.validation import ConfigError, check, laid_over
 from support.configs import problems
 

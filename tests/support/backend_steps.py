@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 
+from lambdascape.config.settings import Network, RunSettings, Training, Triplets
 from lambdascape.models.batch_statistics import BatchMoments
 from lambdascape.models.batches import Batches, TileSource
 from lambdascape.models.layer_diagnostics import WatchLayers
@@ -19,7 +20,7 @@ from support.networks import NETWORK, TRAINING, shallow, triplet_model
 
 # A bias before batch normalisation has no gradient but rounding, from which Adam makes whole steps.
 BACKEND = keras.backend.backend()
-SETTINGS = NETWORK | {"width": 4, "dropout": 0.0, "conv_biases": False, "l2": 0.01, "embedding_dim": 8}
+SETTINGS = Network.of(NETWORK | {"width": 4, "dropout": 0.0, "conv_biases": False, "l2": 0.01, "embedding_dim": 8})
 
 
 def model(
@@ -46,13 +47,13 @@ one = model(keras.optimizers.SGD(1.0))
 before = flat(one.embedder.trainable_variables)
 losses = [list(one.train_on_batch(tiles, return_dict=True).values())]
 gradient = before - flat(one.embedder.trainable_variables)
-five = model(make_optimiser(TRAINING | {"learning_rate": 1e-4}, 5))
+five = model(make_optimiser(Training(learning_rate=1e-4), 5))
 losses += [list(five.train_on_batch(tiles, return_dict=True).values()) for _ in range(5)]
 held = list(model(keras.optimizers.SGD(1.0), TileSource(frames, 39)).train_on_batch(starts, return_dict=True).values())
 watch, ends = WatchLayers(1, 2), []
 with shallow(1, 1):
     for callbacks in ([watch], []):
-        optimiser, weights = make_optimiser(TRAINING | {"learning_rate": 1e-4}, 4), f"{sys.argv[1]}-shallow.weights.h5"
+        optimiser, weights = make_optimiser(Training(learning_rate=1e-4), 4), f"{sys.argv[1]}-shallow.weights.h5"
         watched = model(optimiser, weights=weights)
         for _ in range(2):
             watched.fit(np.tile(tiles, (4, 1, 1, 1)), batch_size=16, shuffle=False, verbose=0, callbacks=callbacks)
@@ -61,7 +62,8 @@ store = SimpleNamespace(frames=frames, tiles=lambda starts, length: frames[start
 batches, ways = Batches(store, rng.integers(0, 461, size=(31, 3)), 39, 4), []
 with shallow(1):
     for by_hand in (False, True):
-        ordered = compiled_model(39, 16, {"network": SETTINGS, "training": TRAINING}, 1, 8)
+        run = RunSettings.of({"triplets": Triplets().plain(), "network": SETTINGS.plain(), "training": TRAINING})
+        ordered = compiled_model(39, 16, run, 1, 8)
         if by_hand:
             for number in range(len(batches)):
                 ordered.train_on_batch(*batches[number])

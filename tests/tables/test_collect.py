@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lambdascape.config.settings import ByEpoch, Converged, FewShot, Statistics
 from lambdascape.core.tsv import read_table, read_text_table, write_table
 from lambdascape.probes.by_epoch import fit_by_epoch
 from lambdascape.probes.converged import fit_converged
@@ -16,7 +17,7 @@ from support.spaces import make_space, write_space
 from support.stores import write_store
 
 PROBES = ("converged", "few_shot", "folds")
-STATISTICS = {"resamples": 200, "confidence": 0.9}
+STATISTICS = Statistics(resamples=200, confidence=0.9)
 TEXT = ("run", "probe", "split", "unit", "measure", "class")
 RECIPE = {"sr": 16000, "hop_length": 160, "win_length": 480}
 
@@ -28,13 +29,13 @@ def outputs(folder, probe):
 def probe_files(folder, embedding, tiles, seeds=(1,)):
     folder.mkdir()
     space = write_space(folder / "space.h5", embedding, tiles)
-    settings = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "double_softmax": [False, True], "tiles": "even"}
+    settings = ByEpoch(epochs=3, batch_size=16, double_softmax=[False, True])
     given = ProbeInput(space, "fold1")
-    fit_by_epoch(given, settings, 1, folder / "by_epoch.tsv")
-    settings = {"c_grid": [0.1, 1.0], "validation_fraction": 0.3}
-    fit_converged(given, settings, seeds).write(*outputs(folder, "converged"))
-    fit_folds(given, settings, seeds).write(*outputs(folder, "folds"))
-    few = {"sessions": [1, 2], "draws": 3, "c": 1.0, "seed": 1}
+    fit_by_epoch(given, settings, None, 1, folder / "by_epoch.tsv")
+    converged = Converged(c_grid=[0.1, 1.0], validation_fraction=0.3)
+    fit_converged(given, converged, seeds).write(*outputs(folder, "converged"))
+    fit_folds(given, converged, seeds).write(*outputs(folder, "folds"))
+    few = FewShot(sessions=[1, 2], draws=3)
     fit_few_shot(given, few, seeds).write(*outputs(folder, "few_shot"))
     return folder
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lambdascape.config.settings import Converged, Statistics
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.probes.converged import fit_converged
@@ -15,7 +16,7 @@ from lambdascape.statistics.metrics import accuracy, macro_f1
 from lambdascape.tables.comparisons import PAIR, choose_arm, compare_arms, read_counts
 from support.spaces import make_space, write_space
 
-SETTINGS = {"resamples": 300, "confidence": 0.9}
+SETTINGS = Statistics(resamples=300, confidence=0.9)
 ARMS, SEEDS = ("l2~1", "l2~0.1", "l2~0.01"), (1, 2)
 POINTS = [(arm, seed) for arm in ARMS for seed in SEEDS]
 RUNS = ["cello", "flute", "drum", "oboe", "harp", "bell"]  # names in which neither arm nor seed can be read
@@ -239,7 +240,7 @@ def test_the_choice_knows_nothing_of_the_test_split(tmp_path, poison):
 
 def test_the_choice_from_embeddings_stays_whatever_the_test_tiles_and_labels_are(tmp_path):
     """M6, from the embeddings on: other tiles and other labels in the test fold leave the choice as it is."""
-    settings = {"c_grid": [0.1, 1.0], "validation_fraction": 0.3}
+    settings = Converged(c_grid=[0.1, 1.0], validation_fraction=0.3)
 
     def run(folder, change):
         paths = []

@@ -2,12 +2,12 @@
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from lambdascape.config.settings import Triplets
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.features.tile_grid import Tiles, lay_tiles
@@ -106,7 +106,7 @@ def test_one_session_has_no_distant_tile_in_another() -> None:
     assert len(tiles.row) > 5
 
 
-def written(tmp_path: Path, settings: list[dict[str, Any]], fold: str = "fold2") -> pd.DataFrame:
+def written(tmp_path: Path, settings: list[Triplets], fold: str = "fold2") -> pd.DataFrame:
     """The table of two folds of six clips, three tiles each: two nodes, a session of two moments and one of one."""
     clips = pd.DataFrame(
         [
@@ -127,12 +127,12 @@ def written(tmp_path: Path, settings: list[dict[str, Any]], fold: str = "fold2")
     return read_table(tmp_path / "distant.tsv", TEXT)
 
 
-SETTING = {"tile_s": 1.0, "neighbourhood_s": 2.0, "distant": "other_clip"}
+SETTING = Triplets.of({"tile_s": 1.0, "neighbourhood_s": 2.0, "distant": "other_clip"})
 
 
 @pytest.mark.finding("C13")
 def test_the_table_has_each_setting_split_and_class(tmp_path: Path) -> None:
-    table = written(tmp_path, [SETTING, SETTING | {"distant": "other_session"}])
+    table = written(tmp_path, [SETTING, SETTING.model_copy(update={"distant": "other_session"})])
     assert len(table) == 2 * 2 * 3 * len(SHARED)
     first = table[(table["distant"] == "other_clip") & (table["split"] == "train") & (table["class"] == "")]
     # Of the five other clips three are of the class (x; one where it is y), three of the session, one of the moment.

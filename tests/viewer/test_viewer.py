@@ -19,6 +19,7 @@ import soundfile
 import yaml
 from PIL import Image
 
+from lambdascape.config.settings import Viewer
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, read_text_table, write_table
 from lambdascape.core.vectors import project
@@ -35,7 +36,7 @@ from support.studies import FakeStudy
 
 ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-SETTINGS = {"seed": 1, "neighbours": 3, "umap_neighbours": None}
+SETTINGS = Viewer(seed=1, neighbours=3, umap_neighbours=None)
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 

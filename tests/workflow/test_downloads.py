@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lambdascape.config.settings import Demo
 from lambdascape.datasets import demo
 from lambdascape.features.store import open_features
 from support.checkouts import Checkout
@@ -26,7 +27,7 @@ dataset: {name: loaded, adapter: dcase2018_task5, download: true, title: a repli
 def archives(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The demo's data set as six archives that share one folder."""
     root = tmp_path_factory.mktemp("replica") / "data"
-    demo.synthesise(root, SETTINGS)
+    demo.synthesise(root, Demo.of(SETTINGS))
     files = sorted(path for path in root.rglob("*") if path.is_file())
     cut = next(path for path in files if path.suffix == ".wav")
     cut.write_bytes(cut.read_bytes()[:-10])

@@ -32,7 +32,7 @@ config.update(checked.model_dump())  # in the order of the model, defaults fille
 checkout = os.path.relpath(root)
 claims = find(config["claims"], [".", checkout])
 with open(workflow.source_path("../schemas/claims.schema.yaml"), encoding="utf-8") as stream:
-    found = problems_of_claims(claims, yaml.load(stream, LOADER), config)
+    found = problems_of_claims(claims, yaml.load(stream, LOADER), checked)
 if found:
     raise WorkflowError("The claims cannot be judged:\n  " + "\n  ".join(found))
 overlays = [os.path.relpath(file, root) for file in workflow.overwrite_configfiles]

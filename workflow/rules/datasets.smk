@@ -70,7 +70,9 @@ rule drain_archive:
     params:
         name="{archive}",
         archive=study.archive_of,
-        settings=study.archive_settings,
+        dataset=study.archive_set,
+        given=config["dataset"]["archives"],
+        channels=config["dataset"]["channels"],
         recipe=study.recipe_settings,
         root=study.audio_of,
         task=task("datasets.streaming.drain_archive"),

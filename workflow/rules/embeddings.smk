@@ -112,7 +112,7 @@ rule embed_mean_logmel:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=study.tile_settings,
+        tile_s=config["triplets"]["tile_s"],
         task=task("embeddings.trained.embed_mean_logmel"),
     script:
         "../scripts/call.py"

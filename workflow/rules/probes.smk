@@ -27,6 +27,7 @@ rule fit_probes:
         runtime=240,
     params:
         by_epoch=study.by_epoch_settings_of,
+        triplets=study.by_epoch_triplets_of,
         seed=study.space_seed_of,
         probes=study.probe_jobs,
         seeds=study.validation_seeds_of,

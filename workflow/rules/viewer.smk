@@ -55,7 +55,7 @@ rule map_points:
         runtime=60,
     params:
         names=study.spaces,
-        settings=study.viewer_settings,
+        settings=config["viewer"],
         task=task("viewer.projections.map_points"),
     script:
         "../scripts/call.py"

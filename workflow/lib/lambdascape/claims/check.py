@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from lambdascape.claims.form import GROUPS, ON_CURVES, ON_THE_ORDER, PLACES, load, places_in
 from lambdascape.claims.vocabulary import BY_EPOCH, unknown
+from lambdascape.config.settings import Config
 from lambdascape.core.errors import InputError
 from lambdascape.study.messages import explain, hint, not_finite, shown
 from lambdascape.study.sweep import SWEPT_BLOCKS
@@ -25,7 +26,7 @@ def find(name: str | None, places: Iterable[str | Path]) -> list[str]:
     return found[:1] or [name]
 
 
-def problems(paths: Iterable[str | Path], schema: dict[str, Any], config: dict[str, Any]) -> list[str]:
+def problems(paths: Iterable[str | Path], schema: dict[str, Any], config: Config) -> list[str]:
     """List everything that is wrong with claims files.
 
     Args:
@@ -39,7 +40,7 @@ def problems(paths: Iterable[str | Path], schema: dict[str, Any], config: dict[s
     return [line for path in paths for line in _problems(path, schema, config)]
 
 
-def _problems(path: str | Path, schema: dict[str, Any], config: dict[str, Any]) -> list[str]:
+def _problems(path: str | Path, schema: dict[str, Any], config: Config) -> list[str]:
     if not Path(path).is_file():
         return [f"claims: must name a file in the working directory or in the checkout; there is no {path}"]
     try:
@@ -59,17 +60,17 @@ def _numbered(line: str) -> str:
     return re.sub(r"^config:", "the file:", line)
 
 
-def _contradictions(content: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
+def _contradictions(content: dict[str, Any], config: Config) -> Iterator[str]:
     """Rules between keys."""
     about = content["about"]
-    known = {key: value for block in SWEPT_BLOCKS for key, value in config[block].items()}
+    known = {key: value for block in SWEPT_BLOCKS for key, value in getattr(config, block).plain().items()}
     if about not in known:
         close = difflib.get_close_matches(about, known, 1)
         advice = f"did you mean {close[0]}?" if close else f"got {about!r}"
         yield f"about: must be a key of {', '.join(SWEPT_BLOCKS[:-1])} or {SWEPT_BLOCKS[-1]}; {advice}"
         return
     for name, measure in content["measures"].items():
-        yield from _measure(f"measures.{name}", measure, about, config.get("plugins", []))
+        yield from _measure(f"measures.{name}", measure, about, config.plugins)
     is_number = known[about] is None or _is_number(known[about])  # null: no early stopping
     for number, claim in enumerate(content["claims"]):
         for line in _claim(claim, content["measures"], about, is_number):

@@ -15,7 +15,7 @@ from lambdascape.core.errors import InputError
 from lambdascape.statistics.bootstrap import PairedScores, difference, paired_session_bootstrap
 from lambdascape.statistics.contrasts import Contrast, over_seeds
 from lambdascape.statistics.metrics import accuracy, f1_per_class, macro_f1
-from lambdascape.study.hyperparameters import setting, symbol
+from lambdascape.study.setting_names import setting, symbol
 
 Floats = npt.NDArray[np.float64]
 Curves = dict[Any, list[Floats]]  # for each value one curve over the epochs per seed

@@ -14,10 +14,11 @@ from lambdascape.claims.published import on_published_curves, published_evidence
 from lambdascape.claims.results import ClaimResult, Question, capital
 from lambdascape.claims.tests import JUDGES
 from lambdascape.claims.vocabulary import IN_WORDS
+from lambdascape.config.settings import Statistics
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
-from lambdascape.study.hyperparameters import setting
 from lambdascape.study.run_table import IDENTITY, read_runs
+from lambdascape.study.setting_names import setting
 
 COLUMNS = [
     "claim",
@@ -75,7 +76,7 @@ def judge_claims(
     runs_path: str | Path,
     tables: Mapping[str, str | Path],
     confusions: Mapping[str, str | Path],
-    settings: dict[str, Any],
+    settings: Statistics,
     seed: int,
     output: str | Path,
     published: str | Path | None = None,
@@ -91,7 +92,7 @@ def judge_claims(
         runs_path: runs.tsv of the study.
         tables: paths of the tables `TABLES`; more may be.
         confusions: trained run to its converged_confusion.tsv, by session.
-        settings: `resamples` and `confidence`.
+        settings: of resamples and intervals.
         seed: of the resamples.
         output: table with `COLUMNS`; header only without a claims file. Numbers are missing where nothing was tested.
         published: CSV of the published curves, see `published.published_evidence`; None for none.
@@ -109,14 +110,14 @@ def judge_claims(
             runs=runs[runs["kind"] == "trained"],
             tables={name: read_table(tables[name], text=columns) for name, columns in TABLES.items()},
             counts=_counts(confusions),
-            resamples=settings["resamples"],
+            resamples=settings.resamples,
             seed=seed,
             ends=(0.0, *content.ends),
             plugins=plugins,
         )
         _check_complete(evidence, tables["training"])
         behind = published_evidence(published) if published else None
-        confidence = settings["confidence"]
+        confidence = settings.confidence
         try:
             rows += [
                 {"source": content.source}

@@ -12,7 +12,7 @@ from lambdascape.claims.evidence import Curves, Floats, UntestableError
 from lambdascape.claims.relations import correlates
 from lambdascape.claims.results import ODDS, ClaimResult, Question, Told, Verdict, capital
 from lambdascape.statistics.contrasts import POWER, Contrast, over_seeds
-from lambdascape.study.hyperparameters import setting
+from lambdascape.study.setting_names import setting
 
 PLACE_ONLY = "Only the place of the best is tested, not why it is the best."
 

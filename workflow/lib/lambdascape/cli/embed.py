@@ -53,8 +53,7 @@ def embed_files(
     """
     if output is not None and Path(output).suffix not in FORMATS:
         raise InputError(f"--output: must end in {', '.join(FORMATS)}; got {output}")
-    options = {"backend": os.environ.get("KERAS_BACKEND", "tensorflow"), "device": device, "deterministic": False}
-    with devices.accelerator(options):
+    with devices.accelerator(os.environ.get("KERAS_BACKEND", "tensorflow"), device, deterministic=False):
         with _quiet():
             from lambdascape.exports.embedder import load
 

@@ -225,7 +225,7 @@ def _doctor(options: argparse.Namespace) -> int:
     training: dict[str, Any] = {"backend": "tensorflow", "device": "auto"}
     for file in options.study:
         training |= _config(file).get("training") or {}
-    return doctor.report(doctor.examine(Path.cwd(), training))
+    return doctor.report(doctor.examine(Path.cwd(), training["backend"], training["device"]))
 
 
 def _recover(options: argparse.Namespace) -> int:

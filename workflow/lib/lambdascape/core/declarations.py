@@ -90,7 +90,7 @@ def loss(
         measures: further columns of history.tsv to what the report calls them and a note.
         reductions: those of its keys that only decide over which triplets the minimised mean is taken. Across values of
             the others no mean of the loss can be compared.
-        settings: class of keys that the block `training` gains, a `study.settings.Block`; None where it has them.
+        settings: class of keys that the block `training` gains, a `config.settings.Block`; None where it has them.
     """
     return _as_it_is
 
@@ -107,7 +107,7 @@ def network(name: str, *, label: str, settings: Any = None) -> Callable[[Made], 
     Args:
         name: `network.architecture` in the config.
         label: what the report calls it.
-        settings: class of keys that the block `network` gains, a `study.settings.Block`; None where it has them.
+        settings: class of keys that the block `network` gains, a `config.settings.Block`; None where it has them.
     """
     return _as_it_is
 
@@ -118,14 +118,16 @@ def probe(
     """Declare a probe: a function that fits classifiers to one space and scores them.
 
     It is called as `fit(given, settings, seeds)` with a `probes.scoring.ProbeInput`, the block `probes.<name>` of the
-    config and the seeds of the samples of validation sessions, and returns a `probes.scoring.ScoreTable`.
+    config and the seeds of the samples of validation sessions, and returns a `probes.scoring.ScoreTable`. The argument
+    `settings` is annotated with the class of the block.
 
     Args:
         name: of its block in the config and of its files, results/<study>/probes/<space>/<name>.tsv.
         label: what the report calls it.
         variants: further names in its table to what the report calls them.
         chooses: the setting that it chooses on validation sessions, as it notes it in its table; empty for none.
-        settings: class of its block in the config, a `study.settings.Block`; None where `study.settings.Probes` has it.
+        settings: class of its block in the config, a `config.settings.Block`; None where the block `probes`
+            has it there.
     """
     return _as_it_is
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import replace_text
@@ -23,6 +23,9 @@ NUMERIC |= {"sklearn": "scikit-learn", "umap": "umap-learn"}
 # Decorators that declare what can be added, see `study.catalogue`.
 KINDS = ("adapter", "figure", "loss", "network", "probe", "similarity_measure")
 OF_A_FILE = ":"  # in the name of a task in a file outside the package: `plugins/mine.py:fit`
+# What declares a field of a block of the config, and what of it figures and tables show; see `config.keys`.
+FIELDS = ("key", "block")
+LABELS = ("label", "unit", "counts")
 # Where a statement holds others.
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
 
@@ -31,14 +34,18 @@ class SourceFile(NamedTuple):
     """What was found in one source file.
 
     Attributes:
-        code: digest of its code in one normal form: without docstrings, texts of errors, printed lines and imports from
-            the package.
+        code: digest of its code in one normal form: without docstrings, texts of errors, printed lines, imports from
+            the package, and the fields of blocks of the config, whose values arrive in the params of jobs.
+        labels: names and units of those fields, one line each; empty where there are none.
+        fields: digest of all of those fields, with their defaults, descriptions and published values; or empty.
         modules: names below `lambdascape` that it imports anywhere in it, for instance `figures.maps`.
         packages: the numeric packages that it imports, as keys of `NUMERIC`.
         declarations: see `study.catalogue`: kind, name, function, arguments of the function, options.
     """
 
     code: str
+    labels: str
+    fields: str
     modules: list[str]
     packages: list[str]
     declarations: list[dict[str, Any]]
@@ -113,14 +120,27 @@ def read(text: bytes, path: Path, only: str = "") -> SourceFile:
     declarations = [found for node in tree.body for found in _declared(node, path)]
     others = {one["function"] for one in declarations} - {only} if only else set()
     tree.body = [node for node in tree.body if getattr(node, "name", "") not in others]
+    fields = [
+        line for node in _statements(tree) if isinstance(node, ast.ClassDef) for line in node.body if _is_field(line)
+    ]
+    left_out = set(map(id, fields))
     for node in list(_statements(tree)):
         for block in BLOCKS:
             if hasattr(node, block):
-                setattr(node, block, [line for line in getattr(node, block) if not _is_without_effect(line)])
+                kept = [
+                    line for line in getattr(node, block) if not _is_without_effect(line) and id(line) not in left_out
+                ]
+                setattr(node, block, kept)
         if isinstance(node, ast.Raise):
             _drop_texts(node)
-    code = hashlib.sha256(ast.unparse(tree).encode()).hexdigest()
-    return SourceFile(code, sorted(modules), sorted(packages), declarations)
+    return SourceFile(
+        _digest(ast.unparse(tree)),
+        "\n".join(filter(None, map(_labels, fields))),
+        _digest("\n".join(map(ast.unparse, fields))) if fields else "",
+        sorted(modules),
+        sorted(packages),
+        declarations,
+    )
 
 
 def read_file(path: str, only: str = "") -> SourceFile:
@@ -176,6 +196,23 @@ def _is_without_effect(line: ast.AST) -> bool:
     if isinstance(line, ast.ImportFrom):
         return (line.module or "").split(".")[0] == "lambdascape"
     return isinstance(line, ast.Import) and all(alias.name.startswith("lambdascape.") for alias in line.names)
+
+
+def _is_field(line: ast.stmt) -> TypeGuard[ast.AnnAssign]:
+    """Whether a statement in a class is a field of a block of the config: `name: type = key(…)` or `block(…)`."""
+    value = line.value if isinstance(line, ast.AnnAssign) else None
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in FIELDS
+
+
+def _labels(field: ast.AnnAssign) -> str:
+    """Name of a field, and its label and unit as they are written; empty where it has neither."""
+    assert isinstance(field.value, ast.Call)
+    shown = [ast.unparse(keyword) for keyword in field.value.keywords if keyword.arg in LABELS]
+    return f"{ast.unparse(field.target)}: {', '.join(shown)}" if shown else ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _drop_texts(error: ast.Raise) -> None:

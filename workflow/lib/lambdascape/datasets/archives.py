@@ -4,8 +4,9 @@ import contextlib
 import csv
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.disk import require_space
 
 TABLE = Path(__file__).with_name("archives.tsv")
@@ -69,7 +70,7 @@ def require_space_for_all(dataset: str, folder: str | Path, given: str | Path | 
 
 
 def require_space_to_drain(
-    dataset: str, folder: str | Path, given: str | Path | None, recipe: dict[str, Any], shards: str | Path
+    dataset: str, folder: str | Path, given: str | Path | None, recipe: FeatureRecipe, shards: str | Path
 ) -> None:
     """Stop where the disk cannot take the two largest archives, their audio, and the features of all of them.
 
@@ -85,7 +86,7 @@ def require_space_to_drain(
     """
     sizes = sorted((archive.bytes_nominal for archive in archives_of(dataset).values()), reverse=True)
     passing = (UNPACKED_PER_BYTE if given else 1 + UNPACKED_PER_BYTE) * sum(sizes[:AT_ONCE])
-    frames = FRAMES_PER_BYTE * recipe["n_mels"] / 128 * 160 / recipe["hop_length"] * recipe["sr"] / 16000
+    frames = FRAMES_PER_BYTE * recipe.n_mels / 128 * 160 / recipe.hop_length * recipe.sr / 16000
     features = 2 * frames * UNPACKED_PER_BYTE * sum(sizes)  # in the shards, and in the store
     needed = passing + max(features - _bytes_in(Path(shards)), 0)
     require_space(folder, needed, f"{dataset}, {AT_ONCE} archives with their audio and all features,")

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import soundfile
 from scipy import fft
 from tqdm import tqdm
 
+from lambdascape.config.settings import Demo
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import atomic_path
 from lambdascape.datasets.synthesis import RATE, RECIPES, Sound, decibel, drift, noise
@@ -58,14 +58,12 @@ class Session:
                 yield node, segment, f"audio/DevNode{node}_ex{self.number}_{segment}.wav"
 
 
-def synthesise(output: str | Path, settings: dict[str, Any]) -> None:
+def synthesise(output: str | Path, settings: Demo) -> None:
     """Make the data set.
 
     Args:
         output: the folder to make; one that is there is replaced when the new one is complete.
-        settings: `seed`; `classes`: names out of `synthesis.RECIPES`; `sessions_per_class`, at least `folds`;
-            `nodes`; `channels` of each node; `clip_s`: length of a clip in seconds; `shortest_session`,
-            `longest_session` in clips; `folds`, at least 2.
+        settings: the block `dataset.demo`; its classes are names out of `synthesis.RECIPES`.
 
     Raises:
         InputError: a class has no recipe, or fewer sessions than there are folds.
@@ -73,20 +71,20 @@ def synthesise(output: str | Path, settings: dict[str, Any]) -> None:
     sessions = plan(settings)
     with atomic_path(output) as folder:
         (folder / "audio").mkdir(parents=True)
-        text = README.format(missing=MISSING, settings=json.dumps(settings, sort_keys=True))
+        text = README.format(missing=MISSING, settings=json.dumps(settings.plain(), sort_keys=True))
         (folder / "README.md").write_text(text, encoding="utf-8")
-        _write_index(folder, sessions, settings["folds"])
+        _write_index(folder, sessions, settings.folds)
         for session in tqdm(sessions, desc="demo", unit="session", disable=None):
             _write_audio(folder, session, settings)
 
 
-def plan(settings: dict[str, Any]) -> list[Session]:
+def plan(settings: Demo) -> list[Session]:
     """The sessions of the data set in order of their numbers; each fold gets sessions of every class.
 
     Raises:
         InputError: see `synthesise`.
     """
-    classes, count, folds = settings["classes"], settings["sessions_per_class"], settings["folds"]
+    classes, count, folds = settings.classes, settings.sessions_per_class, settings.folds
     unknown = sorted(set(classes) - set(RECIPES))
     if unknown or not classes:
         raise InputError(f"demo.classes: must be out of {', '.join(RECIPES)}; got {', '.join(unknown) or 'none'}")
@@ -95,8 +93,8 @@ def plan(settings: dict[str, Any]) -> list[Session]:
             f"demo.sessions_per_class: must be at least demo.folds, {folds}, so that every fold tests every "
             f"class; got {count}"
         )
-    rng = np.random.default_rng([settings["seed"], 0])
-    lengths = np.geomspace(settings["longest_session"], settings["shortest_session"], count).round()
+    rng = np.random.default_rng([settings.seed, 0])
+    lengths = np.geomspace(settings.longest_session, settings.shortest_session, count).round()
     # Longest first there, longest last back: so the folds' shares of a class are alike.
     there_and_back = [*range(folds), *reversed(range(folds))]
     kinds = [
@@ -107,7 +105,7 @@ def plan(settings: dict[str, Any]) -> list[Session]:
     rest = [kinds[i + 1] for i in rng.permutation(len(kinds) - 1)]
     numbers = [1, *range(MISSING + 1, MISSING + len(kinds))]
     return [
-        Session(number, label, length, fold, 1 if number == 1 else settings["nodes"])
+        Session(number, label, length, fold, 1 if number == 1 else settings.nodes)
         for number, (label, length, fold) in zip(numbers, [kinds[0], *rest], strict=True)
     ]
 
@@ -127,28 +125,28 @@ def _write_index(folder: Path, sessions: list[Session], folds: int) -> None:
             (setup / f"fold{fold}_{part}.txt").write_text("".join(lines), encoding="utf-8")
 
 
-def _write_audio(folder: Path, session: Session, settings: dict[str, Any]) -> None:
-    length = round(settings["clip_s"] * RATE)
+def _write_audio(folder: Path, session: Session, settings: Demo) -> None:
+    length = round(settings.clip_s * RATE)
     sound = session_sound(session, length * session.segments, settings)
     for node, segment, path in session.files():
         clip = sound[node - 1, (segment - 1) * length : segment * length]
         soundfile.write(folder / path, clip, RATE, subtype="PCM_16")
 
 
-def session_sound(session: Session, samples: int, settings: dict[str, Any]) -> npt.NDArray[np.int16]:
+def session_sound(session: Session, samples: int, settings: Demo) -> npt.NDArray[np.int16]:
     """What the nodes record of a session, shape (node, sample, channel), int16."""
-    rng = np.random.default_rng([settings["seed"], session.number])
+    rng = np.random.default_rng([settings.seed, session.number])
     sources = RECIPES[session.label](rng, samples)
     room = AcousticRoom.draw(rng, len(sources))
     size = fft.next_fast_len(samples + RESPONSE, real=True)
-    result = np.empty((session.nodes, samples, settings["channels"]), np.int16)
+    result = np.empty((session.nodes, samples, settings.channels), np.int16)
     for node in range(session.nodes):
         # Generators of its own: what a node hears does not depend on how many others there are. They count
         # from 1, because NumPy takes the seed [a, b, 0] for [a, b].
-        walls = np.random.default_rng([settings["seed"], session.number, node + 1])
-        microphone = _colour(np.random.default_rng([settings["seed"], 0, node + 1]), 2.0)
+        walls = np.random.default_rng([settings.seed, session.number, node + 1])
+        microphone = _colour(np.random.default_rng([settings.seed, 0, node + 1]), 2.0)
         spectra = [fft.rfft(source * np.exp(drift(walls, samples, 5.0, 0.25)), size) for source in sources]
-        for channel in range(settings["channels"]):
+        for channel in range(settings.channels):
             responses = [
                 fft.rfft(room.response(walls, place, node, channel, microphone), size) for place in room.places
             ]

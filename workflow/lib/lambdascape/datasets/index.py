@@ -64,7 +64,7 @@ def index_files(root: str | Path, adapter: str, plugins: Sequence[str] = ()) -> 
     return [file for file in files if file.is_file()]
 
 
-def source_digest(root: str | Path, settings: dict[str, Any]) -> str:
+def source_digest(root: str | Path, adapter: str, plugins: Sequence[str] = ()) -> str:
     """A quick fingerprint of what a data set lists, for the params of the rule that makes its manifest.
 
     Over the index files and, for a folder, over the names and sizes of its audio files, so that a file that was
@@ -72,14 +72,14 @@ def source_digest(root: str | Path, settings: dict[str, Any]) -> str:
 
     Args:
         root: the data set's folder.
-        settings: `adapter` and, where there are, `plugins`.
+        adapter: see `data_folder`.
+        plugins: see `data_folder`.
 
     Returns:
         16 hexadecimal digits; '' where there is nothing to read yet.
     """
     root = Path(root)
     try:
-        adapter, plugins = settings["adapter"], settings.get("plugins", ())
         files = index_files(root, adapter, plugins)
         parts = [f"{file.relative_to(root)}\n".encode() + file.read_bytes() for file in files]
         if not layout_of(adapter, plugins)["needs_index"]:

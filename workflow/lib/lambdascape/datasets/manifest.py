@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pandas as pd
 
+from lambdascape.config.settings import ReadingSettings
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest
@@ -21,7 +21,7 @@ COLUMNS = ["clip", *CANDIDATE, "channel", *Header._fields]
 
 def list_clips(
     root: str | Path,
-    settings: dict[str, Any],
+    settings: ReadingSettings,
     clips_path: str | Path,
     rejected_path: str | Path,
     warnings_path: str | Path,
@@ -33,9 +33,7 @@ def list_clips(
 
     Args:
         root: the data set's folder.
-        settings: `adapter`; `folds`: number of folds to make where the data set brings none; `on_bad_clip`: `reject`
-            or `fail`; `max_rejected_fraction`: of all clips, where they are rejected; `channels`: `mean`,
-            `first`, or `each` for a row per microphone.
+        settings: keys of the block `dataset`, and the plugins.
         clips_path: table with the columns `COLUMNS`; `channel` counts from 1 and is empty for the mean.
         rejected_path: table with path, rule, found, expected.
         warnings_path: table of clips that are used all the same, with path, warning, found, expected.
@@ -70,28 +68,27 @@ def list_clips(
     warned = [*warned, *silent(clips), *unlike_the_others(clips)]
     clips = _joined(_named(clips), same)
     _check(root, clips)
-    clips = _by_channel(_with_folds(root, clips, settings), settings["channels"])
+    clips = _by_channel(_with_folds(root, clips, settings), settings.channels)
     write_table(clips[COLUMNS], clips_path)
     _write_listing(rejects, Reject._fields, rejected_path)
     _write_listing(warned, Warned._fields, warnings_path)
 
 
 def _candidates(
-    root: Path, settings: Mapping[str, Any], reader: Mapping[str, str] | None
+    root: Path, settings: ReadingSettings, reader: Mapping[str, str] | None
 ) -> tuple[pd.DataFrame, list[Reject]]:
     """What the adapter offers and rejects, its paths made relative to `root`."""
-    adapter, plugins = settings["adapter"], settings.get("plugins", ())
-    base = data_folder(root, adapter, plugins)
-    task = reader["name"] if reader else declared("adapter", plugins)[adapter].task
+    base = data_folder(root, settings.adapter, settings.plugins)
+    task = reader["name"] if reader else declared("adapter", settings.plugins)[settings.adapter].task
     clips, rejects = find(task)(base)
     prefix = PurePosixPath(base.relative_to(root))
     rejects = [reject._replace(path=str(prefix / reject.path)) for reject in rejects]
     return clips.assign(path=[str(prefix / path) for path in clips["path"]]), rejects
 
 
-def _tolerate(root: Path, unusable: Sequence[Reject], candidates: int, settings: dict[str, Any]) -> None:
+def _tolerate(root: Path, unusable: Sequence[Reject], candidates: int, settings: ReadingSettings) -> None:
     """Stop where more clips are bad than the study allows; the log then names all of them."""
-    most = 0 if settings["on_bad_clip"] == "fail" else settings["max_rejected_fraction"]
+    most = 0 if settings.on_bad_clip == "fail" else settings.max_rejected_fraction
     if len(unusable) <= most * candidates:
         return
     for reject in unusable:
@@ -202,11 +199,11 @@ def _check(root: Path, clips: pd.DataFrame) -> None:
             )
 
 
-def _with_folds(root: Path, clips: pd.DataFrame, settings: dict[str, Any]) -> pd.DataFrame:
+def _with_folds(root: Path, clips: pd.DataFrame, settings: ReadingSettings) -> pd.DataFrame:
     """The clips with the folds that the data set brings, checked, or with folds made by session."""
     known = clips["fold"] != ""
     if not known.any():
-        return clips.assign(fold=_made_folds(root, clips, settings["folds"]))
+        return clips.assign(fold=_made_folds(root, clips, settings.folds))
     if not known.all():
         raise InputError(
             f"{root}: either every clip or none must have a fold; {clips['path'][~known].iloc[0]} has none"

@@ -2,10 +2,10 @@
 
 import shutil
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pandas as pd
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.datasets.archives import require_space_to_drain
 from lambdascape.datasets.candidates import AUDIO
 from lambdascape.datasets.downloads import have_archive
@@ -17,8 +17,10 @@ from lambdascape.features.extraction import write_shard
 def drain_archive(
     name: str,
     archive: dict[str, str],
-    settings: dict[str, Any],
-    recipe: dict[str, Any],
+    dataset: str,
+    given: str | Path | None,
+    channels: str,
+    recipe: FeatureRecipe,
     root: str | Path,
     shard: str | Path,
     looks: str | Path,
@@ -29,8 +31,9 @@ def drain_archive(
     Args:
         name: file name of the archive.
         archive: `url` and `md5`.
-        settings: `set`: the data set in the table of archives; `given`: folder of archives that the user has, or None;
-            `channels`: see `manifest.list_clips`.
+        dataset: its name in the table of archives.
+        given: folder of archives that the user has, or None.
+        channels: which are heard, see `manifest.list_clips`.
         recipe: see `extraction.extract_shard`.
         root: the data set's folder; gets the files that are no audio. The archive and its audio pass through a folder
             beside it, where a download that broke off waits for the next attempt.
@@ -45,13 +48,13 @@ def drain_archive(
     root = Path(root)
     place = root.with_name("passing") / name
     place.mkdir(parents=True, exist_ok=True)
-    require_space_to_drain(settings["set"], place, settings["given"], recipe, Path(shard).parent)
-    have_archive(place / name, archive, settings["given"])
+    require_space_to_drain(dataset, place, given, recipe, Path(shard).parent)
+    have_archive(place / name, archive, given)
     audio = place / "audio"
     files = list(unpack(place / name, audio))
     heard = [path for path in files if PurePosixPath(path).suffix.lower() in AUDIO]
     clips, rejects = inspect(audio, pd.DataFrame({"path": heard}, dtype=str), threads)
-    write_shard(_rows(clips, settings["channels"]), audio, recipe, shard)
+    write_shard(_rows(clips, channels), audio, recipe, shard)
     for path in set(files) - set(heard):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (audio / path).replace(root / path)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lambdascape.config.settings import Geometry
 from lambdascape.core.errors import InputError
 from lambdascape.core.vectors import ROUNDING, Floats
 from lambdascape.embeddings.space_file import read_embeddings
@@ -49,7 +49,7 @@ class HeldOut:
         return self.tiles[name].to_numpy(object)[self.drawn]
 
 
-def read_held_out(embeddings_path: str | Path, test_fold: str, settings: dict[str, Any]) -> HeldOut:
+def read_held_out(embeddings_path: str | Path, test_fold: str, settings: Geometry) -> HeldOut:
     """Read the held-out tiles of a space and draw those to measure.
 
     The draw looks at the tiles' labels and at the seed of the config alone, never at a run: spaces over the same
@@ -58,7 +58,7 @@ def read_held_out(embeddings_path: str | Path, test_fold: str, settings: dict[st
     Args:
         embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: the fold held out.
-        settings: `max_tiles` and `draw_seed`.
+        settings: how many tiles, and the seed of their sample.
 
     Raises:
         InputError: no tile belongs to the fold, or none to another.
@@ -69,7 +69,7 @@ def read_held_out(embeddings_path: str | Path, test_fold: str, settings: dict[st
         raise InputError(f"{embeddings_path}: must have training tiles beside the fold {test_fold!r}; it has none")
     centre = embedding[~test].mean(axis=0, dtype=np.float64)
     tiles = tiles[test].reset_index(drop=True)
-    drawn = sample_tiles(tiles["label"].to_numpy(object), settings["max_tiles"], settings["draw_seed"])
+    drawn = sample_tiles(tiles["label"].to_numpy(object), settings.max_tiles, settings.draw_seed)
     return HeldOut(embedding[test].astype(np.float64), tiles, drawn, centre)
 
 

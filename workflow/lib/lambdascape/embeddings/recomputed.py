@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lambdascape.config.settings import RunSettings
 from lambdascape.embeddings.trained import embed_by_network
 from lambdascape.features.store import Features
 from lambdascape.study.catalogue import RECOMPUTED
@@ -17,7 +18,7 @@ def embed_recomputed(
     clips_path: str | Path,
     test_fold: str,
     weights_path: str | Path,
-    settings: dict[str, Any],
+    settings: RunSettings,
     seed: int,
     output: str | Path,
     network: Mapping[str, Any] | None = None,
@@ -29,7 +30,7 @@ def embed_recomputed(
         clips_path: the manifest, in the store's order.
         test_fold: the fold that gives no statistics.
         weights_path: see `network.save_embedder`.
-        settings: the run's blocks `triplets`, `network` and `training`.
+        settings: of the run.
         seed: of the run.
         output: see `space_file.write_embeddings`.
         network: see `training.train`.
@@ -44,7 +45,7 @@ def embed_untrained(
     features_path: str | Path,
     clips_path: str | Path,
     test_fold: str,
-    settings: dict[str, Any],
+    settings: RunSettings,
     seed: int,
     output: str | Path,
     network: Mapping[str, Any] | None = None,
@@ -65,7 +66,7 @@ def _embed(
     clips_path: str | Path,
     test_fold: str,
     weights_path: str | Path | None,
-    settings: dict[str, Any],
+    settings: RunSettings,
     seed: int,
     output: str | Path,
     network: Mapping[str, Any] | None = None,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from lambdascape.config.settings import RunSettings
 from lambdascape.core.errors import InputError
 from lambdascape.embeddings.space_file import TILE_COLUMNS, write_embeddings
 from lambdascape.features.store import Features, open_features, read_manifest
@@ -24,7 +25,7 @@ def embed_trained(
     features_path: str | Path,
     clips_path: str | Path,
     weights_path: str | Path,
-    settings: dict[str, Any],
+    settings: RunSettings,
     seed: int,
     output: str | Path,
     network: Mapping[str, Any] | None = None,
@@ -35,7 +36,7 @@ def embed_trained(
         features_path: see `store.open_features`.
         clips_path: the manifest, in the store's order.
         weights_path: see `network.save_embedder`.
-        settings: the run's blocks `triplets`, `network` and `training`.
+        settings: of the run.
         seed: of the run.
         output: see `space_file.write_embeddings`.
         network: see `training.train`.
@@ -46,12 +47,10 @@ def embed_trained(
     embed_by_network("trained", features_path, clips_path, weights_path, settings, seed, output, network)
 
 
-def embed_mean_logmel(
-    features_path: str | Path, clips_path: str | Path, settings: dict[str, Any], output: str | Path
-) -> None:
+def embed_mean_logmel(features_path: str | Path, clips_path: str | Path, tile_s: float, output: str | Path) -> None:
     """Take the mean log-mel frame of each tile as its embedding, shape (tile, mel): the reference without a network."""
     features = open_features(features_path)
-    tiles, table = _all_tiles(features, clips_path, settings)
+    tiles, table = _all_tiles(features, clips_path, tile_s)
     parts = [features.tiles(starts, tiles.frames).mean(axis=-2, dtype=np.float32) for starts in _batches(tiles)]
     write_embeddings(output, np.concatenate(parts), table, {"kind": "mean_logmel"})
 
@@ -61,7 +60,7 @@ def embed_by_network(
     features_path: str | Path,
     clips_path: str | Path,
     weights_path: str | Path | None,
-    settings: dict[str, Any],
+    settings: RunSettings,
     seed: int,
     output: str | Path,
     network: Mapping[str, Any] | None = None,
@@ -74,7 +73,7 @@ def embed_by_network(
         features_path: see `store.open_features`.
         clips_path: the manifest, in the store's order.
         weights_path: see `network.save_embedder`; None for the initial weights.
-        settings: the run's blocks `triplets`, `network` and `training`.
+        settings: of the run.
         seed: of the run.
         output: see `space_file.write_embeddings`.
         network: see `training.train`.
@@ -83,26 +82,26 @@ def embed_by_network(
     from lambdascape.models.network import build_embedder, load_embedder
     from lambdascape.models.normalisation import PARTS
 
-    devices.start(settings["training"]["device"], settings["training"]["deterministic"])
+    devices.start(settings.training.device, settings.training.deterministic)
     features = open_features(features_path)
-    tiles, table = _all_tiles(features, clips_path, settings)
-    parts = PARTS[settings["training"]["passes"]]
-    embedder = build_embedder(tiles.frames, features.frames.shape[1], settings["network"], seed, parts, network=network)
+    tiles, table = _all_tiles(features, clips_path, settings.triplets.tile_s)
+    parts = PARTS[settings.training.passes]
+    embedder = build_embedder(tiles.frames, features.frames.shape[1], settings.network, seed, parts, network=network)
     if weights_path:
-        load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
+        load_embedder(embedder, {"settings": settings.plain(), "seed": seed}, weights_path)
     if prepare:
         prepare(embedder, features)
     found = [
         np.asarray(embedder.predict_on_batch(features.tiles(starts, tiles.frames)[..., None].astype(np.float32)))
         for starts in _batches(tiles)
     ]
-    write_embeddings(output, np.concatenate(found), table, {"kind": kind, "settings": settings, "seed": seed})
+    write_embeddings(output, np.concatenate(found), table, {"kind": kind, "settings": settings.plain(), "seed": seed})
 
 
-def _all_tiles(features: Features, clips_path: str | Path, settings: dict[str, Any]) -> tuple[Tiles, pd.DataFrame]:
+def _all_tiles(features: Features, clips_path: str | Path, tile_s: float) -> tuple[Tiles, pd.DataFrame]:
     """Every tile of every clip, and what the manifest says of each."""
     clips = read_manifest(clips_path, features)
-    recipe, tile_s = features.about["recipe"], settings["triplets"]["tile_s"]
+    recipe = features.recipe
     frames, step = tile_frames(tile_s, recipe), seconds_to_frames(tile_s, recipe)
     tiles = lay_tiles(features.clip_start, clips["session"].tolist(), np.arange(len(clips)), frames, step)
     if not len(tiles.clip):

@@ -12,6 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from lambdascape.config.settings import FeatureRecipe, Network
 from lambdascape.core.errors import InputError
 from lambdascape.core.hdf5 import check_own_data
 from lambdascape.exports.saved_model import ABOUT, FORMAT, standard
@@ -47,6 +49,11 @@ class Embedder:
 
     about: dict[str, Any]
     network: Any
+
+    @cached_property
+    def recipe(self) -> FeatureRecipe:
+        """The settings by which audio becomes frames."""
+        return FeatureRecipe.of(self.about["recipe"])
 
     @property
     def tile_s(self) -> float:
@@ -84,24 +91,24 @@ class Embedder:
         Raises:
             InputError: the file is no audio (see `decode.read_mono`) or shorter than a tile; `hop_s` is none.
         """
-        recipe = self.about["recipe"]
+        recipe = self.recipe
         step = _step(self.tile_s if hop_s is None else hop_s, recipe)
         length, bands = self.network.input_shape[1:3]
-        blocks = list(LogMel(recipe).stream(read_mono(path, recipe["sr"], channel)))
+        blocks = list(LogMel(recipe).stream(read_mono(path, recipe.sr, channel)))
         frames = np.concatenate([np.empty((0, bands), np.float16), *blocks])  # (frame, mel), as the store has them
         if len(frames) < length:
-            seconds = len(frames) * recipe["hop_length"] / recipe["sr"]
+            seconds = len(frames) * recipe.hop_length / recipe.sr
             raise InputError(f"{path}: must be as long as a tile of {self.tile_s:g} s; it has about {seconds:.2f} s")
         starts = np.arange(0, len(frames) - length + 1, step)
         parts = [
             np.asarray(self.network.predict_on_batch(frames[rows[:, None] + np.arange(length)][..., None].astype("f4")))
             for rows in _batches(starts)
         ]
-        return starts * recipe["hop_length"] / recipe["sr"], np.concatenate(parts)
+        return starts * recipe.hop_length / recipe.sr, np.concatenate(parts)
 
 
-def _step(hop_s: float, recipe: dict[str, Any]) -> int:
-    least = recipe["hop_length"] / recipe["sr"]
+def _step(hop_s: float, recipe: FeatureRecipe) -> int:
+    least = recipe.hop_length / recipe.sr
     try:
         step = seconds_to_frames(hop_s, recipe)
     except InputError:
@@ -139,7 +146,7 @@ def load(path: str | Path) -> Embedder:
             model = standard(build_embedder(frames, mels, network, 0))
             with warnings.catch_warnings(action="error", category=UserWarning):  # a missing layer only makes one
                 model.load_weights(weights)
-        except (KeyError, OSError, TypeError, ValueError, UserWarning) as error:
+        except (AttributeError, KeyError, OSError, TypeError, ValueError, UserWarning) as error:
             first = str(error).strip().partition("\n")[0]
             raise InputError(f"{file}: must hold the weights of its network; {first}") from None
     return Embedder(about, model)
@@ -184,7 +191,7 @@ def _unpack(file: Path, weights: Path) -> dict[str, Any]:
     return about
 
 
-def _checked(file: Path, about: dict[str, Any], weights: Path) -> tuple[int, int, dict[str, Any]]:
+def _checked(file: Path, about: dict[str, Any], weights: Path) -> tuple[int, int, Network]:
     """Frames, mel bands and settings of the network, where they are reasonable and the weights' shapes agree."""
     from lambdascape.models.networks.resnet import DEPTHS
 
@@ -207,7 +214,7 @@ def _checked(file: Path, about: dict[str, Any], weights: Path) -> tuple[int, int
         filters = width * 2 ** (len(DEPTHS[network["architecture"]]) - 1)
         if not {(3, 3, filters, filters), (dim,)} <= shapes:
             raise InputError(f"{rule} whose weights are in it; those of width {width} and dimension {dim} are not")
-        return tile_frames(tile_s, recipe), recipe["n_mels"], network
+        return tile_frames(tile_s, FeatureRecipe.of(recipe)), recipe["n_mels"], Network.of(network)
     except InputError as error:
         raise InputError(str(error).replace(str(weights), str(file))) from None
     except (KeyError, TypeError, ValueError, OSError) as error:

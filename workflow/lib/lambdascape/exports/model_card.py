@@ -8,6 +8,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from lambdascape import __version__
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest, write_text
 from lambdascape.core.tsv import read_table, read_text_table
@@ -17,8 +18,8 @@ from lambdascape.jobs.provenance import git_state
 from lambdascape.mechanism.rules import NOT_APPLICABLE, REFERENCE, RULES
 from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
 from lambdascape.report.formatting import converged, number, segments_differ, span
-from lambdascape.study.hyperparameters import in_words
 from lambdascape.study.run_table import IDENTITY, Sweep, read_runs, read_sweep, text
+from lambdascape.study.setting_names import in_words
 from lambdascape.tables.flagged import MEANING, flagged
 
 SCORES = ("run", "probe", "split", "unit", "measure", "class")
@@ -75,7 +76,7 @@ def write_card(
         citation=_plain(about["dataset"].get("citation") or ""),
         tile_s=text(about["settings"]["triplets"]["tile_s"]),
         dim=about["settings"]["network"]["embedding_dim"],
-        frames=tile_frames(about["settings"]["triplets"]["tile_s"], recipe),
+        frames=tile_frames(about["settings"]["triplets"]["tile_s"], FeatureRecipe.of(recipe)),
         mels=recipe["n_mels"],
         recipe=", ".join(f"{key} {text(value)}" for key, value in recipe.items()),
         onnx=bool(onnx),

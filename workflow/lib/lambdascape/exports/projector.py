@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lambdascape.config.settings import Geometry
 from lambdascape.core.files import atomic_path, write_text
 from lambdascape.embeddings.held_out import read_held_out
 
@@ -18,7 +18,7 @@ def export_projector(
     names: Sequence[str],
     embeddings: Sequence[str | Path],
     test_fold: str,
-    settings: dict[str, Any],
+    settings: Geometry,
     output: str | Path,
 ) -> None:
     """Write the tiles on which geometry is measured, of each space, for TensorBoard's projector.
@@ -30,7 +30,7 @@ def export_projector(
         names: of the spaces, in the order in which the projector lists them.
         embeddings: for each its file of `space_file.write_embeddings`.
         test_fold: the fold held out, whose tiles are shown.
-        settings: `max_tiles` and `draw_seed`, see `held_out.read_held_out`.
+        settings: see `held_out.read_held_out`.
         output: `projector_config.pbtxt`, the name that TensorBoard looks for.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.config.settings import RunSettings
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import atomic_path, file_digest
 from lambdascape.features.store import Features, open_features
@@ -30,7 +31,7 @@ ONNX = ("onnx", "tf2onnx", "onnxruntime")
 def export_model(
     weights_path: str | Path,
     features_path: str | Path,
-    settings: dict[str, Any],
+    settings: RunSettings,
     seed: int,
     facts: dict[str, Any],
     output: str | Path,
@@ -45,7 +46,7 @@ def export_model(
     Args:
         weights_path: see `network.save_embedder`.
         features_path: see `store.open_features`.
-        settings: the run's blocks `triplets`, `network` and `training`.
+        settings: of the run.
         seed: of the run.
         facts: plain values to be told of it: `study`, `run`, `dataset` (`name`, `title`, `licence`, `channels`),
             `test_fold`.
@@ -57,17 +58,17 @@ def export_model(
     """
     from lambdascape.models.network import build_embedder, load_embedder
 
-    devices.start(settings["training"]["device"], settings["training"]["deterministic"])
+    devices.start(settings.training.device, settings.training.deterministic)
     features = open_features(features_path)
-    recipe, mels = features.about["recipe"], features.frames.shape[1]
-    frames = tile_frames(settings["triplets"]["tile_s"], recipe)
-    embedder = build_embedder(frames, mels, settings["network"], seed, network=network)
-    load_embedder(embedder, {"settings": settings, "seed": seed}, weights_path)
+    recipe, mels = features.recipe, features.frames.shape[1]
+    frames = tile_frames(settings.triplets.tile_s, recipe)
+    embedder = build_embedder(frames, mels, settings.network, seed, network=network)
+    load_embedder(embedder, {"settings": settings.plain(), "seed": seed}, weights_path)
     about = facts | {
         "format": FORMAT,
-        "settings": settings,
+        "settings": settings.plain(),
         "seed": seed,
-        "recipe": recipe,
+        "recipe": recipe.plain(),
         "weights_sha256": file_digest(weights_path),
         "versions": {name: metadata.version(name) for name in PACKAGES},
     }

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core import hdf5
 from lambdascape.core.disk import require_space
 from lambdascape.core.errors import InputError
@@ -17,7 +18,7 @@ from lambdascape.core.files import content_digest, file_digest
 from lambdascape.core.tsv import iterate_rows
 from lambdascape.features import store
 from lambdascape.features.decode import QUALITY, read_mono
-from lambdascape.features.logmel import LogMel, Settings, fft_library, frames_of
+from lambdascape.features.logmel import LogMel, fft_library, frames_of
 
 BLOCK = 8192  # frames copied at once
 RESERVE = 1.2  # times what is going to be written must be free
@@ -26,7 +27,7 @@ RESERVE = 1.2  # times what is going to be written must be free
 def extract_shard(
     clips_path: str | Path,
     root: str | Path,
-    settings: Settings,
+    settings: FeatureRecipe,
     shard: int,
     n_shards: int,
     output: str | Path,
@@ -53,7 +54,7 @@ def extract_shard(
 
 
 def write_shard(
-    rows: Iterable[dict[str, str]], root: Path, settings: Settings, output: str | Path, count: int | None = None
+    rows: Iterable[dict[str, str]], root: Path, settings: FeatureRecipe, output: str | Path, count: int | None = None
 ) -> None:
     """Write the frames of clips, see `extract_shard`.
 
@@ -64,8 +65,8 @@ def write_shard(
         output: the shard.
         count: number of rows, where it is known.
     """
-    to_log_mel, bands = LogMel(settings), settings["n_mels"]
-    about = {"recipe": settings, "fft": fft_library(), "resampling": f"soxr {QUALITY}"}
+    to_log_mel, bands = LogMel(settings), settings.n_mels
+    about = {"recipe": settings.plain(), "fft": fft_library(), "resampling": f"soxr {QUALITY}"}
     with hdf5.create(output, "features", about) as file:
         frames = file.create_dataset("frames", (0, bands), np.float16, maxshape=(None, bands), chunks=(1024, bands))
         clip_start, names, crcs = [0], [], []
@@ -92,10 +93,10 @@ def _require_space(output: str | Path, frames_bytes: int) -> None:
     require_space(folder, RESERVE * frames_bytes, Path(output).name)
 
 
-def _expected_bytes(row: dict[str, str], settings: Settings) -> int:
+def _expected_bytes(row: dict[str, str], settings: FeatureRecipe) -> int:
     """Bytes of a clip's frames, from the manifest."""
-    samples = round(int(row["frames"]) * settings["sr"] / int(row["rate"]))
-    return 2 * int(settings["n_mels"]) * frames_of(samples, settings)
+    samples = round(int(row["frames"]) * settings.sr / int(row["rate"]))
+    return 2 * int(settings.n_mels) * frames_of(samples, settings)
 
 
 def _frames_of_clip(root: Path, row: dict[str, str], to_log_mel: LogMel) -> Iterator[npt.NDArray[np.float16]]:
@@ -103,7 +104,7 @@ def _frames_of_clip(root: Path, row: dict[str, str], to_log_mel: LogMel) -> Iter
     file = root / row["path"]
     _check_unchanged(file, row["content"])
     channel = int(row["channel"]) if row["channel"] else None
-    return to_log_mel.stream(read_mono(file, to_log_mel.settings["sr"], channel))
+    return to_log_mel.stream(read_mono(file, to_log_mel.settings.sr, channel))
 
 
 def _check_unchanged(file: Path, content: str) -> None:
@@ -135,21 +136,21 @@ def consolidate(clips_path: str | Path, shards: Sequence[str | Path], output: st
         lengths, crc = (np.concatenate(values) for values in zip(*map(_index_of, pieces), strict=True))
         if not lengths.sum():
             raise InputError(
-                f"{clips_path}: a clip must be as long as a window of {recipe['win_length']} samples; none is"
+                f"{clips_path}: a clip must be as long as a window of {recipe.win_length} samples; none is"
             )
-        _require_space(output, 2 * recipe["n_mels"] * int(lengths.sum()))
+        _require_space(output, 2 * recipe.n_mels * int(lengths.sum()))
         libraries = sorted({hdf5.about(part)["fft"] for part in parts})
         about = hdf5.about(parts[0]) | {"manifest": file_digest(clips_path), "fft": ", ".join(libraries)}
         with hdf5.create(output, "features", about) as file:
-            _join(pieces, file.create_dataset("frames", (int(lengths.sum()), recipe["n_mels"]), np.float16))
+            _join(pieces, file.create_dataset("frames", (int(lengths.sum()), recipe.n_mels), np.float16))
             store.write_index(file, [0, *np.cumsum(lengths)], clips, crc)
 
 
-def _common_recipe(parts: Sequence[h5py.File]) -> Settings:
+def _common_recipe(parts: Sequence[h5py.File]) -> FeatureRecipe:
     recipes = [hdf5.about(part)["recipe"] for part in parts]
     if not recipes or any(recipe != recipes[0] for recipe in recipes):
         raise InputError(f"features: shards must exist and share one recipe; got {recipes}")
-    return dict(recipes[0])
+    return FeatureRecipe.of(recipes[0])
 
 
 class Piece(NamedTuple):

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
 
 import librosa
 import numpy as np
@@ -17,12 +16,12 @@ import scipy.fft
 import scipy.signal
 from librosa.filters import mel as librosas_mel
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.errors import InputError
 from lambdascape.features import kernels
 
 BLOCK = 128  # frames transformed at once: what lies between the steps stays in the processor's cache
 BANDS_AT_ONCE = 16  # bands multiplied at once: neighbours share a narrow range of frequencies, the rest is zero
-Settings = dict[str, Any]
 
 
 class LogMel:
@@ -40,8 +39,8 @@ class LogMel:
         InputError: see `mel_matrix`; or the window is longer than the FFT.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        win_length, n_fft = settings["win_length"], settings["n_fft"]
+    def __init__(self, settings: FeatureRecipe) -> None:
+        win_length, n_fft = settings.win_length, settings.n_fft
         if win_length > n_fft:
             raise InputError(f"features: win_length must not exceed n_fft; got {win_length} > {n_fft}")
         self.settings = settings
@@ -50,12 +49,12 @@ class LogMel:
         self.padded = np.zeros((BLOCK, n_fft), np.float32)
         self.spectrum = np.empty((BLOCK, n_fft // 2 + 1), np.complex64)
         self.magnitude = np.empty(self.spectrum.shape, np.float32)
-        self.mel = np.empty((BLOCK, settings["n_mels"]), np.float32)
+        self.mel = np.empty((BLOCK, settings.n_mels), np.float32)
         self.fft = FFTS[fft_library()]
 
     def __call__(self, waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Transform a waveform: shape (sample,), float32, at the rate `sr`, to shape (frame, mel), float32."""
-        result = np.empty((frames_of(len(waveform), self.settings), self.settings["n_mels"]), np.float32)
+        result = np.empty((frames_of(len(waveform), self.settings), self.settings.n_mels), np.float32)
         for start, frames in self._blocks(waveform, len(result)):
             result[start : start + len(frames)] = frames
         return result
@@ -66,10 +65,10 @@ class LogMel:
         Yields:
             Shape (frame, mel), float16.
         """
-        hop_length, rest, skip = self.settings["hop_length"], np.empty(0, np.float32), 0
+        hop_length, rest, skip = self.settings.hop_length, np.empty(0, np.float32), 0
         for block in blocks:
             waveform = np.concatenate([rest, block])[skip:] if len(rest) else block[skip:]
-            result = np.empty((frames_of(len(waveform), self.settings), self.settings["n_mels"]), np.float16)
+            result = np.empty((frames_of(len(waveform), self.settings), self.settings.n_mels), np.float16)
             for start, frames in self._blocks(waveform, len(result)):
                 to_float16(frames, result[start : start + len(frames)])
             yield result
@@ -79,7 +78,7 @@ class LogMel:
     def _blocks(self, waveform: npt.NDArray[np.float32], count: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """The first frame and the frames, (frame, mel), of each block, in memory that the next block takes."""
         waveform = np.ascontiguousarray(waveform, np.float32)
-        hop_length, offset = self.settings["hop_length"], np.float32(self.settings["log_offset"])
+        hop_length, offset = self.settings.hop_length, np.float32(self.settings.log_offset)
         for start in range(0, count, BLOCK):
             size = min(BLOCK, count - start)
             padded, magnitude, mel = self.padded[:size], self.magnitude[:size], self.mel[:size]
@@ -96,22 +95,22 @@ def to_float16(values: npt.NDArray[np.float32], result: npt.NDArray[np.float16])
     kernels.to_half(values.reshape(-1).view(np.uint32), result.reshape(-1).view(np.uint16))
 
 
-def log_mel(waveform: npt.NDArray[np.float32], settings: Settings) -> npt.NDArray[np.float32]:
+def log_mel(waveform: npt.NDArray[np.float32], settings: FeatureRecipe) -> npt.NDArray[np.float32]:
     """One waveform by a recipe, see `LogMel`: shape (sample,) to shape (frame, mel), float32."""
     return LogMel(settings)(waveform)
 
 
-def frames_of(samples: int, settings: Settings) -> int:
+def frames_of(samples: int, settings: FeatureRecipe) -> int:
     """Number of frames of a waveform; 0 when it is shorter than one window.
 
     Args:
         samples: length of the waveform at the rate `sr`.
         settings: `win_length`, `hop_length` in samples.
     """
-    return max(0, 1 + (samples - settings["win_length"]) // settings["hop_length"])
+    return max(0, 1 + (samples - settings.win_length) // settings.hop_length)
 
 
-def mel_matrix(settings: Settings) -> npt.NDArray[np.float32]:
+def mel_matrix(settings: FeatureRecipe) -> npt.NDArray[np.float32]:
     """Triangular mel filters.
 
     Args:
@@ -125,36 +124,42 @@ def mel_matrix(settings: Settings) -> npt.NDArray[np.float32]:
         InputError: the range of frequencies is not within 0 and sr / 2; a band is so narrow that it holds
             no frequency; or TensorFlow's filters are to have another scale than HTK's.
     """
-    sr, fmin, fmax = settings["sr"], settings["fmin"], settings["fmax"]
+    sr, fmin, fmax = settings.sr, settings.fmin, settings.fmax
     if not 0 <= fmin < fmax <= sr / 2:
         raise InputError(f"features: needs 0 <= fmin < fmax <= sr / 2; got fmin {fmin}, fmax {fmax}, sr {sr}")
-    if settings["filterbank"] == "tensorflow" and not settings["htk"]:
+    if settings.filterbank == "tensorflow" and not settings.htk:
         raise InputError("features: htk must be true for TensorFlow's filters, which know no other scale; got false")
-    weights = FILTER_BANKS[settings["filterbank"]](settings)
+    weights = FILTER_BANKS[settings.filterbank](settings)
     empty = np.flatnonzero(weights.max(axis=0) <= 0)
     if len(empty):
         raise InputError(
             f"features: every mel band must hold a frequency of the FFT; {len(empty)} of "
-            f"{settings['n_mels']} hold none, "
+            f"{settings.n_mels} hold none, "
             f"the first is band {empty[0]}. Lower n_mels, or raise n_fft or fmin."
         )
     return weights
 
 
-def _librosas_filters(settings: Settings) -> npt.NDArray[np.float32]:
+def _librosas_filters(settings: FeatureRecipe) -> npt.NDArray[np.float32]:
     """`librosa.filters.mel`: slopes straight over Hz, each filter of area 1 over Hz."""
-    names = ("sr", "n_fft", "n_mels", "fmin", "fmax", "htk")
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # of empty bands, which are refused
-        weights: npt.NDArray[np.float32] = librosas_mel(**{name: settings[name] for name in names})
+        weights: npt.NDArray[np.float32] = librosas_mel(
+            sr=settings.sr,
+            n_fft=settings.n_fft,
+            n_mels=settings.n_mels,
+            fmin=settings.fmin,
+            fmax=settings.fmax,
+            htk=settings.htk,
+        )
     return weights.T
 
 
-def _tensorflows_filters(settings: Settings) -> npt.NDArray[np.float32]:
+def _tensorflows_filters(settings: FeatureRecipe) -> npt.NDArray[np.float32]:
     """`tf.signal.linear_to_mel_weight_matrix`: slopes straight over HTK's mel scale, each filter of height 1."""
-    frequencies = librosa.fft_frequencies(sr=settings["sr"], n_fft=settings["n_fft"])
+    frequencies = librosa.fft_frequencies(sr=settings.sr, n_fft=settings.n_fft)
     bins = librosa.hz_to_mel(frequencies, htk=True)[:, np.newaxis]  # (frequency, 1)
-    low, high = (librosa.hz_to_mel(float(settings[edge]), htk=True) for edge in ("fmin", "fmax"))
-    edges = np.linspace(low, high, settings["n_mels"] + 2)
+    low, high = (librosa.hz_to_mel(float(edge), htk=True) for edge in (settings.fmin, settings.fmax))
+    edges = np.linspace(low, high, settings.n_mels + 2)
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]  # (mel,)
     slopes = np.minimum((bins - lower) / (centre - lower), (upper - bins) / (upper - centre))
     return np.maximum(0, slopes).astype(np.float32)

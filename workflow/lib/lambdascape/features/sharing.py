@@ -5,8 +5,8 @@ import shutil
 import socket
 import stat
 from pathlib import Path
-from typing import Any
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core import hdf5
 from lambdascape.core.disk import require_space
 from lambdascape.core.errors import InputError
@@ -18,7 +18,7 @@ FEATURES, MANIFEST = "features.h5", "clips.tsv"
 READ, WRITE_OF_OTHERS = 0o444, 0o022
 
 
-def fetch(shared: str, clips: str | Path, settings: dict[str, Any], output: str | Path) -> None:
+def fetch(shared: str, clips: str | Path, settings: FeatureRecipe, output: str | Path) -> None:
     """Link to the shared features of a data set and recipe, after checking that they are whole and of these clips.
 
     Args:
@@ -42,7 +42,7 @@ def fetch(shared: str, clips: str | Path, settings: dict[str, Any], output: str 
 
 
 def share(
-    features: str | Path, clips: str | Path, settings: dict[str, Any], folder: str | Path, output: str | Path
+    features: str | Path, clips: str | Path, settings: FeatureRecipe, folder: str | Path, output: str | Path
 ) -> None:
     """Put finished features into a shared store, all at once; what lies there already is never replaced.
 
@@ -64,14 +64,14 @@ def share(
     write_rows([{"features": str(shared / FEATURES), "state": state}], output)
 
 
-def _check(features: Path, clips: str | Path, settings: dict[str, Any]) -> None:
+def _check(features: Path, clips: str | Path, settings: FeatureRecipe) -> None:
     """Stop where shared features are damaged or not those of the clips and the recipe."""
     advice = f"Ask who put it there to delete {features.parent}, or set features_store: null to make the features here"
     check_whole(features, advice)
     check_same_clips(features, clips, settings)
 
 
-def check_same_clips(features: Path, clips: str | Path, settings: dict[str, Any]) -> None:
+def check_same_clips(features: Path, clips: str | Path, settings: FeatureRecipe) -> None:
     """Stop where shared features were made from other clips or by another recipe.
 
     Raises:
@@ -79,8 +79,8 @@ def check_same_clips(features: Path, clips: str | Path, settings: dict[str, Any]
     """
     with hdf5.open_checked(features, "features") as file:
         about = hdf5.about(file)
-    if about["recipe"] != settings:
-        raise InputError(f"{features}: must be made by the recipe {settings}; it was made by {about['recipe']}")
+    if about["recipe"] != settings.plain():
+        raise InputError(f"{features}: must be made by the recipe {settings.plain()}; it was made by {about['recipe']}")
     if about["manifest"] != file_digest(clips):
         difference = _difference(features, clips)
         raise InputError(

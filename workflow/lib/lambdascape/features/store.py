@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.errors import InputError
 from lambdascape.core.hdf5 import TEXT, about, open_checked
 from lambdascape.core.tsv import read_text_table
@@ -25,7 +27,7 @@ class Features:
         frames: shape (frame, mel), float16, natural log of the mel magnitude.
         clip_start: shape (clip + 1,), int64; the frames of clip i are `clip_start[i]:clip_start[i + 1]`.
         clips: clip ids in the order of the manifest.
-        about: the recipe's settings and where the file came from.
+        about: the recipe and where the file came from, as plain values.
         path: of the file.
         crc: shape (clip,), uint32, see `crc_of`.
         checked: shape (clip,), bool, the clips whose frames were compared with their crc.
@@ -75,11 +77,15 @@ class Features:
             )
         self.checked[clip] = True
 
+    @cached_property
+    def recipe(self) -> FeatureRecipe:
+        """The settings by which the frames were made."""
+        return FeatureRecipe.of(self.about["recipe"])
+
     @property
     def frames_per_second(self) -> float:
         """Frames in a second: sample rate over hop length."""
-        recipe = self.about["recipe"]
-        return float(recipe["sr"]) / float(recipe["hop_length"])
+        return float(self.recipe.sr) / float(self.recipe.hop_length)
 
 
 def open_features(path: str | Path) -> Features:

@@ -1,41 +1,41 @@
 """The grid of tiles of one length over clips."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.errors import InputError
 
 Ints = npt.NDArray[np.int64]
 
 
-def tile_frames(tile_s: float, recipe: dict[str, Any]) -> int:
+def tile_frames(tile_s: float, recipe: FeatureRecipe) -> int:
     """Frames in a tile: the windows of the recipe that fit into `tile_s` seconds of waveform.
 
     Args:
         tile_s: length of a tile in seconds.
-        recipe: feature settings with `sr` in Hz, `win_length` and `hop_length` in samples.
+        recipe: of the features.
 
     Raises:
         InputError: a tile holds no window.
     """
-    frames = 1 + (round(tile_s * recipe["sr"]) - recipe["win_length"]) // recipe["hop_length"]
+    frames = 1 + (round(tile_s * recipe.sr) - recipe.win_length) // recipe.hop_length
     if frames < 1:
-        raise InputError(f"tile_s must hold at least one window of {recipe['win_length']} samples; got {tile_s} s")
+        raise InputError(f"tile_s must hold at least one window of {recipe.win_length} samples; got {tile_s} s")
     return int(frames)
 
 
-def seconds_to_frames(seconds: float, recipe: dict[str, Any]) -> int:
+def seconds_to_frames(seconds: float, recipe: FeatureRecipe) -> int:
     """Steps of the hop in a span of time, which must be a whole number of them.
 
     Raises:
         InputError: the span is no whole number of hops.
     """
-    hops = seconds * recipe["sr"] / recipe["hop_length"]
+    hops = seconds * recipe.sr / recipe.hop_length
     if abs(hops - round(hops)) > 1e-6:
-        hop_ms = 1000 * recipe["hop_length"] / recipe["sr"]
+        hop_ms = 1000 * recipe.hop_length / recipe.sr
         raise InputError(f"tile_s and neighbourhood_s must be whole numbers of hops of {hop_ms:g} ms; got {seconds} s")
     return round(hops)
 

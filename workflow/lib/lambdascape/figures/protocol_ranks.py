@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.study.hyperparameters import setting, symbol
+from lambdascape.study.setting_names import setting, symbol
 from lambdascape.tables.rankings import MEASURES, TEXT, RankedMeasure, swaps
 
 MARGINS = style.Margins(left=0.75, right=1.75, top=1.15, bottom=0.75, column=2.2, row=1.0)

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from lambdascape.config.settings import FeatureRecipe
 from lambdascape.core.declarations import figure
 from lambdascape.features.store import Features, open_features, read_manifest
 from lambdascape.features.tile_grid import tile_frames
@@ -54,7 +55,7 @@ def plot_tiles(
         synthetic: mark the figure as showing synthetic data.
     """
     store = open_features(features)
-    rows = choose(read_manifest(clips, store), store, tile_frames(tile_s, store.about["recipe"]))
+    rows = choose(read_manifest(clips, store), store, tile_frames(tile_s, store.recipe))
     style.write(lambda: tiles_figure(rows, store, tile_s), svg, png, synthetic)
 
 
@@ -96,9 +97,9 @@ def tiles_figure(rows: Sequence[tuple[str, npt.NDArray[np.int64]]], features: Fe
     """
     if not rows:
         return style.sentence("No clip is as long as a tile.")
-    recipe = features.about["recipe"]
+    recipe = features.recipe
     tiles = [features.tiles(starts, tile_frames(tile_s, recipe)).astype(np.float32) for _, starts in rows]
-    low, high = _limits(np.concatenate(tiles), recipe["log_offset"])
+    low, high = _limits(np.concatenate(tiles), recipe.log_offset)
     left = MARGINS.left if rows[0][0] else 0.75
     width = left + PER_CLASS * WIDTH + (PER_CLASS - 1) * MARGINS.column + MARGINS.right
     height = MARGINS.top + len(rows) * HEIGHT + (len(rows) - 1) * MARGINS.row + MARGINS.bottom
@@ -141,11 +142,11 @@ def _picture(axes: Axes, tile: npt.NDArray[np.float32], low: float, high: float,
     )
 
 
-def _name(axes: Axes, name: str, recipe: dict[str, Any], with_range: bool) -> None:
+def _name(axes: Axes, name: str, recipe: FeatureRecipe, with_range: bool) -> None:
     """The class at the left of its row; the range of frequencies at the first row only."""
     place: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
     axes.annotate(style.shorten(name), (0, 0.5), (-8, 0), ha="right", va="center", fontsize=10, **place)
     if with_range:
         look = place | {"ha": "right", "fontsize": 8.5, "color": style.QUIET}
-        axes.annotate(f"{recipe['fmax'] / 1000:g} kHz", (0, 1), (-8, 0), va="top", **look)
-        axes.annotate(f"{recipe['fmin']:g} Hz", (0, 0), (-8, 0), va="bottom", **look)
+        axes.annotate(f"{recipe.fmax / 1000:g} kHz", (0, 1), (-8, 0), va="top", **look)
+        axes.annotate(f"{recipe.fmin:g} Hz", (0, 0), (-8, 0), va="bottom", **look)

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
-from lambdascape.study.hyperparameters import PUBLISHED
+from lambdascape.study.catalogue import PUBLISHED
 from lambdascape.study.run_table import Sweep, read_sweep, text
 
 SPLITS = {"train": "training", "test": "held-out"}

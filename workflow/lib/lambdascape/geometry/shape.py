@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lambdascape.config.settings import Geometry
 from lambdascape.core.tsv import write_table
 from lambdascape.core.vectors import Floats, is_one_point, unit_norm
 from lambdascape.embeddings.held_out import UNCENTRED, UNKNOWN, HeldOut, Texts, read_held_out
@@ -34,7 +34,7 @@ SEPARATION = ("silhouette", "intra_inter_ratio", "centroid_distance", "kmeans_am
 def measure_geometry(
     embeddings_path: str | Path,
     test_fold: str,
-    settings: dict[str, Any],
+    settings: Geometry,
     geometry_path: str | Path,
     spectrum_path: str | Path,
     centroids_path: str | Path,
@@ -57,7 +57,7 @@ def measure_geometry(
     Args:
         embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: fold whose tiles are measured; the tiles of all others give the mean.
-        settings: `max_tiles`, at least 2, and `draw_seed`.
+        settings: how many tiles are measured, and the seed of what is sampled.
         geometry_path: table split (test), measure, value, reason (why it is missing, else empty); the measures are
             those of `shape_of` and `groups_of`.
         spectrum_path: table direction (from 1), variance, share: the eigenvalues of the covariance.
@@ -68,7 +68,7 @@ def measure_geometry(
         InputError: no tile belongs to the fold, or none to another.
     """
     held_out = read_held_out(embeddings_path, test_fold, settings)
-    values = shape_of(held_out) | groups_of(held_out, settings["draw_seed"])
+    values = shape_of(held_out) | groups_of(held_out, settings.draw_seed)
     reasons = [_reason(name, values, held_out) if np.isnan(value) else "" for name, value in values.items()]
     table = {"split": "test", "measure": values.keys(), "value": values.values(), "reason": reasons}
     write_table(pd.DataFrame(table), geometry_path)

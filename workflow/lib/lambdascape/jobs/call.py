@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from lambdascape.config.settings import as_annotated
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import write_digest
 from lambdascape.core.sources import OF_A_FILE
@@ -51,10 +52,10 @@ def call(name: str, values: Mapping[str, Any]) -> None:
 
     Args:
         name: module and function below `lambdascape`, such as `probes.fit.fit_probes`.
-        values: its keyword arguments.
+        values: its keyword arguments as plain values; settings as mappings.
 
     Raises:
-        InputError: there is no such task, or an argument is missing or unknown.
+        InputError: there is no such task, or an argument, or a key of settings, is missing or unknown.
     """
     with _device(values):
         function = find(name)
@@ -62,7 +63,7 @@ def call(name: str, values: Mapping[str, Any]) -> None:
             inspect.signature(function).bind(**values)
         except TypeError as error:
             raise InputError(f"{name}{inspect.signature(function)}: {error}") from None
-        function(**values)
+        function(**typed(function, values))
 
 
 def find(name: str) -> Callable[..., Any]:
@@ -112,7 +113,7 @@ def arguments(
     neither. A list `x` becomes a mapping where there is a param `names_of_x`, the keys. The argument `tables` gets
     every input that has no argument of its own, by name. What a param `arguments` holds is passed by name. A wildcard
     is passed where the function asks for it and nothing else has its name, as a whole number where the argument is
-    annotated `int`.
+    annotated `int`. A mapping becomes a block of the config where the argument is annotated so, see `typed`.
 
     Args:
         function: the task.
@@ -123,6 +124,7 @@ def arguments(
 
     Raises:
         TypeError: a named file or param has no argument, two have the same, or an argument has no value.
+        InputError: see `typed`.
     """
     asked = inspect.signature(function).parameters
     made = {name: value for name, value in outputs.items() if _is_passed(name) and not str(value).endswith(DIGEST)}
@@ -151,7 +153,24 @@ def arguments(
         if name in asked and name not in found:
             found[name] = int(value) if asked[name].annotation is int else value
     inspect.signature(function).bind(**found)
-    return found
+    return typed(function, found)
+
+
+def typed(function: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments in the types that a function asks for: a mapping where it asks for a block becomes the block.
+
+    Args:
+        function: its annotations name blocks of the config, see `settings.as_annotated`.
+        values: name of an argument to plain value.
+
+    Raises:
+        InputError: a mapping lacks a key of its block, or has an unknown one.
+    """
+    asked = inspect.signature(function).parameters
+    plain = [name for name, value in values.items() if isinstance(value, Mapping | list)]
+    if any(isinstance(asked[name].annotation, str) for name in plain):
+        asked = inspect.signature(function, eval_str=True).parameters
+    return {**values, **{name: as_annotated(values[name], asked[name].annotation) for name in plain}}
 
 
 def _is_passed(name: str) -> bool:
@@ -170,5 +189,10 @@ def _plain(value: Any, names: Sequence[str] | None = None) -> Any:
 def _device(values: Mapping[str, Any]) -> AbstractContextManager[None]:
     settings = values.get("settings")
     if isinstance(settings, Mapping) and "training" in settings:
-        return accelerator(settings["training"])
-    return accelerator(values["device"]) if "device" in values else nullcontext()
+        return _accelerator(settings["training"])
+    return _accelerator(values["device"]) if "device" in values else nullcontext()
+
+
+def _accelerator(options: Mapping[str, Any]) -> AbstractContextManager[None]:
+    asked = inspect.signature(accelerator).parameters
+    return accelerator(**{name: options[name] for name in asked if name in options})

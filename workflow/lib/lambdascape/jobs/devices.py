@@ -1,13 +1,11 @@
 """Which accelerator a job computes on: chosen before Keras is imported, one job to a card, never silently."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from lambdascape.core.errors import InputError
 from lambdascape.jobs import gpu_locks
-from lambdascape.jobs.job import job
 from lambdascape.jobs.machine import gpu_of
 
 REMEDY = {"tensorflow": "cuda", "jax": "jax-cuda"}  # for `make env ACCELERATOR=…`
@@ -15,32 +13,25 @@ HELD_SHARE = 0.4  # of a card's free memory: where features are made, there may 
 
 
 @contextmanager
-def network_job(
-    log: str, threads: int, outputs: Iterable[str], inputs: Iterable[str], params: Mapping[str, Any]
-) -> Iterator[None]:
-    """A job that computes with a network: `job.job`, on the device that `params["settings"]["training"]` asks for."""
-    with job(log, threads, outputs, inputs, params), accelerator(params["settings"]["training"]):
-        yield
-
-
-@contextmanager
-def accelerator(options: Mapping[str, Any]) -> Iterator[None]:
+def accelerator(backend: str, device: str, deterministic: bool, precision: str = "float32") -> Iterator[None]:
     """Set the environment of a job that computes with a network, before Keras is imported.
 
     One card that a scheduler or the user has made visible is taken as it is; of several, one that no other job holds.
 
     Args:
-        options: `backend` (`tensorflow` or `jax`), `device` (`auto`, `gpu` or `cpu`), `deterministic` and, where there
-            is training, `precision`.
+        backend: `tensorflow` or `jax`.
+        device: `auto`, `gpu` or `cpu`.
+        deterministic: only operations that give the same bits each time, also on a GPU.
+        precision: of the layers in training, `float32` or `bfloat16`.
     """
-    os.environ["KERAS_BACKEND"] = options["backend"]
+    os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    if options["deterministic"]:
+    if deterministic:
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".strip()
-    if options.get("precision") == "bfloat16":
+    if precision == "bfloat16":
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its narrow convolutions on CPUs gave gradients that are no numbers
-    if options["device"] == "cpu":
+    if device == "cpu":
         os.environ |= {gpu_locks.VISIBLE: "", "JAX_PLATFORMS": "cpu"}
         yield
         return

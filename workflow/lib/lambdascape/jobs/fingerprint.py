@@ -10,12 +10,15 @@ from lambdascape.core.sources import NUMERIC, OF_A_FILE, name_of, path_of, reach
 WITHOUT_EFFECT = frozenset(
     f"{package}.{module}"
     for package, modules in {
+        "config": ("keys", "settings"),  # of which `SHOWN` says what counts where
         "core": ("declarations", "disk", "errors", "locks", "sources"),
         "jobs": ("call", "fingerprint", "gpu_locks", "job", "job_locks", "machine", "memory", "provenance", "receipts"),
         "models": ("tensorboard",),
     }.items()
     for module in modules
 )
+# What a module shows of the fields of the config: an attribute of `SourceFile`.
+SHOWN = {"study.setting_names": "labels", "study.hyperparameters": "fields"}
 
 
 def task(name: str) -> dict[str, str]:
@@ -37,7 +40,8 @@ def fingerprint(module: str, only: str = "") -> str:
 
     Taken over syntax trees without the names of modules, docstrings, texts of errors and printed lines, so that moving
     a module, a better message, comments and formatting change nothing; and over the versions of the numeric packages
-    that the code imports.
+    that the code imports. The fields of the config are left out, for the params of a job hold their values. Only where
+    a module of `SHOWN` is reached, what it shows of them counts.
 
     Args:
         module: name below `lambdascape`, such as `models.training`, or path of a Python file.
@@ -57,6 +61,11 @@ def fingerprint(module: str, only: str = "") -> str:
     found = [*start, *(sources()[path_of(name)] for name in names)]
     packages = sorted({NUMERIC[name] for source in found for name in source.packages})
     parts = [*sorted(source.code for source in found), *(f"{name} {_version(name)}" for name in packages)]
+    shown = [part for module, part in SHOWN.items() if module in names]
+    if shown:
+        every = list(sources().values())
+        parts += [sources()[path_of("config.keys")].code]
+        parts += [text for part in shown for text in sorted(getattr(source, part) for source in every) if text]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.config.settings import RunSettings
 from lambdascape.features.store import Features
 from lambdascape.features.tile_grid import Ints
 from lambdascape.jobs import devices
@@ -154,7 +155,7 @@ def variance_ratios(found: Statistics, true: Statistics, groups: Sequence[str]) 
 
 
 def recompute_statistics(
-    embedder: keras.Model, features: Features, clips_path: str | Path, test_fold: str, settings: dict[str, Any]
+    embedder: keras.Model, features: Features, clips_path: str | Path, test_fold: str, settings: RunSettings
 ) -> None:
     """Let an embedder use the statistics of its weights over the training tiles, as a training does before it saves.
 
@@ -163,16 +164,16 @@ def recompute_statistics(
         features: see `store.open_features`.
         clips_path: the manifest, in the store's order.
         test_fold: the fold that gives no statistics.
-        settings: the block `triplets`; of `training`, `batch_size` and `deterministic`.
+        settings: of the run; of its training, `batch_size` and `deterministic`.
 
     Raises:
         InputError: see `split_tiles` and `triplets.sample_triplets`.
     """
-    tiles = split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"])
-    options, length = settings["training"], tiles["train"].frames
-    drawn = epoch_triplets(features, tiles, settings, FIXED_SEED, FIXED_EPOCH, "train")
-    batches = Batches(features, spread_batches(drawn, options["batch_size"], FINAL), length, options["batch_size"])
-    moments = BatchMoments(embedder, TileSource(), devices.compiles(options["deterministic"]))
+    tiles = split_tiles(features, clips_path, test_fold, settings.triplets.tile_s)
+    size, length = settings.training.batch_size, tiles["train"].frames
+    drawn = epoch_triplets(features, tiles, settings.triplets, FIXED_SEED, FIXED_EPOCH, "train")
+    batches = Batches(features, spread_batches(drawn, size, FINAL), length, size)
+    moments = BatchMoments(embedder, TileSource(), devices.compiles(settings.training.deterministic))
     assign(embedder, moments.statistics(batches))
 
 

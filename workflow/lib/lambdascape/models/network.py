@@ -16,6 +16,7 @@ import h5py
 import keras
 from keras import layers, ops
 
+from lambdascape.config.settings import Network
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import atomic_path
 from lambdascape.core.hdf5 import check_own_data
@@ -30,7 +31,7 @@ Tensor = Any
 def build_embedder(
     frames: int,
     mels: int,
-    settings: dict[str, Any],
+    settings: Network,
     seed: int,
     parts: int = 1,
     precision: str = "float32",
@@ -41,11 +42,8 @@ def build_embedder(
     Args:
         frames: frames of a tile.
         mels: mel bands.
-        settings: `input` (`logmel`, or `mfcc`: the first `n_mfcc` cepstral coefficients of a frame), `architecture`
-            and the keys of that network, `conv_biases`, `dropout` (0 to 1), `embedding_dim`, `l2` (λ: the penalty is
-            λ·Σw² over kernels and biases), `l2_scope` (of every convolution: `convs`, of the embedding layer: `head`,
-            or of both: `all`; never of batch normalisation) and `embedding_norm_penalty` (η: adds η · mean of ‖z‖² over
-            the embeddings before they are brought to length 1).
+        settings: of the network, with the keys of its architecture. The penalty is λ·Σw² over kernels and biases, never
+            over batch normalisation; η · mean of ‖z‖² is over the embeddings before they are brought to length 1.
         seed: of the initial weights and of dropout; the weights do not depend on `l2`.
         parts: equal parts of a training batch that are normalised each for itself, see `PartwiseNormalization`.
         precision: of the layers' arithmetic, `float32` or `bfloat16`; weights, embeddings and penalties are float32.
@@ -57,7 +55,7 @@ def build_embedder(
     Raises:
         InputError: the network does not give a map of features.
     """
-    network = network or Choices().of_network({"network": settings})
+    network = network or Choices().of_network({"network": settings.plain()})
     backbone: Callable[..., Tensor] = find(network["task"]["name"])
     # Keras' initialisers take their seeds from here; `keras.utils.set_random_seed` would import TensorFlow beside JAX.
     random.seed(seed)
@@ -66,13 +64,13 @@ def build_embedder(
         features = backbone(_seen(tiles, settings), _convolution(settings, parts), **network["settings"])
         if len(features.shape) != 4:
             rule = "a network must give a tensor of shape (tile, height, width, channel)"
-            raise InputError(f"{settings['architecture']}: {rule}; got {features.shape}")
+            raise InputError(f"{settings.architecture}: {rule}; got {features.shape}")
         pooled = layers.GlobalAveragePooling2D(name="pool")(features)
-        dropped = layers.Dropout(settings["dropout"], seed=seed, name="dropout")(pooled)
+        dropped = layers.Dropout(settings.dropout, seed=seed, name="dropout")(pooled)
         embedding = layers.Dense(
-            settings["embedding_dim"],
+            settings.embedding_dim,
             **_penalties(settings, "head"),
-            activity_regularizer=_l2(settings["embedding_norm_penalty"]),  # Keras divides by the size of the batch
+            activity_regularizer=_l2(settings.embedding_norm_penalty),  # Keras divides by the size of the batch
             dtype="float32",
             name="embedding",
         )(dropped)
@@ -91,9 +89,9 @@ def _computing_in(precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _penalties(settings: dict[str, Any], part: str) -> dict[str, Any]:
+def _penalties(settings: Network, part: str) -> dict[str, Any]:
     """The regularisers of a layer in `convs` or `head`, as its arguments."""
-    penalty = _l2(settings["l2"]) if settings["l2_scope"] in (part, "all") else None
+    penalty = _l2(settings.l2) if settings.l2_scope in (part, "all") else None
     return {"kernel_regularizer": penalty, "bias_regularizer": penalty}
 
 
@@ -101,22 +99,22 @@ def _l2(factor: float) -> keras.regularizers.L2 | None:
     return keras.regularizers.L2(factor) if factor else None
 
 
-def _seen(tiles: Tensor, settings: dict[str, Any]) -> Tensor:
+def _seen(tiles: Tensor, settings: Network) -> Tensor:
     """What the convolutions see, shape (tile, frame, mel or coefficient, 1)."""
-    if settings["input"] == "logmel":
+    if settings.input == "logmel":
         return tiles
-    matrix = mfcc_matrix(tiles.shape[2], settings["n_mfcc"])
+    matrix = mfcc_matrix(tiles.shape[2], settings.n_mfcc)
     return ops.expand_dims(ops.matmul(ops.squeeze(tiles, -1), matrix), -1)
 
 
-def _convolution(settings: dict[str, Any], parts: int) -> Callable[[Tensor, int, int, int, str], Tensor]:
+def _convolution(settings: Network, parts: int) -> Callable[[Tensor, int, int, int, str], Tensor]:
     def convolution(x: Tensor, filters: int, size: int, stride: int, name: str) -> Tensor:
         x = layers.Conv2D(
             filters,
             size,
             stride,
             padding="same",
-            use_bias=settings["conv_biases"],
+            use_bias=settings.conv_biases,
             **_penalties(settings, "convs"),
             name=f"{name}_conv",
         )(x)

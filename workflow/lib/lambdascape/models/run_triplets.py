@@ -1,10 +1,10 @@
 """The triplets of a run: those learned from, epoch by epoch, and those that are measured, the same for all seeds."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from lambdascape.config.settings import Triplets
 from lambdascape.core.errors import InputError
 from lambdascape.features.store import Features, read_manifest
 from lambdascape.features.tile_grid import Ints, Tiles, lay_tiles, seconds_to_frames, tile_frames
@@ -34,7 +34,7 @@ def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile
         raise InputError(
             f"split.test_fold must be one of at least two folds of the data set ({folds}); got {test_fold!r}"
         )
-    recipe = features.about["recipe"]
+    recipe = features.recipe
     frames, step = tile_frames(tile_s, recipe), seconds_to_frames(tile_s, recipe)
     sessions = clips["session"].tolist()
     return {
@@ -44,14 +44,14 @@ def split_tiles(features: Features, clips_path: str | Path, test_fold: str, tile
 
 
 def epoch_triplets(
-    features: Features, tiles: dict[str, Tiles], settings: dict[str, Any], seed: int, epoch: int, split: str
+    features: Features, tiles: dict[str, Tiles], settings: Triplets, seed: int, epoch: int, split: str
 ) -> Ints:
     """First frames of the triplets of an epoch, none of which lies in another split.
 
     Args:
         features: see `store.open_features`.
         tiles: of `train` and `test`, see `split_tiles`.
-        settings: the block `triplets`.
+        settings: which tiles make a triplet.
         seed: of the run, or `FIXED_SEED`.
         epoch: from 1, or `FIXED_EPOCH`.
         split: `train` or `test`.
@@ -62,14 +62,13 @@ def epoch_triplets(
     Raises:
         InputError: see `triplets.sample_triplets`.
     """
-    options = settings["triplets"]
-    reach = seconds_to_frames(options["neighbourhood_s"], features.about["recipe"])
-    starts, _ = sample_triplets(tiles[split], reach, options["distant"], seed, epoch, split)
+    reach = seconds_to_frames(settings.neighbourhood_s, features.recipe)
+    starts, _ = sample_triplets(tiles[split], reach, settings.distant, seed, epoch, split)
     check_within(starts, tiles[split].frames, features.clip_start, tiles[split].row, split)
     return starts
 
 
-def fixed_triplets(features: Features, tiles: dict[str, Tiles], settings: dict[str, Any]) -> dict[str, Ints]:
+def fixed_triplets(features: Features, tiles: dict[str, Tiles], settings: Triplets) -> dict[str, Ints]:
     """First frames of the triplets that are measured in inference mode: one draw, whatever the run's seed.
 
     Returns:

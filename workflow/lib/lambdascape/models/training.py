@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from keras import ops
 
+from lambdascape.config.settings import RunSettings, Training
 from lambdascape.core.files import file_digest
 from lambdascape.core.tsv import write_table
 from lambdascape.features.store import Features, open_features
@@ -63,25 +64,25 @@ def history_columns(measures: Sequence[str]) -> list[str]:
     return ["epoch", "split", *measures, "learning_rate", *FLAGS, "device", "seconds"]
 
 
-def make_optimiser(options: dict[str, Any], steps: int) -> keras.optimizers.Optimizer:
+def make_optimiser(options: Training, steps: int) -> keras.optimizers.Optimizer:
     """Adam, or AdamW where there is weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101).
 
     Args:
-        options: `learning_rate`; `lr_schedule`: `constant`, `exponential` (the published study's stairs: a factor of
-            `lr_decay_rate` after every `lr_decay_steps`) or `cosine` (to 0 at the end of the training); `weight_decay`,
-            decoupled from the gradient, of all kernels but of no bias and nothing of batch normalisation.
+        options: of the training. `exponential` has the published study's stairs: a factor of `lr_decay_rate` after
+            every `lr_decay_steps`. `weight_decay` is that of all kernels but of no bias and nothing of batch
+            normalisation.
         steps: of the whole training.
     """
-    rate = options["learning_rate"]
-    if options["lr_schedule"] == "exponential":
+    rate = options.learning_rate
+    if options.lr_schedule == "exponential":
         rate = keras.optimizers.schedules.ExponentialDecay(
-            rate, options["lr_decay_steps"], options["lr_decay_rate"], staircase=True
+            rate, options.lr_decay_steps, options.lr_decay_rate, staircase=True
         )
-    elif options["lr_schedule"] == "cosine":
+    elif options.lr_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-    if not options["weight_decay"]:
+    if not options.weight_decay:
         return keras.optimizers.Adam(rate)
-    optimiser = keras.optimizers.AdamW(rate, weight_decay=options["weight_decay"])
+    optimiser = keras.optimizers.AdamW(rate, weight_decay=options.weight_decay)
     optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimiser
 
@@ -93,7 +94,7 @@ class Run:
     Attributes:
         features: see `store.open_features`.
         tiles: of `train` and `test`, see `split_tiles`.
-        settings: the run's blocks `triplets`, `network` and `training`.
+        settings: of the run.
         measures: names of what is measured of each epoch.
         seed: of the initial weights, of the triplets and of dropout.
         model: compiled.
@@ -104,7 +105,7 @@ class Run:
 
     features: Features
     tiles: dict[str, Tiles]
-    settings: dict[str, Any]
+    settings: RunSettings
     measures: Sequence[str]
     seed: int
     model: TripletModel
@@ -117,25 +118,25 @@ class Run:
         cls,
         features: Features,
         tiles: dict[str, Tiles],
-        settings: dict[str, Any],
+        settings: RunSettings,
         seed: int,
         loss: Mapping[str, Any],
         network: Mapping[str, Any],
     ) -> "Run":
         """A run before its first epoch."""
-        device = devices.start(settings["training"]["device"], settings["training"]["deterministic"])
-        steps = _steps(len(epoch_triplets(features, tiles, settings, seed, 1, "train")), settings["training"])
+        device = devices.start(settings.training.device, settings.training.deterministic)
+        steps = _steps(len(epoch_triplets(features, tiles, settings.triplets, seed, 1, "train")), settings.training)
         source = tile_source(features, tiles["train"].frames)
         shape = tiles["train"].frames, features.frames.shape[1]
         model = compiled_model(*shape, settings, seed, steps, loss, network, source)
-        moments = BatchMoments(model.embedder, source, devices.compiles(settings["training"]["deterministic"]))
-        fixed = fixed_triplets(features, tiles, settings)
+        moments = BatchMoments(model.embedder, source, devices.compiles(settings.training.deterministic))
+        fixed = fixed_triplets(features, tiles, settings.triplets)
         return cls(features, tiles, settings, list(model.trackers), seed, model, moments, fixed, device)
 
     @property
     def recomputes(self) -> bool:
         """Whether inference uses the statistics of the weights at hand, and not the moving averages."""
-        return bool(self.settings["training"]["batch_statistics"] == RECOMPUTED)
+        return bool(self.settings.training.batch_statistics == RECOMPUTED)
 
     def epoch(self, number: int) -> tuple[Rows, Rows]:
         """Learn for one epoch.
@@ -145,10 +146,10 @@ class Run:
         """
         started = time.monotonic()
         _seed_dropout(self.model.embedder, self.seed, number)
-        triplets = epoch_triplets(self.features, self.tiles, self.settings, self.seed, number, "train")
+        triplets = epoch_triplets(self.features, self.tiles, self.settings.triplets, self.seed, number, "train")
         learned = self._batches(triplets)
         watch = StopWhenNotFinite(number)
-        layers = WatchLayers(number, sampled_step(len(triplets), self.settings["training"]["batch_size"]))
+        layers = WatchLayers(number, sampled_step(len(triplets), self.settings.training.batch_size))
         with learned.told():
             self.model.fit(
                 learned.stream(),
@@ -179,14 +180,14 @@ class Run:
         """
         last = history[-1]["epoch"]
         known = {name: history[-1][name] for name in ("learning_rate", "device", "seconds")}
-        fixed = epoch_triplets(self.features, self.tiles, self.settings, FIXED_SEED, FIXED_EPOCH, "train")
+        fixed = epoch_triplets(self.features, self.tiles, self.settings.triplets, FIXED_SEED, FIXED_EPOCH, "train")
         recomputed = self.statistics(fixed, FINAL)
         means = self.measure(last, recomputed)
         if not self.recomputes:
             rows = [self._row(last, split + WITH_RECOMPUTED, means[split], []) | known for split in FIXED_SPLITS]
             return history + rows, layers
         batch_statistics.assign(self.model.embedder, recomputed)
-        learned = epoch_triplets(self.features, self.tiles, self.settings, self.seed, last, "train")
+        learned = epoch_triplets(self.features, self.tiles, self.settings.triplets, self.seed, last, "train")
         own = self.statistics(learned, BETWEEN_EPOCHS)
         ratios = batch_statistics.variance_ratios(recomputed, own, groups_of(self.model.embedder))
         layers = [row | ({STORED_RATIO: ratios[row["group"]]} if row["epoch"] == last else {}) for row in layers]
@@ -197,9 +198,7 @@ class Run:
 
     def statistics(self, triplets: Ints, most: int) -> Statistics:
         """The statistics of the weights at hand, over at most so many batches spread over the training tiles."""
-        return self.moments.statistics(
-            self._batches(spread_batches(triplets, self.settings["training"]["batch_size"], most))
-        )
+        return self.moments.statistics(self._batches(spread_batches(triplets, self.settings.training.batch_size, most)))
 
     def measure(self, epoch: int, statistics: Statistics) -> dict[str, dict[str, float]]:
         """Split to the means over its fixed triplets, in inference mode with some statistics."""
@@ -218,13 +217,13 @@ class Run:
         return row | flags_of(row, [layer[STORED_RATIO] for layer in layers])
 
     def _batches(self, starts: Ints) -> Batches:
-        size, resident = self.settings["training"]["batch_size"], self.model.source.frames is not None
+        size, resident = self.settings.training.batch_size, self.model.source.frames is not None
         return Batches(self.features, starts, self.tiles["train"].frames, size, resident)
 
     def _report(self, rows: Rows) -> None:
         """One line for the log."""
         learned, held_out = rows[0], rows[-1]
-        number, epochs, seconds = learned["epoch"], self.settings["training"]["epochs"], learned["seconds"]
+        number, epochs, seconds = learned["epoch"], self.settings.training.epochs, learned["seconds"]
         wrong = "".join(f"; {words}" for name, words in FLAGS.items() if held_out[name])
         end = datetime.now().astimezone() + timedelta(seconds=seconds * (epochs - number))
         print(
@@ -248,7 +247,7 @@ def train(
     features_path: str | Path,
     clips_path: str | Path,
     test_fold: str,
-    settings: dict[str, Any],
+    settings: RunSettings,
     seed: int,
     weights_path: str | Path,
     history_path: str | Path,
@@ -264,7 +263,7 @@ def train(
         features_path: see `store.open_features`.
         clips_path: the manifest, in the store's order.
         test_fold: the fold whose clips are never learned from; their triplets are scored after each epoch.
-        settings: the run's blocks `triplets`, `network` and `training`.
+        settings: of the run.
         seed: of the initial weights, of the triplets and of dropout.
         weights_path: weights of the embedder after the last epoch, see `network.save_embedder`.
         history_path: table with one row per epoch and split, see `SPLITS`, `MEASURES` and the measures of the loss. The
@@ -280,16 +279,16 @@ def train(
         InputError: the settings do not fit the data, the loss stops being finite (the epoch and batch are named), or
             another process trains the run.
     """
-    loss, network = loss or Choices().of_loss(settings), network or Choices().of_network(settings)
+    loss, network = loss or Choices().of_loss(settings.plain()), network or Choices().of_network(settings.plain())
     with checkpoints.owned(checkpoint_path, (weights_path, history_path, layers_path)):
         features = open_features(features_path)
-        tiles = split_tiles(features, clips_path, test_fold, settings["triplets"]["tile_s"])
+        tiles = split_tiles(features, clips_path, test_fold, settings.triplets.tile_s)
         run = Run.prepare(features, tiles, settings, seed, loss, network)
-        key = _key(features, clips_path, test_fold, settings | {"loss": loss, "architecture": network}, seed, code)
-        history, layers = _go_on(run.model, checkpoint_path, key, settings["training"]["epochs"])
-        board = Board(Path(history_path).parent / "tensorboard") if settings["training"]["tensorboard"] else None
-        for epoch in range(len(history) // len(SPLITS) + 1, settings["training"]["epochs"] + 1):
-            if stalled(history, settings["training"]["early_stopping"]):
+        key = _key(features, clips_path, test_fold, settings, {"loss": loss, "architecture": network}, seed, code)
+        history, layers = _go_on(run.model, checkpoint_path, key, settings.training.epochs)
+        board = Board(Path(history_path).parent / "tensorboard") if settings.training.tensorboard else None
+        for epoch in range(len(history) // len(SPLITS) + 1, settings.training.epochs + 1):
+            if stalled(history, settings.training.early_stopping):
                 print(f"stopped before epoch {epoch}: no new low of the loss", flush=True)
                 break
             learned, measured = run.epoch(epoch)
@@ -300,19 +299,25 @@ def train(
         history, layers = run.finish(history, layers)
         if board:
             board.show(history)
-        save_embedder(run.model.embedder, {"settings": settings, "seed": seed}, weights_path)
+        save_embedder(run.model.embedder, {"settings": settings.plain(), "seed": seed}, weights_path)
         write_table(pd.DataFrame(history, columns=history_columns(run.measures)), history_path)
         write_table(pd.DataFrame(layers, columns=list(LAYERS)), layers_path)
 
 
 def _key(
-    features: Features, clips_path: str | Path, test_fold: str, settings: dict[str, Any], seed: int, code: str
+    features: Features,
+    clips_path: str | Path,
+    test_fold: str,
+    settings: RunSettings,
+    chosen: dict[str, Any],
+    seed: int,
+    code: str,
 ) -> str:
     """Digest of all that decides how a training goes on; how many epochs are wanted does so in a cosine only."""
-    training = settings["training"]
-    free = NOT_IN_KEY - {"epochs"} if training["lr_schedule"] == "cosine" else NOT_IN_KEY
-    options = {name: value for name, value in training.items() if name not in free}
-    parts: dict[str, Any] = settings | {"training": options, "seed": seed, "test_fold": test_fold, "code": code}
+    free = NOT_IN_KEY - {"epochs"} if settings.training.lr_schedule == "cosine" else NOT_IN_KEY
+    options = {name: value for name, value in settings.training.plain().items() if name not in free}
+    run = {"training": options, "seed": seed, "test_fold": test_fold, "code": code}
+    parts = settings.plain() | chosen | run
     versions = {name: metadata.version(name) for name in ("keras", keras.backend.backend())}
     return settings_digest(parts | versions | {"features": features.about, "clips": file_digest(clips_path)})
 
@@ -336,9 +341,9 @@ def _go_on(model: TripletModel, checkpoint_path: str | Path, key: str, epochs: i
     return state.history, state.layers
 
 
-def _steps(triplets: int, options: dict[str, Any]) -> int:
+def _steps(triplets: int, options: Training) -> int:
     """Steps of the whole training."""
-    return int(-(-triplets // options["batch_size"]) * options["epochs"])
+    return int(-(-triplets // options.batch_size) * options.epochs)
 
 
 def tile_source(features: Features, length: int) -> TileSource:
@@ -354,7 +359,7 @@ def tile_source(features: Features, length: int) -> TileSource:
 def compiled_model(
     frames: int,
     mels: int,
-    settings: dict[str, Any],
+    settings: RunSettings,
     seed: int,
     steps: int,
     loss: Mapping[str, Any] | None = None,
@@ -366,20 +371,18 @@ def compiled_model(
     Args:
         frames: frames of a tile.
         mels: mel bands.
-        settings: the run's blocks `network` and `training`.
+        settings: of the run.
         seed: see `network.build_embedder`.
         steps: of the whole training.
         loss: see `train`.
         network: see `train`.
         source: see `TripletModel`.
     """
-    options = settings["training"]
-    embedder = build_embedder(
-        frames, mels, settings["network"], seed, PARTS[options["passes"]], options["precision"], network
-    )
-    loss = loss or Choices().of_loss(settings)
+    options = settings.training
+    embedder = build_embedder(frames, mels, settings.network, seed, PARTS[options.passes], options.precision, network)
+    loss = loss or Choices().of_loss({"training": settings.training.plain()})
     model = TripletModel(embedder, partial(find(loss["task"]["name"]), **loss["settings"]), loss["measures"], source)
-    model.compile(optimizer=make_optimiser(options, steps), jit_compile=devices.compiles(options["deterministic"]))
+    model.compile(optimizer=make_optimiser(options, steps), jit_compile=devices.compiles(options.deterministic))
     # With its variables made first, TensorFlow traces the step once instead of twice. A model that has seen no batch
     # takes one from the first epoch on JAX, to see its shape, and puts those that wait behind it out of order.
     model.optimizer.build(embedder.trainable_variables)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from lambdascape.core.disk import shown_bytes
 from lambdascape.core.errors import InputError
@@ -41,12 +40,13 @@ class Problem:
     remedy: str = ""
 
 
-def examine(folder: Path, training: Mapping[str, Any]) -> Iterator[Problem]:
+def examine(folder: Path, asked: str, device: str) -> Iterator[Problem]:
     """Look at everything, the quick first.
 
     Args:
         folder: the working directory of the workflow.
-        training: `backend` and `device` that the study asks for.
+        asked: the backend that the study asks for.
+        device: where it shall compute: `auto`, `gpu` or `cpu`.
     """
     yield python()
     yield packages(LOCK)
@@ -55,7 +55,7 @@ def examine(folder: Path, training: Mapping[str, Any]) -> Iterator[Problem]:
     listing = gpu_locks.listed()
     yield driver(*listing)
     for backend in BACKENDS:
-        yield backend_device(backend, ask(backend), listing[0], training)
+        yield backend_device(backend, ask(backend), listing[0], asked, device)
     results = folder / "results"
     for name, place in (("results", results), ("temporary files", Path(tempfile.gettempdir()))):
         yield disk(name, place)
@@ -189,28 +189,29 @@ def ask(backend: str, limit_s: float = BACKEND_S) -> tuple[str, str]:
     return "", f"ended with {run.returncode}: {last[0]}"
 
 
-def backend_device(backend: str, seen: tuple[str, str], names: list[str], training: Mapping[str, Any]) -> Problem:
+def backend_device(backend: str, seen: tuple[str, str], names: list[str], asked: str, wished: str) -> Problem:
     """What a backend would compute on, and what prevents more.
 
     Args:
         backend: `tensorflow` or `jax`.
         seen: see `ask`.
         names: the GPUs of the machine.
-        training: `backend` and `device` of the study.
+        asked: the backend that the study asks for.
+        wished: where it shall compute: `auto`, `gpu` or `cpu`.
     """
     device, why = seen
-    wanted = training["backend"] == backend
+    wanted = asked == backend
     mine = ", which the study uses" if wanted else ""
     if not device:
         state = PROBLEM if wanted else NOTE
         return Problem(backend, state, f"cannot be used{mine}; it {why}", "`make clean-env env` makes it anew")
     if device != "cpu":
-        chosen = wanted and training["device"] == "cpu"
+        chosen = wanted and wished == "cpu"
         return Problem(backend, OK, f"sees {device}{mine}{', but on the processor: training.device' if chosen else ''}")
-    if wanted and training["device"] == "gpu":
+    if wanted and wished == "gpu":
         remedy = f"`make env ACCELERATOR={BACKENDS[backend]}`" if names else "Set training.device: auto"
         return Problem(backend, PROBLEM, "sees no GPU, and the study's training.device is gpu", remedy)
-    if names and gpu_locks.given() != [] and training["device"] != "cpu":
+    if names and gpu_locks.given() != [] and wished != "cpu":
         remedy = f"`make env ACCELERATOR={BACKENDS[backend]}` adds what it needs (several GB)"
         return Problem(backend, NOTE, f"computes on the processor{mine}, though there is a GPU", remedy)
     return Problem(backend, OK, f"computes on the processor{mine}")

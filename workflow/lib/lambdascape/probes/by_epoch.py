@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import log_softmax, softmax
 
+from lambdascape.config.settings import ByEpoch, Triplets
+from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import write_table
 from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask
 from lambdascape.probes.epoch_tiles import Draw, even_draws, triplet_draws
@@ -22,7 +24,9 @@ EPOCH_COLUMNS = ["softmax", "epoch", "split", "macro_f1", "macro_f1_clip", "cros
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults of Adam
 
 
-def fit_by_epoch(given: ProbeInput, settings: dict[str, Any], seed: int, output: str | Path) -> None:
+def fit_by_epoch(
+    given: ProbeInput, settings: ByEpoch, triplets: Triplets | None, seed: int, output: str | Path
+) -> None:
     """Fit the published study's probe and score it after each epoch.
 
     One logistic layer on the embeddings as they are (no standardisation, no early stopping): weights from
@@ -33,40 +37,42 @@ def fit_by_epoch(given: ProbeInput, settings: dict[str, Any], seed: int, output:
 
     Args:
         given: the space.
-        settings: `epochs`, `batch_size` (tiles), `learning_rate`, and `double_softmax`: True applies a second
-            softmax in the loss, as the published code did, False does not; a list fits one probe for each; `tiles`:
-            `even` trains on every tile three times an epoch and scores each once, `triplets` trains on and scores the
-            tiles of triplets drawn anew in every epoch, as the published code did, see `epoch_tiles.triplet_draws`, for
-            which it also needs the block `triplets`. macro_f1_clip takes every tile once in both cases.
+        settings: of the probe. `double_softmax`: True applies a second softmax in the loss, as the published code did,
+            False does not; a list fits one probe for each; `tiles`: `even` trains on every tile three times an epoch
+            and scores each once, `triplets` trains on and scores the tiles of triplets drawn anew in every epoch, as
+            the published code did, see `epoch_tiles.triplet_draws`. macro_f1_clip takes every tile once in both cases.
+        triplets: which tiles make a triplet; not needed where `tiles` is `even`.
         seed: seed of the weights and, with the epoch, of the tiles and their order.
         output: table softmax (double | single), epoch (1, 2, …), split (train | test), macro_f1, macro_f1_clip,
             cross_entropy; header only without labels.
 
     Raises:
-        InputError: see `splits.read_labelled` and `epoch_tiles.triplet_draws`.
+        InputError: see `splits.read_labelled` and `epoch_tiles.triplet_draws`; `triplets` are needed and not given.
     """
     space = given.space
-    chosen = settings["double_softmax"]
+    chosen = settings.double_softmax
     forms = chosen if isinstance(chosen, list) else [chosen]
     rows: list[tuple[Any, ...]] = []
     if space is not None:
-        if settings["tiles"] == "triplets":
-            draws = triplet_draws(given.embeddings_path, space, settings["triplets"], seed)
-        else:
+        if settings.tiles == "even":
             draws = even_draws(space, seed)
+        elif triplets is None:
+            raise InputError("triplets: must be given where probes.by_epoch.tiles is triplets; got null")
+        else:
+            draws = triplet_draws(given.embeddings_path, space, triplets, seed)
         for double in forms:
-            rows += _epoch_rows(space, settings | {"double_softmax": double}, seed, *draws)
+            rows += _epoch_rows(space, settings, double, seed, *draws)
     write_table(pd.DataFrame(rows, columns=EPOCH_COLUMNS), output)
 
 
 def _epoch_rows(
-    space: LabelledSpace, settings: dict[str, Any], seed: int, trained: Draw, scored: Mapping[str, Draw]
+    space: LabelledSpace, settings: ByEpoch, double_softmax: bool, seed: int, trained: Draw, scored: Mapping[str, Draw]
 ) -> Iterator[tuple[Any, ...]]:
-    softmax = "double" if settings["double_softmax"] else "single"
-    weights = train_by_epoch(space.embedding, space.label, trained, space.n_known, settings, seed)
+    softmax = "double" if double_softmax else "single"
+    weights = train_by_epoch(space.embedding, space.label, trained, space.n_known, settings, double_softmax, seed)
     for epoch, weight in enumerate(weights, start=1):
         for split, rows in (("train", ~space.test), ("test", space.test)):
-            posterior, loss = _judged(space, rows, weight, settings["double_softmax"])
+            posterior, loss = _judged(space, rows, weight, double_softmax)
             units = units_of(space, rows, posterior, ("tile", "clip"))
             scores = {name: (found.argmax(axis=1), label) for name, found, label, _ in units}
             drawn = (np.cumsum(rows) - 1)[scored[split](epoch)]  # positions among the tiles of `rows`
@@ -105,7 +111,8 @@ def train_by_epoch(
     label: Integers,
     drawn: Draw,
     n_classes: int,
-    settings: dict[str, Any],
+    settings: ByEpoch,
+    double_softmax: bool,
     seed: int,
 ) -> Iterator[Floats]:
     """Yield the weights of the logistic layer after each epoch.
@@ -116,6 +123,7 @@ def train_by_epoch(
         drawn: the tiles to train on in an epoch, in their order; the others are not looked at.
         n_classes: number of classes.
         settings: see `fit_by_epoch`.
+        double_softmax: see `loss_and_gradient`.
         seed: see `fit_by_epoch`.
 
     Yields:
@@ -128,17 +136,17 @@ def train_by_epoch(
     weight = np.random.default_rng([seed, 0]).uniform(-limit, limit, (dim + 1, n_classes))
     weight[-1] = 0
     first, second = np.zeros_like(weight), np.zeros_like(weight)
-    step, size = 0, settings["batch_size"]
-    for epoch in range(1, settings["epochs"] + 1):
+    step, size = 0, settings.batch_size
+    for epoch in range(1, settings.epochs + 1):
         order = drawn(epoch)
         for start in range(0, len(order), size):
             batch, step = order[start : start + size], step + 1
             inputs = with_bias(embedding[batch])
-            _, outer = loss_and_gradient(inputs @ weight, label[batch], settings["double_softmax"])
+            _, outer = loss_and_gradient(inputs @ weight, label[batch], double_softmax)
             gradient = inputs.T @ outer / len(batch)
             first = BETA_1 * first + (1 - BETA_1) * gradient
             second = BETA_2 * second + (1 - BETA_2) * gradient**2
-            rate = settings["learning_rate"] * np.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
+            rate = settings.learning_rate * np.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
             weight = weight - rate * first / (np.sqrt(second) + EPSILON)
         yield weight
 

@@ -1,8 +1,8 @@
 """Logistic regression fitted to convergence: the probe whose scores count."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from lambdascape.config.settings import Converged
 from lambdascape.core.declarations import probe
 from lambdascape.embeddings.splits import LabelledSpace, draw_validation
 from lambdascape.probes.logistic import choose_c, ends_grid, fit
@@ -10,7 +10,7 @@ from lambdascape.probes.scoring import ProbeInput, ScoreTable
 
 
 @probe("converged", label="Converged", chooses="c")
-def fit_converged(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
+def fit_converged(given: ProbeInput, settings: Converged, seeds: Sequence[int]) -> ScoreTable:
     """Fit a logistic regression to convergence on standardised embeddings and score it in each of `scoring.UNITS`.
 
     The inverse penalty C is chosen by macro-F1 per clip on validation sessions drawn inside the training
@@ -20,7 +20,7 @@ def fit_converged(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[i
 
     Args:
         given: the space; its test split is scored.
-        settings: `c_grid`, values of C above 0, and `validation_fraction`, above 0 and below 1.
+        settings: among which C to choose, on what fraction of the training sessions.
         seeds: of the samples of validation sessions. A run and an untrained network have their own seed alone. A
             space without a seed has all seeds of the study, and so as many fits, each with the validation sessions of
             one seed: its mean then rests on as many samples as that of an arm.
@@ -44,11 +44,11 @@ def fit_converged(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[i
     return table
 
 
-def _score(table: ScoreTable, space: LabelledSpace, settings: dict[str, Any], seed: int, draw: int) -> None:
-    validation = draw_validation(space, settings["validation_fraction"], seed)
-    c, posterior = choose_c(space, validation, settings["c_grid"])
+def _score(table: ScoreTable, space: LabelledSpace, settings: Converged, seed: int, draw: int) -> None:
+    validation = draw_validation(space, settings.validation_fraction, seed)
+    c, posterior = choose_c(space, validation, settings.c_grid)
     table.note("validation", "c", c, draw)
-    table.note("validation", "c_at_end", float(ends_grid(c, settings["c_grid"])), draw)
+    table.note("validation", "c_at_end", float(ends_grid(c, settings.c_grid)), draw)
     table.add("validation", validation, posterior, draw, counted=True)
     found = fit(space, ~space.test, c)
     table.add("train", ~space.test, found.posterior(~space.test), draw)

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.config.settings import Triplets
 from lambdascape.core.errors import InputError
 from lambdascape.embeddings.space_file import read_places
 from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask
@@ -40,7 +40,7 @@ def three_passes(rows: Integers, seed: int, epoch: int) -> Integers:
 
 
 def triplet_draws(
-    embeddings_path: str | Path, space: LabelledSpace, triplets: dict[str, Any], seed: int
+    embeddings_path: str | Path, space: LabelledSpace, triplets: Triplets, seed: int
 ) -> tuple[Draw, dict[str, Draw]]:
     """The tiles of triplets that are drawn anew in every epoch, to train on and to score, as the published code does.
 
@@ -51,7 +51,7 @@ def triplet_draws(
     Args:
         embeddings_path: the file that `space` was read from.
         space: the labelled tiles.
-        triplets: `tile_s` and `neighbourhood_s` in seconds, `distant` (other_clip | other_session).
+        triplets: which tiles make a triplet.
         seed: with the epoch and the split, of the triplets.
 
     Returns:
@@ -75,7 +75,7 @@ def _draw(
     rows: Mask,
     clip: Integers,
     start_s: npt.NDArray[np.float64],
-    triplets: dict[str, Any],
+    triplets: Triplets,
     seed: int,
     split: str,
 ) -> Draw:
@@ -90,10 +90,10 @@ def _draw(
         )
     sessions = [space.sessions[number] for number in space.session[order[first]]]
     tiles = lay_tiles(np.append(first, len(order)), sessions, np.arange(len(first)), frames=1, step=1)
-    reach = math.floor(triplets["neighbourhood_s"] / triplets["tile_s"] + 1e-9)  # tiles
+    reach = math.floor(triplets.neighbourhood_s / triplets.tile_s + 1e-9)  # tiles
 
     def draw(epoch: int) -> Integers:
-        starts, _ = sample_triplets(tiles, reach, triplets["distant"], seed, epoch, split)  # (triplet, 3)
+        starts, _ = sample_triplets(tiles, reach, triplets.distant, seed, epoch, split)  # (triplet, 3)
         return order[starts.ravel()]
 
     return draw

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lambdascape.config.settings import FewShot
 from lambdascape.core.declarations import probe
 from lambdascape.core.errors import InputError
 from lambdascape.embeddings.splits import LabelledSpace, Mask, check_splits, sessions_by_class
@@ -14,7 +15,7 @@ from lambdascape.statistics.metrics import FEW_SHOT
 
 
 @probe("few_shot", label="Few labelled sessions")
-def fit_few_shot(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
+def fit_few_shot(given: ProbeInput, settings: FewShot, seeds: Sequence[int]) -> ScoreTable:
     """Fit a logistic regression on k sessions of each class, several draws of them for each k, and score it.
 
     The unit of a shot is the session, for its clips are not independent. A session counts to its most frequent class
@@ -26,7 +27,7 @@ def fit_few_shot(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[in
 
     Args:
         given: the space; its test split is scored.
-        settings: `sessions`, the numbers k; `draws` for each; `c`, above 0; `seed` of the draws.
+        settings: `sessions` are the numbers k.
         seeds: not used; the sessions are the same for every space.
 
     Returns:
@@ -45,11 +46,11 @@ def fit_few_shot(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[in
             table.probe = f"{FEW_SHOT}{k}"
             held = len(np.unique(space.session[rows])) / len(np.unique(_main_classes(space)[1]))
             table.note("train", "sessions", held, draw)
-            table.add("test", space.test, fit(space, rows, settings["c"]).posterior(space.test), draw, counted=True)
+            table.add("test", space.test, fit(space, rows, settings.c).posterior(space.test), draw, counted=True)
     return table
 
 
-def draws(space: LabelledSpace, settings: dict[str, Any]) -> Iterator[tuple[int, int, Mask]]:
+def draws(space: LabelledSpace, settings: FewShot) -> Iterator[tuple[int, int, Mask]]:
     """Yield k, the number of the draw, and the drawn tiles, shape (tile,).
 
     Args:
@@ -58,11 +59,11 @@ def draws(space: LabelledSpace, settings: dict[str, Any]) -> Iterator[tuple[int,
     """
     session, main = _main_classes(space)
     most = np.bincount(main).max()
-    enough = [k for k in sorted(settings["sessions"]) if k >= most][:1]
-    for k in [k for k in sorted(settings["sessions"]) if k < most] + enough:
-        for draw in range(1 if k >= most else settings["draws"]):
+    enough = [k for k in sorted(settings.sessions) if k >= most][:1]
+    for k in [k for k in sorted(settings.sessions) if k < most] + enough:
+        for draw in range(1 if k >= most else settings.draws):
             orders = [
-                np.random.default_rng([settings["seed"], draw, one]).permutation(session[main == one])
+                np.random.default_rng([settings.seed, draw, one]).permutation(session[main == one])
                 for one in np.unique(main)
             ]
             drawn = np.isin(space.session, np.concatenate([order[:k] for order in orders])) & ~space.test

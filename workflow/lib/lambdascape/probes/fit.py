@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lambdascape.jobs.call import find
+from lambdascape.config.settings import ByEpoch, Triplets
+from lambdascape.jobs.call import find, typed
 from lambdascape.probes.by_epoch import fit_by_epoch
 from lambdascape.probes.scoring import ProbeInput
 
@@ -12,7 +13,8 @@ from lambdascape.probes.scoring import ProbeInput
 def fit_probes(
     embeddings_path: str | Path,
     test_fold: str,
-    by_epoch: dict[str, Any],
+    by_epoch: ByEpoch,
+    triplets: Triplets | None,
     seed: int,
     probes: Sequence[Mapping[str, Any]],
     seeds: Sequence[int],
@@ -26,8 +28,10 @@ def fit_probes(
         embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: fold whose tiles are the test split; all others train.
         by_epoch: settings of the published probe, see `by_epoch.fit_by_epoch`.
+        triplets: see there.
         seed: of the published probe.
-        probes: for each other probe its `task` and its `settings`, see `declarations.probe`.
+        probes: for each other probe its `task` and its `settings` as plain values, of which the block is made that the
+            function of the probe names, see `declarations.probe`.
         seeds: of the samples of validation sessions. A run and an untrained network have their own seed alone. A space
             without a seed has all seeds of the study, and so as many fits, each with the validation sessions of one
             seed: its mean then rests on as many samples as that of an arm.
@@ -39,7 +43,8 @@ def fit_probes(
         InputError: see `splits.read_labelled`, and what a probe raises.
     """
     given = ProbeInput(embeddings_path, test_fold)
-    fit_by_epoch(given, by_epoch, seed, epochs_path)
+    fit_by_epoch(given, by_epoch, triplets, seed, epochs_path)
     for probe, scores_path, counts_path in zip(probes, scores, counts, strict=True):
         fit = find(probe["task"]["name"])
-        fit(given, probe["settings"], seeds).write(scores_path, counts_path)
+        settings = typed(fit, {"settings": probe["settings"]})["settings"]
+        fit(given, settings, seeds).write(scores_path, counts_path)

@@ -1,8 +1,8 @@
 """The converged probe on every fold in turn: the score under the official name, macro-F1 over folds."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from lambdascape.config.settings import Converged
 from lambdascape.core.declarations import probe
 from lambdascape.core.errors import InputError
 from lambdascape.embeddings.splits import draw_validation
@@ -15,7 +15,7 @@ TAKEN = (MEAN, "train", "validation", "test")
 
 
 @probe("folds", label="Every fold in turn")
-def fit_folds(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
+def fit_folds(given: ProbeInput, settings: Converged, seeds: Sequence[int]) -> ScoreTable:
     """Hold out every fold in turn, fit the converged probe to the others, and average the folds' scores.
 
     On each fold the probe sees what `converged.fit_converged` would see there, C included. The embeddings are the same
@@ -50,8 +50,8 @@ def fit_folds(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int])
             continue
         table.space = space
         for draw, seed in enumerate(seeds):
-            validation = draw_validation(space, settings["validation_fraction"], seed)
-            c, _ = choose_c(space, validation, settings["c_grid"])
+            validation = draw_validation(space, settings.validation_fraction, seed)
+            c, _ = choose_c(space, validation, settings.c_grid)
             table.note(fold, "c", c, draw)
             posterior = fit(space, ~space.test, c).posterior(space.test)
             table.add(fold, space.test, posterior, draw, counted=True)

@@ -1,11 +1,11 @@
 """Nearest neighbours by cosine: what the space groups without any training."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.config.settings import Knn
 from lambdascape.core.declarations import probe
 from lambdascape.embeddings.splits import LabelledSpace, Mask, draw_validation
 from lambdascape.probes.scoring import Posterior, ProbeInput, ScoreTable, all_classes, validation_score
@@ -25,7 +25,7 @@ PROBES = {"knn": True, "knn_uncentred": False}  # whether cosines are about the 
     variants={"knn_uncentred": "Nearest neighbours, uncentred"},
     chooses="k",
 )
-def fit_knn(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
+def fit_knn(given: ProbeInput, settings: Knn, seeds: Sequence[int]) -> ScoreTable:
     """Let each tile's nearest training tiles by cosine vote for its class, and score it in each of `scoring.UNITS`.
 
     Cosines are those about the mean of the labelled tiles that can be neighbours, so that a constant offset, which all
@@ -38,9 +38,8 @@ def fit_knn(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -
 
     Args:
         given: the space; its test split is scored.
-        settings: `k_grid`, numbers of neighbours; those above the number of tiles are left out, but for one.
-            `max_tiles`: training tiles that can be neighbours, at most; more are thinned out at random.
-            `validation_fraction`: see `splits.draw_validation`.
+        settings: of `k_grid`, numbers above that of the tiles are left out, but for one; of more training tiles than
+            `max_tiles` a random sample can be neighbours.
         seeds: of the samples of validation sessions, see `converged.fit_converged`, and of the thinning.
 
     Returns:
@@ -57,30 +56,35 @@ def fit_knn(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -
         for probe, centred in PROBES.items():
             table.probe = probe
             for draw, seed in enumerate(seeds):
-                _score(table, space, settings | {"centred": centred}, seed, draw)
+                _score(table, space, settings, centred, seed, draw)
     return table
 
 
-def _score(table: ScoreTable, space: LabelledSpace, settings: dict[str, Any], seed: int, draw: int) -> None:
-    validation = draw_validation(space, settings["validation_fraction"], seed)
-    votes = _votes(space, ~space.test & ~validation, validation, settings, seed)
+def _score(table: ScoreTable, space: LabelledSpace, settings: Knn, centred: bool, seed: int, draw: int) -> None:
+    validation = draw_validation(space, settings.validation_fraction, seed)
+    votes = _votes(space, ~space.test & ~validation, validation, settings.k_grid, settings.max_tiles, centred, seed)
     scores = {k: validation_score(space, validation, posterior) for k, posterior in votes.items()}
     k = max(scores, key=lambda one: (scores[one], -one))
     table.note("validation", "k", k, draw)
     table.add("validation", validation, votes[k], draw, likelihood=False)
-    (posterior,) = _votes(space, ~space.test, space.test, settings | {"k_grid": [k]}, seed).values()
+    (posterior,) = _votes(space, ~space.test, space.test, [k], settings.max_tiles, centred, seed).values()
     table.add("test", space.test, posterior, draw, counted=True, likelihood=False)
 
 
-def _votes(space: LabelledSpace, known: Mask, asked: Mask, settings: dict[str, Any], seed: int) -> dict[int, Posterior]:
-    """For each k the votes for each class among the k nearest tiles of `known`: shape (tile of `asked`, class)."""
+def _votes(
+    space: LabelledSpace, known: Mask, asked: Mask, ks: Sequence[int], most: int, centred: bool, seed: int
+) -> dict[int, Posterior]:
+    """For each k the votes for each class among the k nearest tiles of `known`: shape (tile of `asked`, class).
+
+    No more than `most` of `known` can be neighbours; `centred`: cosines are about their mean.
+    """
     from sklearn.neighbors import NearestNeighbors
 
     neighbours = np.flatnonzero(known)
-    if len(neighbours) > settings["max_tiles"]:
-        neighbours = np.sort(np.random.default_rng([seed]).permutation(neighbours)[: settings["max_tiles"]])
-    grid = sorted({min(k, len(neighbours)) for k in settings["k_grid"]})
-    centre = _mean(space, known) if settings["centred"] else np.zeros(space.embedding.shape[1])
+    if len(neighbours) > most:
+        neighbours = np.sort(np.random.default_rng([seed]).permutation(neighbours)[:most])
+    grid = sorted({min(k, len(neighbours)) for k in ks})
+    centre = _mean(space, known) if centred else np.zeros(space.embedding.shape[1])
     # Between vectors of length 1 the order by distance is the order by cosine: d² = 2 (1 - cosine).
     search = NearestNeighbors(n_neighbors=grid[-1], algorithm="brute").fit(_unit(space.embedding[neighbours], centre))
     label, places = space.label[neighbours], np.flatnonzero(asked)

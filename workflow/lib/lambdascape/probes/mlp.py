@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lambdascape.config.settings import Mlp
 from lambdascape.core.declarations import probe
 from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask, draw_validation
 from lambdascape.probes.scoring import ProbeInput, ScoreTable, validation_score
@@ -16,7 +17,7 @@ from lambdascape.probes.standardised import Fit, fit_scaler, scaled
 
 
 @probe("mlp", label="MLP", chooses="layers")
-def fit_mlp(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -> ScoreTable:
+def fit_mlp(given: ProbeInput, settings: Mlp, seeds: Sequence[int]) -> ScoreTable:
     """Fit a multilayer perceptron on standardised embeddings and score it per tile, per segment and per clip.
 
     The grid is that of HEAR (Turian et al. 2203.03022, appendix): one or two hidden layers, four learning rates, Adam,
@@ -27,9 +28,7 @@ def fit_mlp(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -
 
     Args:
         given: the space; its test split is scored.
-        settings: `layers`, numbers of hidden layers; `width` of each; `learning_rates`; `batch_size` in tiles;
-            `max_epochs`; `patience`, epochs without a better validation score that end a fit; `validation_fraction`,
-            see `splits.draw_validation`.
+        settings: the grid, and when a fit ends.
         seeds: of the samples of validation sessions, see `converged.fit_converged`, of the weights and of the order of
             the tiles.
 
@@ -50,8 +49,8 @@ def fit_mlp(given: ProbeInput, settings: dict[str, Any], seeds: Sequence[int]) -
     return table
 
 
-def _score(table: ScoreTable, space: LabelledSpace, settings: dict[str, Any], seed: int, draw: int) -> None:
-    validation = draw_validation(space, settings["validation_fraction"], seed)
+def _score(table: ScoreTable, space: LabelledSpace, settings: Mlp, seed: int, draw: int) -> None:
+    validation = draw_validation(space, settings.validation_fraction, seed)
     fitted = ~space.test & ~validation
     best = _best(space, fitted, validation, settings, seed)
     for measure in ("layers", "learning_rate", "epochs"):
@@ -71,7 +70,7 @@ class Candidate:
     fit: Fit
 
 
-def _best(space: LabelledSpace, fitted: Mask, validation: Mask, settings: dict[str, Any], seed: int) -> Candidate:
+def _best(space: LabelledSpace, fitted: Mask, validation: Mask, settings: Mlp, seed: int) -> Candidate:
     scaler = fit_scaler(space, fitted)
     inputs = scaled(space, fitted, scaler)
     candidates = [
@@ -81,32 +80,32 @@ def _best(space: LabelledSpace, fitted: Mask, validation: Mask, settings: dict[s
     return max(candidates, key=lambda one: one.score)
 
 
-def _models(settings: dict[str, Any], seed: int) -> Iterator[Any]:
+def _models(settings: Mlp, seed: int) -> Iterator[Any]:
     from sklearn.neural_network import MLPClassifier
 
-    for layers, rate in product(settings["layers"], settings["learning_rates"]):
+    for layers, rate in product(settings.layers, settings.learning_rates):
         yield MLPClassifier(
-            (settings["width"],) * layers,
+            (settings.width,) * layers,
             alpha=0.0,
-            batch_size=settings["batch_size"],
+            batch_size=settings.batch_size,
             learning_rate_init=rate,
             random_state=np.random.RandomState(seed),  # a number would give every epoch the same order
         )
 
 
 def _candidate(
-    start: Fit, inputs: npt.NDArray[np.float32], label: Integers, validation: Mask, settings: dict[str, Any]
+    start: Fit, inputs: npt.NDArray[np.float32], label: Integers, validation: Mask, settings: Mlp
 ) -> Candidate:
     """Fit epoch by epoch until validation has not improved for `patience` epochs; keep the best epoch."""
     best, kept, at = -1.0, start, 0
     classes = np.unique(label)
-    start.model.set_params(batch_size=min(settings["batch_size"], len(label)))
-    for epoch in range(1, settings["max_epochs"] + 1):
+    start.model.set_params(batch_size=min(settings.batch_size, len(label)))
+    for epoch in range(1, settings.max_epochs + 1):
         start.model.partial_fit(inputs, label, classes=classes)
         score = validation_score(start.space, validation, start.posterior(validation))
         if score > best:
             best, at, kept = score, epoch, replace(start, model=copy.deepcopy(start.model))
-        elif epoch - at >= settings["patience"]:
+        elif epoch - at >= settings.patience:
             break
     layers, rate = len(start.model.hidden_layer_sizes), start.model.learning_rate_init
     return Candidate(layers, rate, at, best, kept)

@@ -8,10 +8,11 @@ what the jobs were told stands in their receipts.
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
+from lambdascape.config.settings import Config
 from lambdascape.core.declarations import declared
 from lambdascape.jobs.receipts import read_receipt
 from lambdascape.study.catalogue import RECOMPUTED
@@ -57,7 +58,7 @@ class Facts:
     """
 
     clips: pd.DataFrame
-    config: dict[str, Any]
+    config: Config
     scores: pd.DataFrame
     spaces: dict[str, str]
     receipts: Path
@@ -65,7 +66,7 @@ class Facts:
     @property
     def fold(self) -> str:
         """The fold held out."""
-        return str(self.config["split"]["test_fold"])
+        return str(self.config.split.test_fold)
 
     @cached_property
     def held_out(self) -> "pd.Series[bool]":
@@ -102,7 +103,7 @@ class Facts:
     @property
     def probes(self) -> list[str]:
         """Names of the probes that were fitted on the training split of every space."""
-        return [name for name, options in self.config["probes"].items() if options is not None]
+        return [name for name, options in self.config.probes.plain().items() if options is not None]
 
     @cached_property
     def fits(self) -> tuple[int, list[str]]:
@@ -148,12 +149,12 @@ def _test_set(facts: Facts) -> tuple[Status, str]:
     others = " Scores on other folds are of networks that were trained on their audio; the report marks them."
     return "verified", (
         f"{held_out} of {len(facts.clips)} clips are held out ({facts.fold}); the receipts of all {count} trainings "
-        f"name that fold as the one left out.{others if facts.config['split']['probe_folds'] == 'all' else ''}"
+        f"name that fold as the one left out.{others if facts.config.split.probe_folds == 'all' else ''}"
     )
 
 
 def _preprocessing(facts: Facts) -> tuple[Status, str]:
-    fitted = sorted(set(facts.config["features"]) - PER_CLIP)
+    fitted = sorted(set(facts.config.features.plain()) - PER_CLIP)
     if fitted:
         return (
             "not verified",
@@ -185,7 +186,7 @@ def _selection(facts: Facts) -> tuple[Status, str]:
     if not facts.labelled:
         return "not applicable", "No feature is selected, and without labels nothing is fitted to the test set."
     chosen = facts.scores[facts.scores["split"] == "validation"]
-    known = declared("probe", facts.config.get("plugins", []))
+    known = declared("probe", facts.config.plugins)
     choices = {name: one.options["chooses"] for name, one in known.items() if one.options["chooses"]}
     odd = [
         f"{measure} in {space} ({probe})"
@@ -218,7 +219,7 @@ def _duplicates(facts: Facts) -> tuple[Status, str]:
 
 
 def _features(facts: Facts) -> tuple[Status, str]:
-    inputs = facts.config["network"]["input"]
+    inputs = facts.config.network.input
     if inputs not in FRAMES_ONLY:
         return "not verified", f"Whether the network's input ({inputs}) contains more than sound is unknown."
     return "verified", (

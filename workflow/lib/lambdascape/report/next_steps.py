@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lambdascape.claims.curves import LITTLE, SHORTEST_CURVE, share_still_falling
+from lambdascape.config.settings import Config
 from lambdascape.mechanism.rules import COLLAPSE
 from lambdascape.report.answer import FEW_SEEDS, told_from
 from lambdascape.report.formatting import ends_of_grid, number
@@ -115,7 +116,7 @@ def next_steps(
     sweep: Sweep,
     read: Mapping[str, pd.DataFrame],
     confidence: float,
-    config: Mapping[str, Any] | None = None,
+    config: Config | None = None,
     sessions: int | None = None,
 ) -> Advice:
     """Say what to run next.
@@ -329,10 +330,9 @@ def _training(found: Findings) -> Iterator[NextStep]:
         yield NextStep("Training", f"Train {found.sweep.label(found.chosen)} for more than {len(curve)} epochs", why)
 
 
-def _overlay(sweep: Sweep, values: list[Any], seeds: int, config: Mapping[str, Any] | None) -> str:
+def _overlay(sweep: Sweep, values: list[Any], seeds: int, config: Config | None) -> str:
     """The lines of a config that run the values and seeds that are missing beside those at hand."""
-    given = (config or {}).get("sweep", {})
-    if not (values or seeds) or not sweep.key or given.get("arms"):
+    if not (values or seeds) or not sweep.key or (config and config.sweep.arms):
         return ""
     grid = sorted([*values, *sweep.values], key=lambda value: (isinstance(value, str), value))
     known = [int(seed) for seed in dict.fromkeys(sweep.trained["seed"])]

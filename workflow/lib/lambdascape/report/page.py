@@ -9,6 +9,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lambdascape.config.settings import Config
 from lambdascape.core.disk import shown_bytes
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import write_text
@@ -61,7 +62,7 @@ def write_report(
     *,
     template: str | Path,
     study: str,
-    config: dict[str, Any],
+    config: Config,
     synthetic: bool,
     tables: Mapping[str, str | Path],
     figures: Mapping[str, str | Path],
@@ -104,7 +105,7 @@ def write_report(
     read = {name: read_table(tables[name], text=columns) for name, columns in TEXT_COLUMNS.items()}
     listed = {name: read_text_table(tables[name]) for name in ("clips", "rejected", "warnings", "unused_clips")}
     sweep = read_sweep(tables["runs"])
-    found = answer(sweep, read["scores"], read["choice"], read["comparisons"], config["statistics"]["confidence"])
+    found = answer(sweep, read["scores"], read["choice"], read["comparisons"], config.statistics.confidence)
     shown = pictures(figures, words, output, _places(tables, sources), found.numbers)
     folder = Path(template).parent
     environment = Environment(
@@ -129,7 +130,7 @@ def write_report(
         flagged=warnings_of(read["training"]),
         mark=MARK,
         advice=next_steps(
-            sweep, read, config["statistics"]["confidence"], config, sessions=listed["clips"]["session"].nunique()
+            sweep, read, config.statistics.confidence, config, sessions=listed["clips"]["session"].nunique()
         ),
         advice_rules=RULES,
         further=[name for name in shown if name not in _placed(folder)],
@@ -151,7 +152,7 @@ def write_report(
         command=command,
         run_table=run_table(sweep, read_every_run(tables["every_run"]), read["mechanism"]),
         **distant_tables(read["distant"], config),
-        **_comparisons(sweep, read, 1 - config["statistics"]["confidence"]),
+        **_comparisons(sweep, read, 1 - config.statistics.confidence),
         **_tables(sweep, read, listed, tables, config),
     )
     page = environment.get_template(Path(template).name)
@@ -204,19 +205,17 @@ def _frame(folder: Path, viewer: str | Path | None) -> dict[str, Any]:
     }
 
 
-def _method(
-    config: dict[str, Any], hyperparameters: Mapping[str, Any], listed: Mapping[str, pd.DataFrame]
-) -> dict[str, Any]:
+def _method(config: Config, hyperparameters: Mapping[str, Any], listed: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """What was run on which data, by the name that the template uses."""
     return {
         "hyperparameters": hyperparameters,
         "differences": differences(hyperparameters),
-        "protocol": PROTOCOLS[config["protocol"]],
-        "dataset": config["dataset"],
-        "test_fold": config["split"]["test_fold"],
+        "protocol": PROTOCOLS[config.protocol],
+        "dataset": config.dataset,
+        "test_fold": config.split.test_fold,
         "rejects": report_sources.rejects(listed["clips"], listed["rejected"]),
-        "confidence": config["statistics"]["confidence"],
-        "resamples": config["statistics"]["resamples"],
+        "confidence": config.statistics.confidence,
+        "resamples": config.statistics.resamples,
     }
 
 
@@ -249,11 +248,11 @@ def _tables(
     read: Mapping[str, pd.DataFrame],
     listed: Mapping[str, pd.DataFrame],
     paths: Mapping[str, str | Path],
-    config: Mapping[str, Any],
+    config: Config,
 ) -> dict[str, Any]:
     """The tables of the page, by the name that the template uses."""
     scores, clips = read["scores"], listed["clips"]
-    test_fold, plugins = config["split"]["test_fold"], config.get("plugins", [])
+    test_fold, plugins = config.split.test_fold, config.plugins
     chosen = sweep.arms.get(report_comparisons.chosen_arm(read["choice"]), "")
     return {
         "score_summary": report_tables.score_summary(sweep, scores, chosen),

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from lambdascape.config.settings import Config
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest
 from lambdascape.jobs.machine import processor
@@ -20,11 +21,11 @@ BENCHMARKS = "benchmarks"
 CITATION = "CITATION.cff"
 
 
-def facts(config: dict[str, Any], checkout: str | Path) -> list[tuple[str, str]]:
+def facts(config: Config, checkout: str | Path) -> list[tuple[str, str]]:
     """Code, settings and machine, name and value."""
     return [
         ("Code", git_state(checkout)),
-        ("Config digest", settings_digest(config)),
+        ("Config digest", settings_digest(config.plain())),
         ("Machine of the report", f"{processor()}, {os.cpu_count()} logical cores, {platform.system()}"),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
     ]

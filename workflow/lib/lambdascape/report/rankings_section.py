@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from lambdascape.report.formatting import NOTHING, Table, number, span
-from lambdascape.study.hyperparameters import setting, symbol
+from lambdascape.study.setting_names import setting, symbol
 from lambdascape.tables.rankings import MEASURES, RankedMeasure, swaps
 
 

@@ -5,19 +5,22 @@ from typing import Any
 
 import pandas as pd
 
+from lambdascape.config.settings import Config
 from lambdascape.report.formatting import NOTHING, Table, shown
+from lambdascape.study.catalogue import PUBLISHED
 from lambdascape.study.choices import Choices
 from lambdascape.study.config_model import config_model
-from lambdascape.study.hyperparameters import COLUMNS, PUBLISHED, Hyperparameter, is_reported, reason, table_1_rows
+from lambdascape.study.hyperparameters import Hyperparameter, is_reported, reason, table_1_rows
 from lambdascape.study.plugins import extensions_of
 from lambdascape.study.run_table import Sweep
+from lambdascape.study.setting_names import COLUMNS
 from lambdascape.study.sweep import SWEPT_BLOCKS
 
 SAME, DIFFERENT = "same", "different"
 Row = dict[str, str]
 
 
-def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[str, list[Row]]:
+def table_1(config: Config, runs: pd.DataFrame, sweep: Sweep) -> dict[str, list[Row]]:
     """Rows by group: name, value (with unit), published, and same, different or nothing to compare.
 
     Args:
@@ -29,11 +32,11 @@ def table_1(config: dict[str, Any], runs: pd.DataFrame, sweep: Sweep) -> dict[st
         Group to rows with the keys name, value, published, compared, and why: a reason where it is not the published
         value. Keys of the config that are not in Table 1 are in a last group, so that none is left out.
     """
-    model, words = config_model(extensions_of(config)), labels(config.get("plugins", []))
-    hidden = "" if config["dataset"]["adapter"] == "demo" else "dataset.demo."
+    model, words = config_model(extensions_of(config.plain())), labels(config.plugins)
+    hidden = "" if config.dataset.adapter == "demo" else "dataset.demo."
     values = {
         key: value
-        for key, value in _leaves(config)
+        for key, value in _leaves(config.plain())
         if is_reported(key, model) and not (hidden and key.startswith(hidden))
     }
     swept = {_place(key, config): _values(runs, key) for key in (sweep.key, *sweep.others) if key}
@@ -67,9 +70,9 @@ def differences(groups: Mapping[str, Sequence[Row]]) -> Table | None:
     return Table("What differs from the published study, and why", header, rows, words=len(header))
 
 
-def _place(column: str, config: dict[str, Any]) -> str:
+def _place(column: str, config: Config) -> str:
     """Where in the config a column of runs.tsv has its value: `training.epochs` for `epochs`, not the probe's."""
-    blocks = [block for block in SWEPT_BLOCKS if column in config.get(block, {})]
+    blocks = [block for block in SWEPT_BLOCKS if column in getattr(config, block).plain()]
     return f"{blocks[0]}.{column}" if blocks else COLUMNS.get(column, column)
 
 

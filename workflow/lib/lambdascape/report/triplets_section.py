@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from lambdascape.config.settings import Config
 from lambdascape.report.formatting import NOTHING, Table
 from lambdascape.tables.distant_tiles import SETTINGS, SHARED
 
@@ -20,7 +21,7 @@ def percent(share: float) -> str:
     return NOTHING if pd.isna(share) else f"{100 * share:.1f} %"
 
 
-def distant_tables(distant: pd.DataFrame, config: dict[str, Any]) -> dict[str, Any]:
+def distant_tables(distant: pd.DataFrame, config: Config) -> dict[str, Any]:
     """The section on distant tiles, by the name that the template uses.
 
     Args:
@@ -29,7 +30,7 @@ def distant_tables(distant: pd.DataFrame, config: dict[str, Any]) -> dict[str, A
     """
     overall = distant[distant["class"] == ""]
     rows = [_row(keys, found) for keys, found in overall.groupby([*SETTINGS, "split"], sort=False)]
-    published = [PUBLISHED] if config["dataset"]["adapter"] == PUBLISHED_BY else []
+    published = [PUBLISHED] if config.dataset.adapter == PUBLISHED_BY else []
     table = Table(
         "How often a distant tile shares something with its anchor",
         HEADER,

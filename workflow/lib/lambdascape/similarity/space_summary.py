@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.spatial.distance import pdist
 
+from lambdascape.config.settings import Geometry
 from lambdascape.core.hdf5 import about, create, open_checked
 from lambdascape.core.vectors import Floats, is_one_point, unit_norm
 from lambdascape.embeddings.held_out import HeldOut, Texts, read_held_out
@@ -48,13 +49,13 @@ class Summary:
     tiles: str
 
 
-def summarise_space(embeddings_path: str | Path, test_fold: str, settings: dict[str, Any], output: str | Path) -> None:
+def summarise_space(embeddings_path: str | Path, test_fold: str, settings: Geometry, output: str | Path) -> None:
     """Write what comparing the space with others needs.
 
     Args:
         embeddings_path: a file of `space_file.write_embeddings`.
         test_fold: the fold held out.
-        settings: `max_tiles` and `draw_seed`.
+        settings: how many tiles are compared, and the seed of what is sampled.
         output: HDF5: `embedding` (tile, dim) float32, the tiles that `measured` draws; `first_half`, `session`,
             `moment` and `label` (tile,), see `Summary`; `neighbours` (tile, k) int32, by cosine, tiles of the same
             moment left out, k up to `NEIGHBOURS` as far as every tile has so many, 0 where the space is one point;
@@ -68,7 +69,7 @@ def summarise_space(embeddings_path: str | Path, test_fold: str, settings: dict[
     moment = pd.factorize(held_out.column("moment"))[0]
     count = 0 if is_one_point(drawn) else min(NEIGHBOURS, most_neighbours(moment))
     neighbours = nearest(unit_norm(drawn), count, moment) if count else np.zeros((len(drawn), 0), np.int32)
-    seed = settings["draw_seed"]
+    seed = settings.draw_seed
     with create(output, SCHEMA, {"tiles": tiles_digest(held_out)}) as file:
         file["embedding"] = drawn.astype(np.float32)
         file["first_half"] = halves(held_out.column("session"), held_out.column("label"), seed)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lambdascape.config.settings import Statistics
 from lambdascape.statistics.bootstrap import session_bootstrap
 from lambdascape.statistics.metrics import BINS, accuracy, expected_calibration_error, f1_per_class, macro_f1
 
@@ -15,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 KEYS = ["probe", "split", "unit", "measure", "class"]
 
 
-def score_intervals(counts: pd.DataFrame, settings: dict[str, Any], seed: int) -> pd.DataFrame:
+def score_intervals(counts: pd.DataFrame, settings: Statistics, seed: int) -> pd.DataFrame:
     """Intervals of every score that has counts by session, see `bootstrap.session_bootstrap`.
 
     Where a score is the mean over several draws, of training sessions, of validation sessions or of folds, so is the
@@ -24,7 +25,7 @@ def score_intervals(counts: pd.DataFrame, settings: dict[str, Any], seed: int) -
 
     Args:
         counts: table `probes.scoring.COUNT_COLUMNS`.
-        settings: `resamples` and `confidence`.
+        settings: of resamples and intervals.
         seed: seed of the resamples.
 
     Returns:
@@ -33,7 +34,7 @@ def score_intervals(counts: pd.DataFrame, settings: dict[str, Any], seed: int) -
     rows = [
         (*group, *row)
         for group, part in counts.groupby(KEYS[:3])
-        for row in _of_one_table(part, partial(session_bootstrap, **settings, seed=seed))
+        for row in _of_one_table(part, partial(session_bootstrap, **settings.plain(), seed=seed))
     ]
     return pd.DataFrame(rows, columns=[*KEYS, "low", "high"])
 

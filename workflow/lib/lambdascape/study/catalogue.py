@@ -10,6 +10,8 @@ TABLES = (
     *("training", "layers", "probe_epochs", "scores", "confusion", "few_shot", "geometry", "spectra", "centroids"),
     *("unused_clips", "comparisons", "choice", "selection", "mechanism", "every_run", "claims", "audit", "distant"),
 )
+# The published study, in figures and in the report.
+PUBLISHED = "Gröger (2020)"
 # Beside the template of the report, in its folder `page`.
 PAGE_PARTS = (
     *("macros.html.j2", "answer.html.j2", "claims.html.j2", "scores.html.j2", "runs.html.j2", "training.html.j2"),

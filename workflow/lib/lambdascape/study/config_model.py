@@ -1,18 +1,17 @@
 """The model that checks a config: the fields of `settings`, what plugins add, and a sweep typed by the swept blocks."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import MinLen
 from pydantic import ConfigDict, create_model
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
-from lambdascape.study.keys import block, key_of
-from lambdascape.study.settings import EACH_ONCE, NOT_EMPTY, Block, ByEpoch, Config, SweepSettings
+from lambdascape.config.keys import block, key_of
+from lambdascape.config.settings import EACH_ONCE, NOT_EMPTY, Block, ByEpoch, Config, SweepSettings, block_of, leaves
 from lambdascape.study.sweep import PROBE_EPOCHS, SWEPT_BLOCKS
 
 
@@ -65,27 +64,6 @@ def config_model(extensions: Extensions = NOTHING_ADDED) -> type[Config]:
     blocks["sweep"] = _widened(SweepSettings, _points([one for one in swept if one]))
     fields = {name: (model, _holding(Config.model_fields[name], model)) for name, model in blocks.items()}
     return create_model("Config", __base__=Config, **fields)  # type: ignore[call-overload]
-
-
-def block_of(found: FieldInfo) -> type[Block] | None:
-    """The block that a field holds, which may be left out by null; None for a field that holds a value."""
-    kinds = get_args(found.annotation) if get_origin(found.annotation) in (Union, UnionType) else (found.annotation,)
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Block)), None)
-
-
-def leaves(model: type[Block], before: str = "") -> Iterator[tuple[str, FieldInfo, type[Block]]]:
-    """Every key that holds a value: where it stands, such as `training.margin`, its field and its block.
-
-    Args:
-        model: the model of a config, or one of its blocks.
-        before: what stands before the names of the keys of `model`.
-    """
-    for name, found in model.model_fields.items():
-        inner = block_of(found)
-        if inner is None:
-            yield f"{before}{name}", found, model
-        else:
-            yield from leaves(inner, f"{before}{name}.")
 
 
 def json_schema(model: type[Config]) -> dict[str, Any]:

@@ -7,13 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from lambdascape.config.settings import Config, FeatureRecipe, ReadingSettings
 from lambdascape.core.declarations import declared
 from lambdascape.datasets.archives import Archive, archives_of
 from lambdascape.features.shared_store import FeaturesStore
 from lambdascape.jobs.fingerprint import task
 from lambdascape.jobs.provenance import settings_digest
-from lambdascape.study.keys import key_of
-from lambdascape.study.settings import Config, FeatureSettings
 
 
 @dataclass(frozen=True)
@@ -81,12 +80,6 @@ class DataNames:
         folder = f"results/features/{self.dataset}/{self.recipe}/archives"
         return [] if self.keeps_audio else [f"{folder}/{name}.tsv" for name in self.archives]
 
-    @property
-    def archive_settings(self) -> dict[str, Any]:
-        """What decides how an archive is drained, beside the feature recipe."""
-        dataset = self.settings.dataset
-        return {"set": self.archive_set, "given": dataset.archives, "channels": dataset.channels}
-
     def archive_of(self, wildcards: Any) -> dict[str, str]:
         """Where one archive is and what its md5 must be."""
         archive = self.archives[wildcards.archive]
@@ -95,9 +88,8 @@ class DataNames:
     @property
     def dataset_settings(self) -> dict[str, Any]:
         """What decides how the folder of audio is read."""
-        keys = ("adapter", "folds", "channels", "on_bad_clip", "max_rejected_fraction")
-        plugins = self.settings.plugins
-        return {key: self.config["dataset"][key] for key in keys} | ({"plugins": plugins} if plugins else {})
+        values = self.config["dataset"] | {"plugins": self.settings.plugins}
+        return {key: values[key] for key in ReadingSettings.model_fields}
 
     @property
     def adapter_task(self) -> dict[str, str]:
@@ -115,13 +107,12 @@ class DataNames:
             return settings_digest({name: archive.md5 for name, archive in self.archives.items()})
         from lambdascape.datasets.index import source_digest
 
-        return source_digest(str(self.settings.dataset.path), self.dataset_settings)
+        return source_digest(str(self.settings.dataset.path), self.settings.dataset.adapter, self.settings.plugins)
 
     @property
     def recipe_settings(self) -> dict[str, Any]:
         """The feature settings that change a number; in how many shards they are computed does not."""
-        no_number = {name for name, field in FeatureSettings.model_fields.items() if not key_of(field).in_recipe}
-        return {key: value for key, value in self.config["features"].items() if key not in no_number}
+        return {key: self.config["features"][key] for key in FeatureRecipe.model_fields}
 
     @property
     def recipe(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lambdascape.config.settings import Config
 from lambdascape.core.declarations import Declared, declared
 from lambdascape.core.errors import InputError
 from lambdascape.jobs.fingerprint import task
@@ -36,13 +37,13 @@ class FigureFiles:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        config: Config,
         folder: str,
         data: Mapping[str, str],
         large: Mapping[str, Sequence[str]],
         values: Mapping[str, Any],
     ) -> None:
-        every = declared("figure", config.get("plugins", []))
+        every = declared("figure", config.plugins)
         self.all = {name: one for name, one in every.items() if _is_drawn(one, config)}
         self.tables = {name: f"{folder}/{path}" for name, path in INPUTS.items()} | dict(data)
         self.large, self.values = large, values
@@ -109,6 +110,6 @@ class FigureFiles:
         return list(self.large[name]) if name in self._asked(wildcards) else []
 
 
-def _is_drawn(one: Declared, config: Mapping[str, Any]) -> bool:
+def _is_drawn(one: Declared, config: Config) -> bool:
     key = one.options["only_with"]
-    return not key or bool(config.get(key))
+    return not key or bool(getattr(config, key))

@@ -1,4 +1,4 @@
-"""The hyperparameters of a study in words: name, unit, place in Table 1, value in the published study.
+"""The hyperparameters of a study as Table 1 of the report shows them: with published values and reasons to depart.
 
 Those of the config are made of its fields, see `settings`; the rest are rows of the published table that are no setting
 here.
@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from lambdascape.study.config_model import block_of, config_model, leaves
-from lambdascape.study.keys import Reason, always, key_of
-from lambdascape.study.settings import (
+from lambdascape.config.keys import (
     AUDIO,
     COMPUTING,
     DATA_AND_MODEL,
@@ -18,11 +16,13 @@ from lambdascape.study.settings import (
     PROBES,
     REPRESENTATION,
     TRAINING,
-    Block,
-    Config,
+    Reason,
+    always,
+    key_of,
 )
+from lambdascape.config.settings import Block, Config, block_of, leaves
+from lambdascape.study.config_model import config_model
 
-PUBLISHED = "Gröger (2020)"
 OWN_CHOICE = "The study’s own choice; no reason is on record."
 GROUPS = (DATA_AND_MODEL, TRAINING, COMPUTING, AUDIO, REPRESENTATION, PROBES, JUDGING)
 
@@ -162,37 +162,9 @@ def reason(one: Hyperparameter, value: Any) -> str:
     return OWN_CHOICE
 
 
-# Columns of runs.tsv that are called otherwise in the config.
-COLUMNS = {"probe_epochs": "probes.by_epoch.epochs"}
-
 PROTOCOLS = {
     "free": "none: the runs may differ in what the study likes, and the number of seeds is its own",
     "as_published": "as published: each arm has its own budget and schedule, and the published probe is scored per "
     "tile, on triplets that are drawn anew in every epoch",
     "strict": "strict: one schedule and one budget for all runs, several seeds",
 }
-
-
-def in_words(column: str) -> tuple[str, str]:
-    """Name and unit of a column of runs.tsv, such as `margin`; unknown ones keep their name."""
-    key = COLUMNS.get(column, column)
-    for rows in table_1_rows().values():
-        for row in rows:
-            if key in (row.key, row.key.rsplit(".", 1)[-1]):
-                return row.name, row.unit
-    return column.replace("_", " "), ""
-
-
-def setting(column: str, value: Any) -> str:
-    """A value of a column of runs.tsv as it stands beside a number, such as `λ = 0.01` or `margin 0.5`."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    shown = f"{value:g}" if is_number else str(value)
-    if column == "l2":
-        return f"λ = {shown}"
-    name, unit = in_words(column)
-    return f"{name.lower()} {shown} {unit}".rstrip()
-
-
-def symbol(column: str) -> str:
-    """The short name of a column of runs.tsv for running text: λ, or the name in words."""
-    return "λ" if column == "l2" else in_words(column)[0].lower()

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lambdascape.config.keys import key_of
+from lambdascape.config.settings import Block, Network, RunSettings, Training, Triplets
 from lambdascape.core.declarations import Declared, declared
 from lambdascape.jobs.fingerprint import task
 from lambdascape.study import sweep
@@ -19,8 +21,6 @@ from lambdascape.study.catalogue import PAGE_PARTS, RECOMPUTED, STAGES, TABLES, 
 from lambdascape.study.choices import Choices
 from lambdascape.study.data_paths import DataNames
 from lambdascape.study.figure_files import FigureFiles
-from lambdascape.study.keys import key_of
-from lambdascape.study.settings import Block, Network, Training, Triplets
 
 UNTRAINED, MEAN_LOGMEL, OWN = "untrained", "mean_logmel", "own"
 BLOCKS: dict[str, type[Block]] = {"triplets": Triplets, "network": Network, "training": Training}
@@ -47,6 +47,12 @@ class Study(DataNames):
     def runs(self) -> dict[str, dict[str, Any]]:
         """Name to settings, arm and seed of each trained run."""
         return sweep.expand(self.config["sweep"], self.config, self.settings.plugins)
+
+    @cached_property
+    def run_settings(self) -> dict[str, RunSettings]:
+        """Name to settings of each trained run."""
+        blocks = RunSettings.model_fields
+        return {name: RunSettings.of({block: run[block] for block in blocks}) for name, run in self.runs.items()}
 
     @cached_property
     def axis(self) -> str:
@@ -169,11 +175,6 @@ class Study(DataNames):
         return self.choices.of_network(self.config)
 
     @property
-    def tile_settings(self) -> dict[str, Any]:
-        """The part of the reference settings that needs no network."""
-        return {"triplets": {"tile_s": self.settings.triplets.tile_s}}
-
-    @property
     def triplet_settings(self) -> list[dict[str, Any]]:
         """The different settings of triplets among the trained runs, in their order."""
         settings = [run["triplets"] for run in self.runs.values()]
@@ -214,11 +215,18 @@ class Study(DataNames):
         return [self.space_seed_of(wildcards)] if seeded else [int(seed) for seed in self.config["sweep"]["seeds"]]
 
     def by_epoch_settings_of(self, wildcards: Any) -> dict[str, Any]:
-        """Settings of the published probe of a space: its arm's epochs, and its rule for triplets where they count."""
-        settings = dict(self.config["probes"]["by_epoch"])
-        run = self.runs.get(self.recomputed.get(wildcards.space, wildcards.space), self.config)
-        settings["epochs"] = run.get(sweep.PROBE_EPOCHS, settings["epochs"])
-        return settings | ({"triplets": run["triplets"]} if settings["tiles"] == "triplets" else {})
+        """Settings of the published probe of a space, with its arm's epochs."""
+        settings = self.config["probes"]["by_epoch"]
+        return settings | {"epochs": self._run_of(wildcards.space).get(sweep.PROBE_EPOCHS, settings["epochs"])}
+
+    def by_epoch_triplets_of(self, wildcards: Any) -> dict[str, Any] | None:
+        """The rule for triplets of a space where the published probe goes by it."""
+        is_asked = self.settings.probes.by_epoch.tiles == "triplets"
+        return self._run_of(wildcards.space)["triplets"] if is_asked else None
+
+    def _run_of(self, space: str) -> dict[str, Any]:
+        """The run of a space; the config, where it has none."""
+        return self.runs.get(self.recomputed.get(space, space), self.config)
 
     @property
     def run_rows(self) -> list[dict[str, Any]]:
@@ -281,7 +289,7 @@ class Study(DataNames):
         """What each figure is drawn from."""
         embeddings = [f"results/{self.name}/embeddings/{space}.h5" for space in self.spaces]
         return FigureFiles(
-            self.config,
+            self.settings,
             f"results/{self.name}",
             {"clips": self.clips, "rejected": self.rejected, "warnings": self.warnings},
             {"features": [self.features], "embeddings": embeddings, "published": self.curves_behind},
@@ -357,11 +365,6 @@ class Study(DataNames):
             return []
         rule = f"must name a study that has been run here; of {self.settings.compare_with} there is no {missing[0]}"
         return [f"compare_with: {rule}. Run it first: make run STUDY=<its file>"]
-
-    @property
-    def viewer_settings(self) -> dict[str, Any]:
-        """How the points of the viewer are laid out."""
-        return {key: value for key, value in self.config["viewer"].items() if key != "points"}
 
     @property
     def viewer_about(self) -> dict[str, Any]:

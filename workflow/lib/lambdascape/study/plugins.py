@@ -1,15 +1,16 @@
 """What the plugins of a study add to its config."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from lambdascape.config.keys import key
+from lambdascape.config.settings import Block, Config, block_of
 from lambdascape.core.declarations import Declared, declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.sources import OF_A_FILE
 from lambdascape.study.choices import LOSS, NETWORK
-from lambdascape.study.config_model import NOTHING_ADDED, Extensions, block_of
-from lambdascape.study.keys import key
-from lambdascape.study.settings import Block, Config
+from lambdascape.study.config_model import NOTHING_ADDED, Extensions
 
 # Kind of a declaration to the key of the config that lists its names, and to the block that its settings extend.
 LISTED = {"adapter": "dataset.adapter", "loss": "training.loss", "network": "network.architecture"}
@@ -54,7 +55,10 @@ def _block(one: Declared) -> Any:
     file, _, _ = task.rpartition(OF_A_FILE)
     block = find(f"{file}{OF_A_FILE}{settings['name']}") if isinstance(settings, dict) else None
     if not (isinstance(block, type) and issubclass(block, Block)):
-        raise InputError(f"{task}: settings must name a class of the file that extends study.settings.Block")
+        raise InputError(f"{task}: settings must name a class of the file that extends config.settings.Block")
+    argument = inspect.signature(find(task), eval_str=True).parameters.get("settings")
+    if argument is None or argument.annotation is not block:
+        raise InputError(f"{task}: must have an argument `settings: {block.__name__}`, the block that it declares")
     return block
 
 

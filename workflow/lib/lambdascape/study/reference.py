@@ -7,17 +7,17 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from lambdascape.config.keys import key_of
+from lambdascape.config.settings import Block, Config, block_of
 from lambdascape.core.files import replace_text
-from lambdascape.study.config_model import block_of, config_model, json_schema, rules_at
-from lambdascape.study.keys import key_of
+from lambdascape.study.config_model import config_model, json_schema, rules_at
 from lambdascape.study.messages import BOUNDS, KINDS
-from lambdascape.study.settings import Block, Config
 
 SCHEMA, PAGE = "workflow/schemas/config.schema.json", "config/README.md"
 INTRODUCTION = """\
 # Every key of the config
 
-Made by `make reference` from the fields in `workflow/lib/lambdascape/study/settings.py`; do not edit it here.
+Made by `make reference` from the fields in `workflow/lib/lambdascape/config/settings.py`; do not edit it here.
 
 `config.yaml` is the default study. A study of your own is a file with the keys that differ, laid over it:
 `make run STUDY=my_study.yaml`. Unknown keys are refused. An editor that knows the YAML language server completes and

@@ -10,7 +10,7 @@ import pandas as pd
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table
 from lambdascape.study.catalogue import RECOMPUTED
-from lambdascape.study.hyperparameters import in_words, setting, symbol
+from lambdascape.study.setting_names import in_words, setting, symbol
 
 # Columns of runs.tsv before the settings. `run` is a name for paths, from which nothing may be read; an arm is a point
 # of the sweep, or the kind of a reference; a replicate is a seed and the fold held out; `axis` is the setting that

@@ -8,6 +8,19 @@ import pydantic
 import yaml
 from pydantic_core import ErrorDetails
 
+from lambdascape.config.keys import key_of
+from lambdascape.config.settings import (
+    RESERVED,
+    Block,
+    ByEpoch,
+    Config,
+    Dataset,
+    FeatureRecipe,
+    Network,
+    Training,
+    Triplets,
+    block_of,
+)
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.datasets.archives import archives_of, downloadable
@@ -16,14 +29,11 @@ from lambdascape.study import sweep
 from lambdascape.study.config_model import (
     NOTHING_ADDED,
     Extensions,
-    block_of,
     config_model,
     json_schema,
     rules_at,
 )
-from lambdascape.study.keys import key_of
 from lambdascape.study.messages import missing, sentence, shown, unknown_key
-from lambdascape.study.settings import RESERVED, Block, ByEpoch, Config, Dataset, Network, Training, Triplets
 
 YTE = "__use_yte__"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the quick one where it is built in
@@ -271,7 +281,7 @@ def _contradictions(config: Config) -> Iterator[str]:
         runs = sweep.expand(plain["sweep"], plain, config.plugins)
         yield from _contradictions_of_protocol(config, runs)
         for slug, run in runs.items():
-            yield from (f"{line} (run {slug})" for line in _contradictions_of(run, plain["features"]))
+            yield from (f"{line} (run {slug})" for line in _contradictions_of(run, config.features))
     except InputError as error:
         yield str(error)
 
@@ -349,10 +359,10 @@ def _borrowed_names(config: Config) -> Iterator[str]:
             yield f"{key}: must be your own for the adapter {dataset.adapter}; got the demo's, {value!r}"
 
 
-def _contradictions_of(run: dict[str, Any], recipe: dict[str, Any]) -> Iterator[str]:
+def _contradictions_of(run: dict[str, Any], recipe: FeatureRecipe) -> Iterator[str]:
     tile_s, neighbourhood_s = run["triplets"]["tile_s"], run["triplets"]["neighbourhood_s"]
-    if run["network"]["input"] == "mfcc" and run["network"]["n_mfcc"] > recipe["n_mels"]:
-        rule = f"must be at most features.n_mels ({recipe['n_mels']}) where the input is mfcc"
+    if run["network"]["input"] == "mfcc" and run["network"]["n_mfcc"] > recipe.n_mels:
+        rule = f"must be at most features.n_mels ({recipe.n_mels}) where the input is mfcc"
         yield f"network.n_mfcc: {rule}; got {run['network']['n_mfcc']}"
     if neighbourhood_s < tile_s:
         yield f"triplets.neighbourhood_s: must be at least tile_s ({tile_s:g} s); got {neighbourhood_s:g}"

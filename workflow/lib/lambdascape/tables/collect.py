@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lambdascape.config.settings import Statistics
 from lambdascape.core.tsv import read_table, read_text_table, write_rows, write_table
 from lambdascape.features.store import open_features
 from lambdascape.features.tile_grid import seconds_to_frames, tile_frames
@@ -76,7 +77,7 @@ def collect_probes(
     by_epoch: Paths,
     scores: Paths,
     counts: Paths,
-    settings: dict[str, Any],
+    settings: Statistics,
     seed: int,
     *,
     scores_path: str | Path,
@@ -97,7 +98,7 @@ def collect_probes(
         by_epoch: for each space its by_epoch.tsv.
         scores: for each space, for each probe its <probe>.tsv.
         counts: for each space, for each probe its <probe>_confusion.tsv.
-        settings: `resamples` and `confidence` of the intervals.
+        settings: of the intervals.
         seed: seed of the resamples.
         scores_path: table run, probe, split, unit, measure, class, value, low, high.
         probe_epochs_path: table run, epoch, split, measure, value.
@@ -139,7 +140,7 @@ def _last_epoch(curves: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _with_intervals(scores: pd.DataFrame, counts: pd.DataFrame, settings: dict[str, Any], seed: int) -> pd.DataFrame:
+def _with_intervals(scores: pd.DataFrame, counts: pd.DataFrame, settings: Statistics, seed: int) -> pd.DataFrame:
     means = scores.groupby(KEYS, sort=False)["value"].mean().reset_index()
     scored = counts[counts["split"] != "validation"]  # those are there to choose by
     return means.merge(score_intervals(scored, settings, seed), how="left", on=KEYS)
@@ -196,8 +197,8 @@ def list_unused(features_path: str | Path, clips_path: str | Path, tile_s: float
     features = open_features(features_path)
     clips = read_text_table(clips_path).set_index("clip")
     seconds = clips["frames"].astype(int) / clips["rate"].astype(int)
-    tile = tile_frames(tile_s, features.about["recipe"])
-    two = seconds_to_frames(tile_s, features.about["recipe"]) + tile
+    tile = tile_frames(tile_s, features.recipe)
+    two = seconds_to_frames(tile_s, features.recipe) + tile
     rows = []
     for clip, frames in zip(features.clips, np.diff(features.clip_start), strict=True):
         if frames < two:

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lambdascape.config.settings import Statistics
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.statistics.bootstrap import (
@@ -115,23 +115,23 @@ def _by_seed(table: pd.DataFrame, seeds: list[int], path: str | Path) -> Iterato
         yield (table if draws == [0] else table[table["draw"] == number]).assign(seed=seed)
 
 
-def paired_scores(counts: Counts, measure: str, settings: dict[str, Any], seed: int) -> PairedScores:
+def paired_scores(counts: Counts, measure: str, settings: Statistics, seed: int) -> PairedScores:
     """Score all arms and seeds, on all sessions and on resamples of them.
 
     Args:
         counts: see `read_counts`.
         measure: macro_f1 or accuracy.
-        settings: `resamples`.
+        settings: how many resamples.
         seed: seed of the resamples.
     """
-    return paired_session_bootstrap(counts.confusions, MEASURES[measure], settings["resamples"], seed)
+    return paired_session_bootstrap(counts.confusions, MEASURES[measure], settings.resamples, seed)
 
 
 def compare_arms(
     runs_path: str | Path,
     spaces: Sequence[str],
     confusions: Paths,
-    settings: dict[str, Any],
+    settings: Statistics,
     seed: int,
     output: str | Path,
 ) -> None:
@@ -145,7 +145,7 @@ def compare_arms(
         runs_path: runs.tsv.
         spaces: names of the trained runs, then of the reference spaces.
         confusions: for each space its converged_confusion.tsv.
-        settings: `resamples` and `confidence`.
+        settings: of resamples and intervals.
         seed: seed of the resamples.
         output: table unit (clip | tile), measure (macro_f1 | accuracy), family (arms | references), first (a trained
             arm), second (a trained arm, or that of a reference), difference (first less second), low, high (these runs
@@ -165,14 +165,14 @@ def compare_arms(
     write_table(pd.concat(tables[1:] or tables), output)
 
 
-def _pairs(counts: Counts, trained: int, unit: str, measure: str, settings: dict[str, Any], seed: int) -> pd.DataFrame:
+def _pairs(counts: Counts, trained: int, unit: str, measure: str, settings: Statistics, seed: int) -> pd.DataFrame:
     """All comparisons of one unit and measure; the first `trained` arms are those of the sweep."""
     scores = paired_scores(counts, measure, settings, seed)
     pairs = [(ARMS, first, second) for first, second in combinations(range(trained), 2)]
     pairs += [(REFERENCES, arm, other) for other in range(trained, len(counts.arms)) for arm in range(trained)]
     rows = []
     for family, first, second in pairs:
-        found = asdict(difference(scores, first, second, settings["confidence"]))
+        found = asdict(difference(scores, first, second, settings.confidence))
         names = {"family": family, "first": counts.arms[first], "second": counts.arms[second]}
         rows.append(names | {"difference": found.pop("value")} | found)
     table = pd.DataFrame(rows).assign(unit=unit, measure=measure, seeds=len(counts.seeds), sessions=scores.sessions)
@@ -185,7 +185,7 @@ def choose_arm(
     runs_path: str | Path,
     spaces: Sequence[str],
     confusions: Paths,
-    settings: dict[str, Any],
+    settings: Statistics,
     seed: int,
     output: str | Path,
 ) -> None:
@@ -199,7 +199,7 @@ def choose_arm(
         runs_path: runs.tsv.
         spaces: names of the trained runs.
         confusions: for each its converged_confusion.tsv.
-        settings: `resamples` and `confidence`.
+        settings: of resamples and intervals.
         seed: seed of the resamples.
         output: table arm, chosen (0 | 1), probability_best, then for validation and for test: mean over the seeds, low
             and high (these runs on new sessions), seed_sd (standard deviation over the seeds), sessions; seeds. Header
@@ -224,13 +224,13 @@ def choose_arm(
     write_table(table.reindex(columns=CHOICE_COLUMNS), output)
 
 
-def _summary(counts: Counts, settings: dict[str, Any], seed: int) -> pd.DataFrame:
+def _summary(counts: Counts, settings: Statistics, seed: int) -> pd.DataFrame:
     """Mean over the seeds of each arm, its interval over sessions, and apart from that the spread over the seeds."""
     scores = paired_scores(counts, MEASURE, settings, seed)
     rows = [
         (
             value.mean(),
-            *arm_interval(scores, arm, settings["confidence"]),
+            *arm_interval(scores, arm, settings.confidence),
             value.std(ddof=1) if len(value) > 1 else np.nan,
             scores.sessions,
         )

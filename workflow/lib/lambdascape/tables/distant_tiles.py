@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lambdascape.config.settings import Triplets
 from lambdascape.core.tsv import write_table
 from lambdascape.embeddings.splits import in_test_split
 from lambdascape.features.store import open_features, read_manifest
@@ -23,7 +23,7 @@ def count_distant(
     features_path: str | Path,
     clips_path: str | Path,
     test_fold: str,
-    settings: Sequence[dict[str, Any]],
+    settings: Sequence[Triplets],
     output: str | Path,
 ) -> None:
     """Write how often anchor and distant tile share a label, a session, a moment (on another node) or a node.
@@ -32,7 +32,7 @@ def count_distant(
         features_path: a feature store.
         clips_path: clips.tsv of the data set.
         test_fold: the fold held out.
-        settings: the different blocks `triplets` of the study's runs: `tile_s`, `neighbourhood_s`, `distant`.
+        settings: the different ones of the study's runs.
         output: table tile_s, neighbourhood_s, distant, split (train | test), class (of the anchor; empty for all
             anchors), shared (label | session | moment | node), share, chance, anchors (how many tiles it is a mean
             over): see `shares`. Shares are missing where no anchor's label, or node, is known.
@@ -42,17 +42,17 @@ def count_distant(
     """
     features = open_features(features_path)
     clips = read_manifest(clips_path, features)
-    held_out, sessions, recipe = in_test_split(clips, test_fold), clips["session"].tolist(), features.about["recipe"]
+    held_out, sessions, recipe = in_test_split(clips, test_fold), clips["session"].tolist(), features.recipe
     parts = []
     for setting in settings:
         frames, step, reach = (
-            tile_frames(setting["tile_s"], recipe),
-            *(seconds_to_frames(setting[name], recipe) for name in ("tile_s", "neighbourhood_s")),
+            tile_frames(setting.tile_s, recipe),
+            *(seconds_to_frames(seconds, recipe) for seconds in (setting.tile_s, setting.neighbourhood_s)),
         )
         for split, chosen in (("train", ~held_out), ("test", held_out)):
             tiles = lay_tiles(features.clip_start, sessions, np.flatnonzero(chosen), frames, step)
-            found = shares(tiles, clips.iloc[tiles.row].reset_index(drop=True), reach, setting["distant"])
-            parts.append(found.assign(split=split, **{name: setting[name] for name in SETTINGS}))
+            found = shares(tiles, clips.iloc[tiles.row].reset_index(drop=True), reach, setting.distant)
+            parts.append(found.assign(split=split, **setting.plain()))
     write_table(pd.concat(parts)[COLUMNS], output)
 
 

@@ -13,8 +13,8 @@ from lambdascape.jobs.receipts import read_receipt
 from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
 from lambdascape.models.collapse import FLAGS
 from lambdascape.study.catalogue import WITH_RECOMPUTED
-from lambdascape.study.hyperparameters import in_words
 from lambdascape.study.run_table import Sweep, read_runs, read_sweep
+from lambdascape.study.setting_names import in_words
 from lambdascape.tables.flagged import flagged
 
 CPU = "cpu"  # the device in a history without a GPU

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from lambdascape.config.settings import Statistics
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.statistics.bootstrap import Floats, PairedScores, difference, drawn_means, seed_weights
 from lambdascape.study.choices import not_across
@@ -64,7 +65,7 @@ def rank_criteria(
     geometry_path: str | Path,
     confusions: Paths,
     choice_path: str | Path,
-    settings: dict[str, Any],
+    settings: Statistics,
     seed: int,
     output: str | Path,
     plugins: Sequence[str] = (),
@@ -82,7 +83,7 @@ def rank_criteria(
         geometry_path: geometry.tsv.
         confusions: for each of them its converged_confusion.tsv.
         choice_path: choice.tsv of `comparisons.choose_arm`.
-        settings: `resamples` and `confidence`.
+        settings: of resamples and intervals.
         seed: seed of the resamples.
         output: table criterion (loss_all | active_fraction | effective_rank | uniformity), better (lower |
             higher), correlation, low, high, picks (the arm it picks), labels_pick (the arm that the labels pick on
@@ -143,7 +144,7 @@ def _row(
     scores: PairedScores,
     counts: Counts,
     chosen: int,
-    settings: dict[str, Any],
+    settings: Statistics,
     seed: int,
 ) -> tuple[Any, ...]:
     about = (len(counts.seeds), scores.sessions)
@@ -151,10 +152,10 @@ def _row(
     if np.isnan(values).any() or np.ptp(values.mean(axis=1)) == 0:
         return (criterion.measure, criterion.better, *[np.nan] * 3, "", labels_pick, *[np.nan] * 4, *about)
     found = rank_correlations(values.mean(axis=1)[None], scores.value.mean(axis=1)[None])[0]
-    drawn = values @ seed_weights(len(counts.seeds), settings["resamples"], seed).T  # (arm, resample)
-    low, high = _middle(rank_correlations(drawn.T, drawn_means(scores, seed)), settings["confidence"])
+    drawn = values @ seed_weights(len(counts.seeds), settings.resamples, seed).T  # (arm, resample)
+    low, high = _middle(rank_correlations(drawn.T, drawn_means(scores, seed)), settings.confidence)
     pick = int(values.mean(axis=1).argmax())
-    gap = difference(scores, pick, chosen, settings["confidence"])
+    gap = difference(scores, pick, chosen, settings.confidence)
     agrees = int(pick == chosen)
     return (
         *(criterion.measure, criterion.better, found, low, high, counts.arms[pick], labels_pick, agrees),

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.linalg import orthogonal_procrustes
 from threadpoolctl import threadpool_limits
 
+from lambdascape.config.settings import Viewer
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.core.vectors import Floats, is_one_point, project, unit_norm
 from lambdascape.embeddings.neighbours import most_neighbours, nearest
@@ -33,7 +34,7 @@ def map_points(
     points_path: str | Path,
     embeddings: Sequence[str | Path],
     names: Sequence[str],
-    settings: dict[str, Any],
+    settings: Viewer,
     coordinates: str | Path,
     neighbours: str | Path,
 ) -> None:
@@ -44,7 +45,7 @@ def map_points(
         points_path: points.tsv.
         embeddings: HDF5 files of spaces.
         names: the space of each file, in the same order.
-        settings: `neighbours` of each point; `umap_neighbours`, None leaves the second view out; `seed` of UMAP.
+        settings: `umap_neighbours`: None leaves the second view out; `seed` is that of UMAP.
         coordinates: table `COORDINATE_COLUMNS`: view is `pca` or `umap`; x and y from -1 to 1, the same scale for
             both; x_share and y_share of the variance, missing for `umap`.
         neighbours: table `NEIGHBOUR_COLUMNS`: neighbour is a point of another moment, rank from 1, by cosine distance;
@@ -59,13 +60,13 @@ def map_points(
         here = embedding[rows_of(points, tiles)].astype(np.float64)
         flat, share = project(here)
         views = {"pca": align(flat, firsts.setdefault("pca", flat))}
-        if settings["umap_neighbours"]:
-            laid = manifold(here, views["pca"], settings["umap_neighbours"], settings["seed"])
+        if settings.umap_neighbours:
+            laid = manifold(here, views["pca"], settings.umap_neighbours, settings.seed)
             views["umap"] = align(laid, firsts.setdefault("umap", laid))
         for view, at in views.items():
             shares = share if view == "pca" else np.full(2, np.nan)
             placed.append(_placed(space.run, view, fit(at), shares))
-        near.append(_near(space.run, here, moment, settings["neighbours"]))
+        near.append(_near(space.run, here, moment, settings.neighbours))
     write_table(pd.concat(placed)[COORDINATE_COLUMNS], coordinates)
     write_table(pd.concat(near)[NEIGHBOUR_COLUMNS], neighbours)
 

@@ -38,7 +38,7 @@ def draw_thumbnails(
     """
     table, store = read_table(points, TEXT), open_features(features)
     number = {clip: place for place, clip in enumerate(read_manifest(clips, store)["clip"])}
-    frames = tile_frames(tile_s, store.about["recipe"])
+    frames = tile_frames(tile_s, store.recipe)
     clip = np.array([number[name] for name in table["clip"]], np.intp)
     starts = store.clip_start[clip] + np.round(table["start_s"].to_numpy(float) * store.frames_per_second).astype(int)
     pictures = [
@@ -46,7 +46,7 @@ def draw_thumbnails(
         for at in range(0, len(starts), CHUNK)
         for tile in store.tiles(starts[at : at + CHUNK], frames).astype(np.float32)
     ]
-    encoded = encode(sheet(grey(np.stack(pictures), store.about["recipe"]["log_offset"])))
+    encoded = encode(sheet(grey(np.stack(pictures), store.recipe.log_offset)))
     with atomic_path(output) as temporary:
         temporary.write_bytes(encoded)
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from lambdascape.config.settings import Config
 from lambdascape.core.tsv import iterate_rows
 
 # Clips, seconds of each (their mean where they differ) and the share of the clips that is not held out, of the
@@ -38,7 +38,7 @@ class Extent:
     source: str
 
 
-def extent_of(config: dict[str, Any], manifest: str | Path, tile_s: float) -> Extent | None:
+def extent_of(config: Config, manifest: str | Path, tile_s: float) -> Extent | None:
     """The audio of a study: of its manifest where there is one, else what is known; None where nothing is.
 
     Args:
@@ -47,19 +47,17 @@ def extent_of(config: dict[str, Any], manifest: str | Path, tile_s: float) -> Ex
         tile_s: length of a tile in seconds.
     """
     if Path(manifest).is_file():
-        return of_manifest(manifest, tile_s, config["split"]["test_fold"])
-    dataset = config["dataset"]
-    if dataset["adapter"] == "demo":
-        demo = dataset["demo"]
-        sessions = len(demo["classes"]) * demo["sessions_per_class"]
-        clips = sessions * demo["nodes"] * (demo["shortest_session"] + demo["longest_session"]) / 2
-        return _regular(
-            clips, demo["clip_s"], 1 - 1 / demo["folds"], tile_s, "the mean of what the config lets be drawn"
-        )
-    if dataset["adapter"] not in PUBLISHED:
+        return of_manifest(manifest, tile_s, config.split.test_fold)
+    dataset = config.dataset
+    if dataset.adapter == "demo":
+        demo = dataset.demo
+        sessions = len(demo.classes) * demo.sessions_per_class
+        clips = sessions * demo.nodes * (demo.shortest_session + demo.longest_session) / 2
+        return _regular(clips, demo.clip_s, 1 - 1 / demo.folds, tile_s, "the mean of what the config lets be drawn")
+    if dataset.adapter not in PUBLISHED:
         return None
-    clips, clip_s, training = PUBLISHED[dataset["adapter"]]
-    copies = CHANNELS.get(dataset["adapter"], 1) if dataset["channels"] == "each" else 1
+    clips, clip_s, training = PUBLISHED[dataset.adapter]
+    copies = CHANNELS.get(dataset.adapter, 1) if dataset.channels == "each" else 1
     return _regular(clips * copies, clip_s, training, tile_s, "the known size of the data set")
 
 

@@ -40,7 +40,7 @@ def plan(
     study = Study(check(config), ".", [str(file) for file in overlays])
     profile = profile or (PROFILE if PROFILE.is_dir() else None)
     asked = planned_jobs(_command(profile, overlays, everything))
-    extent = extent_of(study.config, study.clips, study.settings.triplets.tile_s)
+    extent = extent_of(study.settings, study.clips, study.settings.triplets.tile_s)
     title = (
         f"Study {study.name}: {len(study.runs)} networks, {len(study.spaces)} spaces; "
         f"{'as if nothing were made' if everything else 'what is made already is left out'}; "

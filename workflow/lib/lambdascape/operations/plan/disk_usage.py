@@ -1,8 +1,9 @@
 """How much disk a study takes."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from lambdascape.config.settings import Network
 from lambdascape.datasets.archives import AT_ONCE, UNPACKED_PER_BYTE
 from lambdascape.operations.plan.audio_volume import Extent
 from lambdascape.study.paths import Study
@@ -36,32 +37,31 @@ def rooms(study: Study, extent: Extent | None) -> Iterator[DiskUsage]:
         study: the study.
         extent: how much audio it has; None where nobody knows yet.
     """
-    config, runs = study.config, study.runs
-    recipe, dim = config["features"], config["network"]["embedding_dim"]
-    mels = recipe["n_mels"]
+    recipe, dim = study.settings.features, study.settings.network.embedding_dim
+    mels, networks = recipe.n_mels, [run.network for run in study.run_settings.values()]
     if study.archives:
         yield _downloaded(study)
-    stored = None if extent is None else 2 * mels * extent.seconds * recipe["sr"] / recipe["hop_length"]
+    stored = None if extent is None else 2 * mels * extent.seconds * recipe.sr / recipe.hop_length
     yield DiskUsage(
         "features",
         stored,
-        f"{recipe['sr'] / recipe['hop_length']:g} frames a second × {mels} bands × 2 bytes",
+        f"{recipe.sr / recipe.hop_length:g} frames a second × {mels} bands × 2 bytes",
     )
     yield DiskUsage("their shards, for a while", stored, "deleted when the store is whole")
-    widths = [run["network"]["embedding_dim"] for run in runs.values()] + [dim] * len(study.untrained) + [mels]
+    widths = [network.embedding_dim for network in networks] + [dim] * len(study.untrained) + [mels]
     yield DiskUsage(
         "embeddings",
         None if extent is None else float(sum(extent.tiles * (NUMBER * width + NAMES) for width in widths)),
         f"{len(widths)} spaces × tiles × (dimensions × 4 + about {NAMES}) bytes",
     )
-    if unknown := sorted({run["network"]["architecture"] for run in runs.values()} - set(BLOCKS)):
+    if unknown := sorted({network.architecture for network in networks} - set(BLOCKS)):
         yield DiskUsage("networks and checkpoints", None, f"not known for networks of plugins ({', '.join(unknown)})")
         return
-    weights = [parameters(run["network"]) for run in runs.values()]
+    weights = list(map(parameters, networks))
     yield DiskUsage(
         "networks",
         float(NUMBER * sum(one.all for one in weights)),
-        f"{len(runs)} × {_range(weights)} numbers × 4 bytes",
+        f"{len(networks)} × {_range(weights)} numbers × 4 bytes",
     )
     yield DiskUsage(
         "checkpoints",
@@ -80,7 +80,7 @@ def _downloaded(study: Study) -> DiskUsage:
     return DiskUsage("archives, for a while", sum(sizes[:AT_ONCE]) * (1 + UNPACKED_PER_BYTE), words)
 
 
-def parameters(network: dict[str, Any]) -> Weights:
+def parameters(network: Network) -> Weights:
     """Numbers of an embedder.
 
     Args:
@@ -89,18 +89,18 @@ def parameters(network: dict[str, Any]) -> Weights:
     convolutions = list(_convolutions(network))
     biases = sum(out for *_, out in convolutions)  # as many as normalised channels
     kernels = sum(size * size * inside * out for size, inside, out in convolutions)
-    head = (convolutions[-1][2] + 1) * network["embedding_dim"]
-    fixed = kernels + (biases if network["conv_biases"] else 0) + head
+    head = (convolutions[-1][2] + 1) * network.embedding_dim
+    fixed = kernels + (biases if network.conv_biases else 0) + head
     return Weights(fixed + 2 * biases, fixed + 4 * biases)
 
 
-def _convolutions(network: dict[str, Any]) -> Iterator[tuple[int, int, int]]:
+def _convolutions(network: Network) -> Iterator[tuple[int, int, int]]:
     """Size, channels in and channels out of each convolution, the last of the last block's own ones at the end."""
-    depths, bottleneck = BLOCKS[network["architecture"]]
-    channels = network["width"]
+    depths, bottleneck = BLOCKS[network.architecture]
+    channels = network.width
     yield 7, 1, channels
     for stage, depth in enumerate(depths):
-        filters = network["width"] * 2**stage
+        filters = network.width * 2**stage
         out = filters * (EXPANSION if bottleneck else 1)
         for number in range(depth):
             if channels != out or (stage > 0 and number == 0):

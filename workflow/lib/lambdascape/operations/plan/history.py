@@ -7,15 +7,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from lambdascape.config.keys import key_of
+from lambdascape.config.settings import Network, RunSettings, Training, Triplets
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import iterate_rows
 from lambdascape.jobs.receipts import read_receipt
 from lambdascape.operations.plan.audio_volume import Extent, of_manifest
 from lambdascape.operations.plan.planned_jobs import Job, number
 from lambdascape.study.catalogue import RECOMPUTED
-from lambdascape.study.keys import key_of
 from lambdascape.study.paths import MEAN_LOGMEL, OWN, UNTRAINED, Study
-from lambdascape.study.settings import Network, Training, Triplets
 from lambdascape.study.sweep import SWEPT_BLOCKS
 
 TRAINING = "train_model"
@@ -60,7 +60,7 @@ class Known(NamedTuple):
     """What the receipt of a training tells: the audio that it had, its settings and its feature recipe."""
 
     extent: Extent
-    settings: dict[str, Any]
+    settings: RunSettings
     recipe: str
 
 
@@ -110,7 +110,7 @@ class History:
         if extent is None or not extent.triplets:
             return None
         seconds, counts, devices, memories = 0.0, set(), set(), set()
-        runs = study.runs
+        runs = study.run_settings
         for job in jobs:
             run = runs[job.wildcards["run"]]
             alike = [past for past in self.trainings() if _alike(past.known, study, run)]
@@ -118,7 +118,7 @@ class History:
             if not alike:
                 return None
             epoch = median(past.per_triplet for past in alike) * extent.triplets
-            seconds += run["training"]["epochs"] * epoch + median(past.beside for past in alike)
+            seconds += run.training.epochs * epoch + median(past.beside for past in alike)
             counts.add(len(alike))
             devices |= {past.device for past in alike}
             memories |= {past.memory for past in alike}
@@ -161,7 +161,7 @@ class History:
         known = self._of_study(place[0])
         if not (extent and known and known.extent.tiles):
             return None
-        if rule in NETWORKS and not all(_alike(known, study, run, ("network",)) for run in study.runs.values()):
+        if rule in NETWORKS and not all(_alike(known, study, run, ("network",)) for run in study.run_settings.values()):
             return None
         return extent.tiles / known.extent.tiles
 
@@ -191,12 +191,12 @@ class History:
         """What a receipt of a training tells; None where it cannot be read, or its manifest is gone."""
         try:
             read = read_receipt(receipt)
-            settings, test_fold = read.params["settings"], read.params["test_fold"]
+            settings, test_fold = RunSettings.of(read.params["settings"]), read.params["test_fold"]
             manifest, features = (
                 next(Path(path) for path in read.inputs if path.endswith(end)) for end in ("clips.tsv", "features.h5")
             )
             place = self.root.joinpath(*manifest.parts[1:])
-            return Known(self.manifest(place, settings["triplets"]["tile_s"], test_fold), settings, features.parts[-2])
+            return Known(self.manifest(place, settings.triplets.tile_s, test_fold), settings, features.parts[-2])
         except (InputError, OSError, KeyError, StopIteration):
             return None
 
@@ -219,16 +219,17 @@ class History:
         return found
 
 
-def _alike(known: Known, study: Study, run: dict[str, Any], blocks: Iterable[str] = SWEPT_BLOCKS) -> bool:
+def _alike(known: Known, study: Study, run: RunSettings, blocks: Iterable[str] = SWEPT_BLOCKS) -> bool:
     """Whether a tile costs a run what it cost a past one: the same features, network and arithmetic."""
     fields = Triplets.model_fields | Network.model_fields | Training.model_fields
     free = {name for name, field in fields.items() if not key_of(field).costs_time}
 
-    def costly(settings: dict[str, Any]) -> list[dict[str, Any]]:
-        return [{key: value for key, value in settings[block].items() if key not in free} for block in blocks]
+    def costly(settings: RunSettings) -> list[dict[str, Any]]:
+        values = settings.plain()
+        return [{key: value for key, value in values[block].items() if key not in free} for block in blocks]
 
-    tile_s = [settings["triplets"]["tile_s"] for settings in (known.settings, run)]
-    return known.recipe == study.recipe and tile_s[0] == tile_s[1] and costly(known.settings) == costly(run)
+    same_tiles = known.settings.triplets.tile_s == run.triplets.tile_s
+    return known.recipe == study.recipe and same_tiles and costly(known.settings) == costly(run)
 
 
 def _noted(benchmark: Path) -> tuple[float | None, float | None]:

@@ -13,6 +13,9 @@ STAGES = (
     *("all", "datasets", "features", "models", "embeddings", "probes", "geometry", "tables", "claims", "viewer"),
     *("exports", "report"),
 )
+# Groups of Table 1 of the report.
+DATA_AND_MODEL, TRAINING, COMPUTING, AUDIO = "Data and model", "Training", "Computing", "Audio"
+REPRESENTATION, PROBES, JUDGING = "Feature representation", "Probes", "Judging"
 
 
 class Reason(NamedTuple):
@@ -68,7 +71,6 @@ class Key:
         budget: it decides how long or by which schedule a network is trained.
         costs_time: a change can alter the time that a step of training takes.
         shapes_untrained: it shapes the space of an untrained network.
-        in_recipe: a change gives other features, not only another way to compute them.
 
     Raises:
         ValueError: a declaration that contradicts itself.
@@ -86,7 +88,6 @@ class Key:
     budget: bool = False
     costs_time: bool = True
     shapes_untrained: bool = False
-    in_recipe: bool = True
 
     def __post_init__(self) -> None:
         if self.why and self.published is None:

@@ -1,22 +1,38 @@
 """The config of a study: one field for each key, with default, unit, bounds, description and published value.
 
 The config reference (config/README.md), the JSON schema for editors and Table 1 of the report are made of these fields.
+The functions of the library take its blocks, so that names and types of settings are checked where they are used.
 Light, because it is read at every start.
 """
 
 import math
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WrapValidator
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from lambdascape.study.keys import always, beyond, block, key, less, more, several
+from lambdascape.config.keys import (
+    AUDIO,
+    COMPUTING,
+    DATA_AND_MODEL,
+    JUDGING,
+    PROBES,
+    REPRESENTATION,
+    TRAINING,
+    always,
+    beyond,
+    block,
+    key,
+    less,
+    more,
+    several,
+)
+from lambdascape.core.errors import InputError
 
-# Groups of Table 1 of the report.
-DATA_AND_MODEL, TRAINING, COMPUTING, AUDIO = "Data and model", "Training", "Computing", "Audio"
-REPRESENTATION, PROBES, JUDGING = "Feature representation", "Probes", "Judging"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9.-]*$"
 # Folders under results/ that are no study.
 RESERVED = ("datasets", "features", "logs", "benchmarks", "receipts", "checkpoints")
@@ -98,6 +114,86 @@ class Block(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
     reruns: ClassVar[str] = "report"  # the first stage that a change of one of its keys runs again
+    is_open: ClassVar[bool] = False  # values that jobs get may lack keys and have others
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The block of plain values that the check of the config has accepted, as the params of a job hold them.
+
+        Values are not checked again: those that plugins add would be refused, for a job does not read plugins. No
+        default is filled in, for the params of a job must hold all that it depends on.
+
+        Args:
+            values: key to value; of a block that holds blocks, these as mappings.
+
+        Raises:
+            InputError: a key is missing or unknown. Where the block `is_open`, because plugins add keys or files hold
+                blocks of older versions, a missing key is no attribute, and an unknown one is.
+        """
+        fields = cls.model_fields
+        unknown, missing = [key for key in values if key not in fields], [key for key in fields if key not in values]
+        if not cls.is_open and (unknown or missing):
+            got = ", ".join([*(f"no {key}" for key in missing), *unknown])
+            raise InputError(f"settings of {cls.__name__}: must have the keys {', '.join(fields)}; got {got}")
+        made = cls.__new__(cls)
+        found = {
+            key: as_annotated(value, fields[key].annotation if key in fields else None) for key, value in values.items()
+        }
+        for name, value in (("__dict__", found), ("__pydantic_fields_set__", set(found))):
+            object.__setattr__(made, name, value)
+        for name in ("__pydantic_extra__", "__pydantic_private__"):
+            object.__setattr__(made, name, None)
+        return made
+
+    def plain(self) -> dict[str, Any]:
+        """Its keys and values, blocks in it as mappings: what `of` was given."""
+        return {key: value.plain() if isinstance(value, Block) else value for key, value in self.__dict__.items()}
+
+
+def as_annotated(value: Any, annotation: Any) -> Any:
+    """A plain value in the form of an annotation: a mapping becomes a block where the annotation names one.
+
+    Args:
+        value: a value of a config or of the params of a job.
+        annotation: such as `Knn`, `Knn | None`, `list[Triplets]` or `dict[str, Knn]`; others leave the value as it is.
+
+    Raises:
+        InputError: see `Block.of`.
+    """
+    for kind in _alternatives(annotation):
+        inner = get_args(kind)
+        if isinstance(value, Mapping) and isinstance(kind, type) and issubclass(kind, Block):
+            return kind.of(value)
+        if isinstance(value, Mapping) and get_origin(kind) in (dict, Mapping) and len(inner) == 2:
+            return {name: as_annotated(one, inner[1]) for name, one in value.items()}
+        if isinstance(value, list) and get_origin(kind) in (list, Sequence) and inner:
+            return [as_annotated(one, inner[0]) for one in value]
+    return value
+
+
+def block_of(field: FieldInfo) -> type[Block] | None:
+    """The block that a field holds, which may be left out by null; None for a field that holds a value."""
+    kinds = _alternatives(field.annotation)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Block)), None)
+
+
+def leaves(model: type[Block], before: str = "") -> Iterator[tuple[str, FieldInfo, type[Block]]]:
+    """Every key that holds a value: where it stands, such as `training.margin`, its field and its block.
+
+    Args:
+        model: the model of a config, or one of its blocks.
+        before: what stands before the names of the keys of `model`.
+    """
+    for name, field in model.model_fields.items():
+        inner = block_of(field)
+        if inner is None:
+            yield f"{before}{name}", field, model
+        else:
+            yield from leaves(inner, f"{before}{name}.")
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
 class Demo(Block):
@@ -224,10 +320,22 @@ class Dataset(Block):
     demo: Demo = block(Demo)
 
 
-class FeatureSettings(Block):
-    """The log-mel spectrogram, in librosa's terms; a change makes another set of features beside the former."""
+class ReadingSettings(Block):
+    """What decides how a folder of audio is read: keys of `dataset`, and the plugins; no block of the config."""
+
+    adapter: str
+    folds: int
+    channels: Literal["mean", "first", "each"]
+    on_bad_clip: Literal["reject", "fail"]
+    max_rejected_fraction: float
+    plugins: list[str]
+
+
+class FeatureRecipe(Block):
+    """The keys of `features` that decide its numbers. Files keep them; those of an older version may lack some."""
 
     reruns = "features"
+    is_open = True
     sr: Whole = key(
         16000,
         "Sample rate of the features; audio of another rate is resampled.",
@@ -329,13 +437,13 @@ class FeatureSettings(Block):
         group=REPRESENTATION,
         published=1e-6,
     )
+
+
+class FeatureSettings(FeatureRecipe):
+    """The log-mel spectrogram, in librosa's terms; a change makes another set of features beside the former."""
+
     n_shards: Whole = key(
-        4,
-        "Parallel jobs of the extraction; a change repeats it.",
-        {"ge": 1, "le": 1000},
-        unit="jobs",
-        reported=False,
-        in_recipe=False,
+        4, "Parallel jobs of the extraction; a change repeats it.", {"ge": 1, "le": 1000}, unit="jobs", reported=False
     )
 
 
@@ -405,6 +513,7 @@ class Network(Block):
     """The embedding network and the penalties on it."""
 
     reruns = "models"
+    is_open = True
     input: Literal["logmel", "mfcc"] = key(
         "logmel",
         "Input of the network: the stored log-mel frames, or MFCCs computed from them.",
@@ -510,6 +619,7 @@ class Training(Block):
     """How a network is trained."""
 
     reruns = "models"
+    is_open = True
     backend: Literal["tensorflow", "jax"] = key(
         "tensorflow",
         "Backend of Keras; JAX is for accelerators, on CPUs it is slower.",
@@ -689,6 +799,14 @@ class Training(Block):
     tensorboard: bool = key(
         False, "Whether event files for TensorBoard are written beside history.tsv.", reported=False, costs_time=False
     )
+
+
+class RunSettings(Block):
+    """The swept blocks of one run; no block of the config, which has them side by side."""
+
+    triplets: Triplets
+    network: Network
+    training: Training
 
 
 class SweepSettings(Block):
@@ -919,6 +1037,7 @@ class Probes(Block):
     """What is learned from the embeddings to see what they contain."""
 
     reruns = "probes"
+    is_open = True
     by_epoch: ByEpoch = block(ByEpoch)
     converged: Converged = block(Converged)
     knn: Knn | None = block(
