@@ -88,10 +88,10 @@ check: dev-env ## check style, types and layers, and run the quick tests of the 
 	PYTHONPATH=workflow/lib $(VENV)/bin/lint-imports
 	@$(pytest) --gear check $(PYTEST_ARGS)
 
-test: dev-env ## run all tests but the long ones: 15 minutes on 2 cores (PYTEST_ARGS=)
+test: dev-env ## run all tests but the long ones and those on a cluster (PYTEST_ARGS=)
 	@$(pytest) --gear test $(PYTEST_ARGS)
 
-test-all: dev-env ## run all tests, also those on a cluster: half an hour on 2 cores (PYTEST_ARGS=)
+test-all: dev-env ## run all tests, also the long ones and those on a cluster (PYTEST_ARGS=)
 	@$(pytest) --gear all $(PYTEST_ARGS)
 
 test-rest: dev-env ## run what `make test-all` has beyond `make test` (PYTEST_ARGS=)

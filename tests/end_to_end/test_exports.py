@@ -155,6 +155,6 @@ def test_a_brought_space_that_does_not_fit_stops_its_job_with_the_reason(exporte
     assert run.returncode == 1
     assert "every tile of the study needs an embedding that starts within 0.2 s of it; 2 of" in run.stdout
     with exported.edited("tiny.yaml", "twin: own/twin.h5", "absent: own/absent.h5"):
-        run = exported.snakemake("--dry-run")
+        run = exported.dry_run()
     assert run.returncode == 1
     assert "spaces.absent: must name a file of embeddings; there is none at own/absent.h5" in run.stdout

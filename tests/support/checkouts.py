@@ -55,7 +55,8 @@ class Checkout:
         for part in PARTS:
             place = source / part
             if place.is_dir():
-                shutil.copytree(place, folder / part)  # with what is compiled, which need not be compiled again
+                # With what is compiled, but for what another process is just writing.
+                shutil.copytree(place, folder / part, ignore=shutil.ignore_patterns("*.pyc.*", ".sources*"))
             else:
                 shutil.copy(place, folder / part)
         (folder / "tiny.yaml").write_text(TINY)

@@ -19,7 +19,7 @@ MARKS = {
 TESTS = Path(__file__).parents[1]
 # Files of which each test may run in another process; all tests of another file run in one, for what they share.
 APART = {"faults/test_audio.py", "figures/test_figures.py", "workflow/test_rerun.py"}
-# Start first, for they take longest.
+# Start first, for they take longest: a worker that begins with one of them last would keep the others waiting.
 FIRST = ["cluster", "workflow/test_pages.py", "end_to_end/test_study.py", "end_to_end/test_exports.py"]
 
 

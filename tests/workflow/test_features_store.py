@@ -69,7 +69,7 @@ def test_what_is_lost_from_the_store_is_named_and_made_up_for(
     link = the(lost, "results/features/tiny/*/features.h5")
     shutil.move(store / "tiny", tmp_path)
     try:
-        refused = lost.snakemake("--dry-run")
+        refused = lost.dry_run()
         link.unlink()
         planned = lost.planned("features")
     finally:

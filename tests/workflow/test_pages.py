@@ -83,7 +83,7 @@ def plan(checkout: Checkout, words: list[str]) -> None:
     key = (*words, (checkout.folder / "mine.yaml").read_text())
     if key in PLANNED or "--lint" in words:  # `--lint` has a test of its own
         return
-    run = checkout.snakemake("--dry-run", *words, config="")
+    run = checkout.dry_run(*words, config="")
     assert run.returncode == 0, run.stdout
     assert re.search(r"^total +\d+", run.stdout, re.MULTILINE), run.stdout
     PLANNED.add(key)

@@ -24,7 +24,7 @@ def test_the_default_study_plans_every_stage(checkout: Checkout) -> None:
 
 
 def test_the_published_study_plans_its_three_arms_without_the_data(checkout: Checkout, repo: Path) -> None:
-    run = checkout.snakemake("--dry-run", config=str(repo / "studies/regularisation.yaml"))
+    run = checkout.dry_run(config=str(repo / "studies/regularisation.yaml"))
     assert run.returncode == 0, run.stdout
     for arm in ("l2~1_epochs~50", "l2~0.1_epochs~50", "l2~0.01_epochs~30"):
         assert f"results/regularisation/models/{arm}_seed~1234/history.tsv" in run.stdout
@@ -41,7 +41,7 @@ def test_both_protocols_plan_their_arms_without_the_data(checkout: Checkout, rep
 
 def test_a_study_to_compare_with_must_have_been_run(checkout: Checkout) -> None:
     (checkout.folder / "second.yaml").write_text("study: second\ncompare_with: first\n")
-    run = checkout.snakemake("--dry-run", config="second.yaml")
+    run = checkout.dry_run(config="second.yaml")
     assert run.returncode != 0
     assert (
         "compare_with: must name a study that has been run here; of first there is no results/first/runs.tsv"
