@@ -91,7 +91,9 @@ NO_SETTINGS = {
     "arguments": "by the names of the arguments of a figure",
     "rows": "rows of runs.tsv",
     "facts": "texts about the run",
-    "about": "texts about the study, and in the report the whole config, of which it lists every key",
+    "about": "texts about the study",
+    "words": "title and caption of each figure",
+    "benchmarks": "folder of each stage",
     "probes": "task and settings of each probe; `fit_probes` makes blocks of them",
 }
 

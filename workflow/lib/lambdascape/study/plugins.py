@@ -43,6 +43,7 @@ def extensions_of(config: Mapping[str, Any]) -> Extensions:
             _check_keys(one, block_name, keys)
     for name, one in added["probe"].items():
         block = _block(one)
+        _check_settings(one, block)
         keys[f"probes.{name}"] = (block | None, key(None, f"{one.options['label']}; null leaves the probe out."))
     return Extensions(values=values, keys=keys)
 
@@ -56,10 +57,16 @@ def _block(one: Declared) -> Any:
     block = find(f"{file}{OF_A_FILE}{settings['name']}") if isinstance(settings, dict) else None
     if not (isinstance(block, type) and issubclass(block, Block)):
         raise InputError(f"{task}: settings must name a class of the file that extends config.settings.Block")
-    argument = inspect.signature(find(task), eval_str=True).parameters.get("settings")
-    if argument is None or argument.annotation is not block:
-        raise InputError(f"{task}: must have an argument `settings: {block.__name__}`, the block that it declares")
     return block
+
+
+def _check_settings(one: Declared, block: type[Block]) -> None:
+    """Stop where a probe does not name its block as the type of its argument `settings`, by which a job makes it."""
+    from lambdascape.jobs.call import find
+
+    argument = inspect.signature(find(one.task)).parameters.get("settings")
+    if argument is None or argument.annotation not in (block, block.__name__):
+        raise InputError(f"{one.task}: must have an argument `settings: {block.__name__}`, the block that it declares")
 
 
 def _check_keys(one: Declared, block: str, added: Mapping[str, Any]) -> None:
