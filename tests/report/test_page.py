@@ -598,7 +598,7 @@ def test_criteria_that_pick_what_the_labels_pick_are_listed_and_the_others_have_
     more = selection.assign(picks=[selection["picks"].iloc[0], best, best], agrees=[0, 1, 1])
     said = report_comparisons.selection_sentence(sweep, more.assign(difference=0.014))
     assert said == (
-        "Without labels, effective rank and uniformity would have picked λ = 0.01, as the labels do; held-out triplet "
+        "Without labels, effective rank and uniformity would have picked λ = 0.01, as the labels do; held-out "
         "loss picks λ = 1 (+0.014 held-out macro-F1 compared with the labels’ pick)."
     )
     assert "(-0.200 held-out macro-F1" in report_comparisons.selection_sentence(sweep, more)

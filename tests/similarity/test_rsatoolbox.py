@@ -6,6 +6,7 @@ import pytest
 from rsatoolbox.data import Dataset
 from rsatoolbox.rdm import calc_rdm, compare
 
+from lambdascape.config.settings import Geometry
 from lambdascape.core.vectors import unit_norm
 from lambdascape.embeddings.held_out import read_held_out
 from lambdascape.similarity.measures import cka, crosses, hsic, prepare, rsa
@@ -41,7 +42,7 @@ def test_rsa_is_rsatoolboxs(tmp_path, seed):
     found, test = [], (tiles["fold"] == "fold1").to_numpy()
     for name, embedding in (("first", first), ("second", second)):
         path = write_space(tmp_path / f"{name}.h5", embedding, tiles)
-        found.append(group_distances(read_held_out(path, "fold1", {"max_tiles": 1000, "draw_seed": 3}), 3))
+        found.append(group_distances(read_held_out(path, "fold1", Geometry(max_tiles=1000, draw_seed=3)), 3))
     groups = pd.factorize(tiles[test]["label"] + "/" + tiles[test]["session"])[0]
     expected = by_rsatoolbox(*(unit_norm(z[test].astype(float)) for z in (first, second)), "spearman", groups)
     assert rsa(*found) == pytest.approx(expected, abs=1e-9)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.config.settings import Triplets
+from lambdascape.config.settings import Config, Dataset, Triplets
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.features.tile_grid import Tiles, lay_tiles
@@ -146,7 +146,7 @@ def test_the_table_has_each_setting_split_and_class(tmp_path: Path) -> None:
 @pytest.mark.finding("C13")
 def test_the_report_says_it_and_shows_the_published_numbers_beside_the_published_data(tmp_path: Path) -> None:
     table = written(tmp_path, [SETTING])
-    own = distant_tables(table, {"dataset": {"adapter": "folder"}})
+    own = distant_tables(table, Config(dataset=Dataset(adapter="folder")))
     assert own["distant_table"].rows == [
         [split, "1", "any other clip", "46.7 % (55.6 %)", "46.7 % (55.6 %)", "20.0 % (33.3 %)", "40.0 % (50.0 %)"]
         for split in ("training", "held-out")
@@ -156,10 +156,10 @@ def test_the_report_says_it_and_shows_the_published_numbers_beside_the_published
         "and of its anchor’s moment in 20.0 %: "
     )
     assert [row[0] for row in own["distant_classes"].rows] == ["x", "y"]
-    published = distant_tables(table, {"dataset": {"adapter": "dcase2018_task5"}})["distant_table"].rows
+    published = distant_tables(table, Config(dataset=Dataset(adapter="dcase2018_task5")))["distant_table"].rows
     assert published[-1][:5] == ["published study", "5", "any other clip", "20.9 %", "1.2 %"]
     unknown = table.assign(share=table["share"].where(table["shared"] != "label"))
-    unlabelled = distant_tables(unknown[unknown["class"] == ""], {"dataset": {"adapter": "folder"}})
+    unlabelled = distant_tables(unknown[unknown["class"] == ""], Config(dataset=Dataset(adapter="folder")))
     assert "class" not in unlabelled["distant_sentence"]
     assert unlabelled["distant_classes"] is None
     assert unlabelled["distant_table"].rows[0][3] == "–"
