@@ -19,8 +19,12 @@ MARKS = {
 TESTS = Path(__file__).parents[1]
 # Files of which each test may run in another process; all tests of another file run in one, for what they share.
 APART = {"faults/test_audio.py", "figures/test_figures.py", "workflow/test_rerun.py"}
-# Start first, for they take longest: a worker that begins with one of them last would keep the others waiting.
-FIRST = ["cluster", "workflow/test_pages.py", "end_to_end/test_study.py", "end_to_end/test_exports.py"]
+# Start first, for they take longest: begun last, one of them would keep a command waiting for one process.
+FIRST = [
+    *("cluster", "faults/test_launches.py", "faults/test_training.py", "workflow/test_recipes.py"),
+    *("end_to_end/test_study.py", "end_to_end/test_exports.py", "workflow/test_pages.py", "workflow/test_downloads.py"),
+    *("study/test_plugins.py", "workflow/test_stored_study.py"),
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
