@@ -14,7 +14,7 @@ from lambdascape.claims.evidence import Evidence
 from lambdascape.claims.form import Claim, MeasuredQuantity, read_claims
 from lambdascape.claims.ledger import COLUMNS, TABLES, judge_claims
 from lambdascape.claims.published import on_published_curves, published_evidence
-from lambdascape.claims.tests import JUDGES, Question
+from lambdascape.claims.verdicts import JUDGES, Question
 from lambdascape.config.settings import Statistics
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table

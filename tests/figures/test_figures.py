@@ -28,7 +28,7 @@ from lambdascape.figures.selection import plot_selection, selection_figure
 from lambdascape.figures.similarity_matrices import ordered, plot_similarity, similarity_figure
 from lambdascape.figures.spectra import plot_spectra, spectra_figure
 from lambdascape.figures.training_curves import KINDS, curves_figure, plot_curves
-from lambdascape.mechanism.verdicts import TEXT
+from lambdascape.mechanism.judging import TEXT
 from lambdascape.study.run_table import read_sweep
 from lambdascape.tables.label_free import held_out_measures
 from support.studies import EPOCHS, GROUPS, FakeStudy, with_identity

@@ -12,9 +12,9 @@ import pytest
 
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.figures.mechanism_stages import WITHOUT, mechanism_figure, short
+from lambdascape.mechanism.judging import COLUMNS, TEXT, judge_mechanisms, mechanisms
 from lambdascape.mechanism.rules import RULES, RuleEvidence, decide
 from lambdascape.mechanism.stages import by_stage, references_of
-from lambdascape.mechanism.verdicts import COLUMNS, TEXT, judge_mechanisms, mechanisms
 from lambdascape.report.mechanism_section import mechanism_cards, mechanism_sentence
 from lambdascape.study.run_table import read_sweep
 from support.studies import with_identity

@@ -18,10 +18,10 @@ from lambdascape.core.errors import InputError
 from lambdascape.core.files import file_digest
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.jobs.machine import processor
-from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
+from lambdascape.mechanism.judging import TEXT as MECHANISM_TEXT
 from lambdascape.models.collapse import FLAGS
+from lambdascape.report import comparisons_section as report_comparisons
 from lambdascape.report import formatting as report_tables
-from lambdascape.report import scores_section as report_comparisons
 from lambdascape.report.answer import answer
 from lambdascape.report.claims_section import ledger
 from lambdascape.report.figures_section import caption_html

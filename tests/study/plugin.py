@@ -17,7 +17,6 @@ from lambdascape.probes.scoring import ScoreTable, all_classes
 class Centroids(Block):
     """Nearest class mean."""
 
-    reruns = "probes"
     sharpness: float = key(1.0, "Factor of the distances before the softmax.", {"gt": 0, "le": 100})
 
 

@@ -9,11 +9,16 @@ import pytest
 import soundfile
 
 from lambdascape.claims.vocabulary import unknown
+from lambdascape.config.keys import key
+from lambdascape.config.settings import Block, ByEpoch
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table
+from lambdascape.jobs.call import find
+from lambdascape.probes.fit import fit_probes
 from lambdascape.study.plugins import extensions_of
 from support.checkouts import TINY, Checkout
+from support.spaces import make_space, write_space
 
 PLUGIN = Path(__file__).with_name("plugin.py")
 DATASET = """\
@@ -109,9 +114,17 @@ def test_what_a_plugin_declares_is_found_without_importing_it(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("@probe('mine')\ndef fit(): ...\n", "argument: 'label'"),
+        ("@probe('mine')\ndef fit(given, settings, seeds): ...\n", "argument: 'label'"),
+        (
+            "@probe('mine', label='Mine')\ndef fit(given, settings): ...\n",
+            "must have the arguments given, settings, seeds",
+        ),
+        ("from lambdascape.core.declarations import probe as mine\n", "probe must keep its name; got mine"),
         ("@probe('mine', label='Mine', colour='red')\ndef fit(): ...\n", "unexpected keyword argument 'colour'"),
-        ("@probe('knn', label='Mine')\ndef fit(): ...\n", "must have a name of its own; probes.knn.fit_knn has knn"),
+        (
+            "@probe('knn', label='Mine')\ndef fit(given, settings, seeds): ...\n",
+            "of its own; probes.knn.fit_knn has knn",
+        ),
         ("@probe('my probe', label='Mine')\ndef fit(): ...\n", "must have a name of letters, digits and _"),
         ("@probe('mine', label=str(1))\ndef fit(): ...\n", "must have literal options"),
         ("def fit(:\n", "must be Python; line 1"),
@@ -125,9 +138,69 @@ def test_a_declaration_that_lacks_a_part_is_an_error(tmp_path: Path, text: str, 
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        ("loss", "@loss('mine', label='M')\ndef f(anchors, margin): ...\n", "begin with the arguments anchors, n"),
+        ("network", "@network('mine', label='M')\ndef f(tiles): ...\n", "begin with the arguments tiles, c"),
+        ("similarity_measure", "@similarity_measure('mine', label='M')\ndef f(a): ...\n", "the arguments group; got a"),
+        ("figure", "@figure('mine', title='', label='', caption='', category='X')\ndef f(): ...\n", "category must be"),
+    ],
+)  # fmt: skip
+def test_a_declared_function_must_be_called_as_its_kind_is(tmp_path: Path, kind: str, text: str, message: str) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        declared(kind, [str(path)])
+    assert message in str(error.value)
+
+
+def test_a_decorator_may_be_called_by_its_module_and_files_of_one_name_are_two(tmp_path: Path) -> None:
+    files = tmp_path / "mine.py", tmp_path / "other/mine.py"
+    files[1].parent.mkdir()
+    for number, path in enumerate(files):
+        path.write_text(
+            "from lambdascape.core import declarations\n\n"
+            f"@declarations.similarity_measure('m{number}', label='M')\ndef measure(group):\n    return {number}\n"
+        )
+    found = declared("similarity_measure", [str(path) for path in files])
+    assert [find(found[name].task)(None) for name in ("m0", "m1")] == [0, 1]
+    files[0].write_text("import nothing_of_this_name\n")
+    with pytest.raises(InputError, match=r"new\.py: cannot be imported; ModuleNotFoundError: No module named"):
+        find(f"{shutil.copy(files[0], tmp_path / 'new.py')}:measure")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("    return table", "    return None"), "must return a probes.scoring.ScoreTable; got NoneType"),
+        (('ScoreTable(space, "centroids")', 'ScoreTable(space, "other")'), "its scores must have its name, centroids"),
+        ((', counted=split == "test"', ""), "must add the test tiles with counted=True"),
+        (("weight / weight.sum", "weight / 2 / weight.sum"), "posteriors must be probabilities that sum to 1"),
+        (("table.add(split, rows, posterior", "table.add(split, rows, posterior[:1]"), "must have the shape"),
+    ],
+)  # fmt: skip
+def test_a_probe_that_gives_no_scores_of_its_own_is_named(
+    tmp_path: Path, change: tuple[str, str], message: str
+) -> None:
+    text = PLUGIN.read_text()
+    assert change[0] in text
+    (tmp_path / "plugin.py").write_text(text.replace(*change, 1))
+    space = write_space(tmp_path / "space.h5", *make_space())
+    task = {"name": f"{tmp_path / 'plugin.py'}:fit_centroids"}
+    probe = {"name": "centroids", "task": task, "settings": {"sharpness": 1.0}}
+    by_epoch = ByEpoch(epochs=1)
+    outputs = [tmp_path / name for name in ("epochs.tsv", "scores.tsv", "counts.tsv")]
+    with pytest.raises(InputError, match=re.escape(message)):
+        fit_probes(space, "fold1", by_epoch, None, 1, [probe], [1], outputs[0], outputs[1:2], outputs[2:])
+
+
 def test_settings_of_a_probe_must_be_a_block_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.py"
-    path.write_text("from lambdascape.core.declarations import probe\n\n@probe('mine', label='Mine')\ndef fit(): ...\n")
+    path.write_text(
+        "from lambdascape.core.declarations import probe\n\n@probe('mine', label='Mine')\n"
+        "def fit(given, settings, seeds): ...\n"
+    )
     with pytest.raises(InputError, match="settings must name a class of the file that extends"):
         extensions_of({"plugins": [str(path)]})
     block = "class Mine(Block):\n    ...\n\n@probe('mine', label='Mine', settings=Mine)\n"
@@ -142,10 +215,17 @@ def test_settings_of_a_probe_must_be_a_block_of_the_file(tmp_path: Path) -> None
         extensions_of({"plugins": [str(tmp_path / "other.py")]})
 
 
+def test_bounds_and_stages_that_there_are_not_are_refused() -> None:
+    with pytest.raises(ValueError, match="bounds of a key must be among ge, gt, le, lt, min_length; got greater"):
+        key(1.0, "A number.", {"greater": 0})
+    with pytest.raises(ValueError, match=r"Mine: reruns must be one of all, datasets, .*; got 'probe'"):
+        type("Mine", (Block,), {"reruns": "probe"})
+
+
 def test_the_page_shows_what_is_tested(repo: Path) -> None:
     page = (repo / "docs/how-to/plugins.md").read_text()
     shown = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(shown) == 6
+    assert len(shown) == 7
     assert all(block in PLUGIN.read_text() for block in shown)
 
 

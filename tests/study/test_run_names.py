@@ -22,8 +22,8 @@ from lambdascape.figures.selection import selection_figure
 from lambdascape.figures.similarity_matrices import similarity_figure
 from lambdascape.figures.spectra import spectra_figure
 from lambdascape.figures.training_curves import curves_figure
-from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
-from lambdascape.report import scores_section
+from lambdascape.mechanism.judging import TEXT as MECHANISM_TEXT
+from lambdascape.report import comparisons_section
 from lambdascape.report.answer import answer
 from lambdascape.report.formatting import geometry_summary, score_summary, training_summary
 from lambdascape.report.mechanism_section import mechanism_sentence
@@ -124,16 +124,16 @@ def said(study: FakeStudy, folder: Path) -> dict[str, Any]:
     mechanism = read_table(study.tables["mechanism"], text=MECHANISM_TEXT)
     frames = {name: study.frame(name) for name in ("scores", "training", "geometry")}
     read = frames | judged | {"mechanism": mechanism}
-    chosen = sweep.arms[scores_section.chosen_arm(judged["choice"])]
+    chosen = sweep.arms[comparisons_section.chosen_arm(judged["choice"])]
     names = [space["run"] for space in study.spaces]
     export_table(names, study.embeddings(), study.tables["runs"], "fold1", folder / "table.csv")
     return {
         "answer": answer(sweep, frames["scores"], judged["choice"], judged["comparisons"], 0.95),
         "next": next_steps(sweep, read, 0.95, {}, 12),
-        "comparisons": scores_section.comparison_table(sweep, judged["comparisons"], 0.05),
-        "references": scores_section.reference_table(sweep, judged["comparisons"], 0.05),
-        "choice": scores_section.choice_table(sweep, judged["choice"]),
-        "selection": scores_section.selection_table(sweep, judged["selection"]),
+        "comparisons": comparisons_section.comparison_table(sweep, judged["comparisons"], 0.05),
+        "references": comparisons_section.reference_table(sweep, judged["comparisons"], 0.05),
+        "choice": comparisons_section.choice_table(sweep, judged["choice"]),
+        "selection": comparisons_section.selection_table(sweep, judged["selection"]),
         "scores": score_summary(sweep, frames["scores"], chosen),
         "training": training_summary(sweep, frames["training"]),
         "geometry": geometry_summary(sweep, frames["geometry"]),

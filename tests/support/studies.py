@@ -10,7 +10,7 @@ import pandas as pd
 from lambdascape.claims.ledger import COLUMNS as LEDGER
 from lambdascape.core.tsv import write_table
 from lambdascape.embeddings.space_file import write_embeddings
-from lambdascape.mechanism.verdicts import mechanisms
+from lambdascape.mechanism.judging import mechanisms
 from lambdascape.similarity.layout import map_spaces
 from lambdascape.similarity.seed_test import judge_moves
 from lambdascape.study.run_table import IDENTITY, read_sweep

@@ -10,7 +10,7 @@ import pytest
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.jobs.receipts import write_receipt
-from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
+from lambdascape.mechanism.judging import TEXT as MECHANISM_TEXT
 from lambdascape.report.formatting import spaces
 from lambdascape.study.run_table import read_sweep
 from lambdascape.tables.every_run import HEADINGS, collect_runs, heading, read_every_run

@@ -1,6 +1,7 @@
 """The documentation: its links hold, its commands and config files work, and its generated pages are up to date."""
 
 import importlib.util
+import inspect
 import re
 import shlex
 import shutil
@@ -15,6 +16,7 @@ import soundfile
 import yaml
 
 from lambdascape.cli.main import _parser
+from lambdascape.jobs.call import find
 from lambdascape.study.validation import laid_over
 from support.checkouts import Checkout
 
@@ -37,7 +39,7 @@ def blocks(page: str) -> list[tuple[str, str]]:
 
 
 def commands(text: str) -> list[list[str]]:
-    return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
+    return [words for line in text.replace("\\\n", " ").splitlines() if (words := shlex.split(line, comments=True))]
 
 
 def carried_out(words: list[str]) -> Iterator[list[str]]:
@@ -114,7 +116,10 @@ def test_every_command_of_a_page_works(at_work: Checkout, page: str) -> None:
             assert Path(words[0]).name in ("make", "snakemake", "lambdascape"), words
             for program, *rest in carried_out(words):
                 if program == "lambdascape":
-                    _parser().parse_args(rest)
+                    asked = _parser().parse_args(rest)
+                    if rest[0] == "call":
+                        names = [word.partition("=")[0] for word in asked.values]
+                        inspect.signature(find(asked.task)).bind(**dict.fromkeys(names))
                 else:
                     plan(at_work, [word for word in rest if word not in ("-n", "--dry-run")])
 

@@ -107,7 +107,7 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("figures/maps.py", "MAX_TILES = 1500", "MAX_TILES = 1000", ONE_FIGURE | REPORT),
         ("figures/dataset.py", "LINE = 0.235", "LINE = 0.25", ONE_FIGURE | REPORT),
         ("figures/dynamics.py", "MOST_TICKS = 4", "MOST_TICKS = 3", ONE_FIGURE | REPORT),
-        ("mechanism/verdicts.py", "def _own", "def _of_its_own", {
+        ("mechanism/judging.py", "def _own", "def _of_its_own", {
             "judge_mechanisms": 1, "plot_figure": 1, "collect_runs": 1} | REPORT),
         ("figures/mechanism_stages.py", "ROW = 0.62", "ROW = 0.7", ONE_FIGURE | REPORT),
         ("figures/response.py", "def response_figure", "def another_figure", ONE_FIGURE | REPORT),

@@ -277,7 +277,7 @@ rule judge_mechanisms:
         mem_mb=1000,
         runtime=10,
     params:
-        task=task("mechanism.verdicts.judge_mechanisms"),
+        task=task("mechanism.judging.judge_mechanisms"),
     script:
         "../scripts/call.py"
 

@@ -12,7 +12,7 @@ from lambdascape.claims.evidence import Evidence, UntestableError
 from lambdascape.claims.form import PLACES, Claim, places_in, read_claims
 from lambdascape.claims.published import on_published_curves, published_evidence
 from lambdascape.claims.results import ClaimResult, Question, capital
-from lambdascape.claims.tests import JUDGES
+from lambdascape.claims.verdicts import JUDGES
 from lambdascape.claims.vocabulary import IN_WORDS
 from lambdascape.config.settings import Statistics
 from lambdascape.core.errors import InputError
@@ -85,7 +85,7 @@ def judge_claims(
     """Judge the claims of a study on its numbers.
 
     Arms are compared seed by seed, over the seeds that were run with every value of the hyperparameter. The tests are
-    those of `tests.JUDGES`.
+    those of `verdicts.JUDGES`.
 
     Args:
         claims: the claims file, or none.

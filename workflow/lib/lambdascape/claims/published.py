@@ -9,7 +9,7 @@ import pandas as pd
 from lambdascape.claims.evidence import Evidence, UntestableError
 from lambdascape.claims.form import Claim, MeasuredQuantity
 from lambdascape.claims.results import Question
-from lambdascape.claims.tests import JUDGES
+from lambdascape.claims.verdicts import JUDGES
 from lambdascape.claims.vocabulary import PUBLISHED
 
 ABOUT = "l2"  # the hyperparameter of the published curves

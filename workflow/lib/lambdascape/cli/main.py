@@ -54,7 +54,7 @@ examples:
   lambdascape call similarity.seed_test.judge_moves runs_path=results/demo/runs.tsv \\
     pairs_path=results/demo/similarity/pairs.tsv output=/tmp/moves.tsv
   lambdascape call geometry.shape.measure_geometry embeddings_path=results/demo/embeddings/mean_logmel.h5 \\
-    test_fold=1 settings='{max_tiles: 4000, draw_seed: 1}' geometry_path=/tmp/a.tsv spectrum_path=/tmp/b.tsv \\
+    test_fold=fold1 settings='{max_tiles: 4000, draw_seed: 1}' geometry_path=/tmp/a.tsv spectrum_path=/tmp/b.tsv \\
     centroids_path=/tmp/c.tsv"""
 SCHEMA = """\
 Print the JSON schema of the config, by which editors complete and check its keys; or write it and the reference of all

@@ -18,6 +18,9 @@ DATA_AND_MODEL, TRAINING, COMPUTING, AUDIO = "Data and model", "Training", "Comp
 REPRESENTATION, PROBES, JUDGING = "Feature representation", "Probes", "Judging"
 
 
+BOUNDS = ("ge", "gt", "le", "lt", "min_length")
+
+
 class Reason(NamedTuple):
     """Why one departs from the published value, and for which values (as run, as published) that holds."""
 
@@ -116,9 +119,14 @@ def key(default: Any, description: str, bounds: dict[str, Any] | None = None, **
     Args:
         default: its default; `...` for a key that must be given.
         description: what it is, in a sentence.
-        bounds: pydantic's constraints: `ge`, `gt`, `le`, `lt`, `min_length`.
+        bounds: pydantic's constraints, `BOUNDS`.
         about: the attributes of `Key`.
+
+    Raises:
+        ValueError: a bound or an attribute that there is not.
     """
+    if unknown := {*(bounds or {})} - {*BOUNDS}:
+        raise ValueError(f"bounds of a key must be among {', '.join(BOUNDS)}; got {min(unknown)}")
     return Field(default, description=description, json_schema_extra=Key(**about), **(bounds or {}))
 
 

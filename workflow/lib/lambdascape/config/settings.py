@@ -22,6 +22,7 @@ from lambdascape.config.keys import (
     JUDGING,
     PROBES,
     REPRESENTATION,
+    STAGES,
     TRAINING,
     always,
     beyond,
@@ -35,7 +36,7 @@ from lambdascape.core.errors import InputError
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9.-]*$"
 # Folders under results/ that are no study.
-RESERVED = ("datasets", "features", "logs", "benchmarks", "receipts", "checkpoints")
+RESERVED = ("datasets", "features", "logs", "benchmarks", "receipts", "checkpoints", "locks")
 
 
 class ValueRule:
@@ -115,6 +116,11 @@ class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True)
     reruns: ClassVar[str] = "report"  # the first stage that a change of one of its keys runs again
     is_open: ClassVar[bool] = False  # values that jobs get may lack keys and have others
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.reruns not in STAGES:
+            raise ValueError(f"{cls.__name__}: reruns must be one of {', '.join(STAGES)}; got {cls.reruns!r}")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -1162,8 +1168,8 @@ class Config(Block):
     )
     plugins: Annotated[list[Text], EACH_ONCE] = key(
         [],
-        "Python files that add probes, losses, networks, figures and the like; relative to the working directory or to "
-        "the checkout. Their code is run: list only files that you trust.",
+        "Python files that add probes, losses, networks, figures and the like; relative to the working "
+        "directory. Their code is run: list only files that you trust.",
         reported=False,
     )
     dataset: Dataset = block(Dataset)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from lambdascape.core.errors import InputError
 from lambdascape.core.sources import LIBRARY, OF_A_FILE, name_of, read_file, sources
 
+CATEGORIES = ("Answer", "Training", "Probes", "Spaces", "Data")
 Made = TypeVar("Made", bound=Callable[..., Any])
 
 
@@ -63,10 +64,12 @@ def figure(
         label: the same in fewer words, for Snakemake's report.
         caption: how to read it, in reStructuredText; the first sentence says what it is, in bold; the last one may name
             the files that its numbers come from.
-        category: where Snakemake's report lists it: Answer, Training, Probes, Spaces or Data.
+        category: where Snakemake's report lists it, one of `CATEGORIES`.
         wide: whether it needs the whole width of the report.
         only_with: a key of the config without which there is no such figure.
     """
+    if category not in CATEGORIES:
+        raise InputError(f"category must be one of {', '.join(CATEGORIES)}; got {category!r}")
     return _as_it_is
 
 
@@ -88,8 +91,8 @@ def loss(
         name: `training.loss` in the config.
         label: what figures and the report call it.
         measures: further columns of history.tsv to what the report calls them and a note.
-        reductions: those of its keys that only decide over which triplets the minimised mean is taken. Across values of
-            the others no mean of the loss can be compared.
+        reductions: those of its keys that only decide over which triplets the minimised mean is taken. Losses
+            cannot be compared between different values of the other keys.
         settings: class of keys that the block `training` gains, a `config.settings.Block`; None where it has them.
     """
     return _as_it_is
@@ -150,15 +153,17 @@ def _as_it_is(made: Made) -> Made:
     return made
 
 
-# Decorator and package of each kind.
-DECORATORS: dict[str, tuple[Callable[..., Any], str]] = {
-    "adapter": (adapter, "datasets.adapters"),
-    "figure": (figure, "figures"),
-    "loss": (loss, "models.losses"),
-    "network": (network, "models.networks"),
-    "probe": (probe, "probes"),
-    "similarity_measure": (similarity_measure, "similarity"),
+# Decorator and package of each kind, and the arguments with which its functions begin.
+DECORATORS: dict[str, tuple[Callable[..., Any], str, tuple[str, ...]]] = {
+    "adapter": (adapter, "datasets.adapters", ("base",)),
+    "figure": (figure, "figures", ()),
+    "loss": (loss, "models.losses", ("anchors", "neighbours", "distants")),
+    "network": (network, "models.networks", ("tiles", "convolution")),
+    "probe": (probe, "probes", ("given", "settings", "seeds")),
+    "similarity_measure": (similarity_measure, "similarity", ("group",)),
 }
+# Kinds whose functions may have further arguments.
+WITH_MORE = ("figure", "loss", "network")
 
 
 def declared(kind: str, plugins: Sequence[str] = ()) -> dict[str, Declared]:
@@ -171,7 +176,7 @@ def declared(kind: str, plugins: Sequence[str] = ()) -> dict[str, Declared]:
     Raises:
         InputError: a name is declared twice, or a declaration lacks an option or has one too many.
     """
-    decorator, package = DECORATORS[kind]
+    _, package, _ = DECORATORS[kind]
     found: dict[str, Declared] = {}
     folder = LIBRARY.joinpath(*package.split("."))
     files = [(name_of(path) + ".", source) for path, source in sources().items() if path.is_relative_to(folder)]
@@ -179,14 +184,16 @@ def declared(kind: str, plugins: Sequence[str] = ()) -> dict[str, Declared]:
         for one in source.declarations:
             if one["kind"] == kind:
                 task = prefix + one["function"]
-                found |= {one["name"]: _checked(one, task, decorator, found)}
+                found |= {one["name"]: _checked(one, task, found)}
     return dict(sorted(found.items()))
 
 
-def _checked(one: dict[str, Any], task: str, decorator: Callable[..., Any], found: dict[str, Declared]) -> Declared:
+def _checked(one: dict[str, Any], task: str, found: dict[str, Declared]) -> Declared:
+    decorator, _, arguments = DECORATORS[one["kind"]]
     try:
         bound = inspect.signature(decorator).bind(one["name"], **one["options"])
-    except TypeError as error:
+        decorator(one["name"], **one["options"])
+    except (TypeError, InputError) as error:
         raise InputError(f"{task}: @{one['kind']}: {error}") from None
     if not str(one["name"]).isidentifier():
         raise InputError(f"{task}: @{one['kind']} must have a name of letters, digits and _; got {one['name']!r}")
@@ -194,6 +201,10 @@ def _checked(one: dict[str, Any], task: str, decorator: Callable[..., Any], foun
         raise InputError(
             f"{task}: @{one['kind']} must have a name of its own; {found[one['name']].task} has {one['name']}"
         )
+    given = tuple(one["arguments"])
+    if given[: len(arguments)] != arguments or (given != arguments and one["kind"] not in WITH_MORE):
+        words = f"{'begin with' if one['kind'] in WITH_MORE else 'have'} the arguments {', '.join(arguments)}"
+        raise InputError(f"{task}: the function of @{one['kind']} must {words}; got {', '.join(given) or 'none'}")
     bound.apply_defaults()
     options = {key: value for key, value in bound.arguments.items() if key != "name"}
     return Declared(one["kind"], one["name"], task, tuple(one["arguments"]), options)

@@ -20,7 +20,8 @@ KEPT = "__pycache__/sources.json"
 # files and plots are not among them.
 NUMERIC = {name: name for name in ("jax", "keras", "librosa", "numba", "numpy", "scipy", "soxr", "tensorflow")}
 NUMERIC |= {"sklearn": "scikit-learn", "umap": "umap-learn"}
-# Decorators that declare what can be added, see `study.catalogue`.
+# Decorators that declare what can be added, see `core.declarations`.
+DECLARATIONS = "lambdascape.core.declarations"
 KINDS = ("adapter", "figure", "loss", "network", "probe", "similarity_measure")
 OF_A_FILE = ":"  # in the name of a task in a file outside the package: `plugins/mine.py:fit`
 # What declares a field of a block of the config, and what of it figures and tables show; see `config.keys`.
@@ -40,7 +41,7 @@ class SourceFile(NamedTuple):
         fields: digest of all of those fields, with their defaults, descriptions and published values; or empty.
         modules: names below `lambdascape` that it imports anywhere in it, for instance `figures.maps`.
         packages: the numeric packages that it imports, as keys of `NUMERIC`.
-        declarations: see `study.catalogue`: kind, name, function, arguments of the function, options.
+        declarations: see `core.declarations`: kind, name, function, arguments of the function, options.
     """
 
     code: str
@@ -114,6 +115,9 @@ def read(text: bytes, path: Path, only: str = "") -> SourceFile:
                 inner = {".".join([*base, alias.name]) for alias in node.names}
                 modules |= {name for name in inner if path_of(name).exists()} or {".".join(base)} - {""}
             packages |= {first} & set(NUMERIC)
+            for alias in node.names:
+                if node.module == DECLARATIONS and alias.asname not in (None, alias.name):
+                    raise InputError(f"{path}, line {node.lineno}: {alias.name} must keep its name; got {alias.asname}")
         elif isinstance(node, ast.Import):
             modules |= {a.name.removeprefix("lambdascape.") for a in node.names if a.name.startswith("lambdascape.")}
             packages |= {alias.name.split(".")[0] for alias in node.names} & set(NUMERIC)
@@ -160,19 +164,26 @@ def _declared(node: ast.stmt, path: Path) -> Iterator[dict[str, Any]]:
     if not isinstance(node, ast.FunctionDef | ast.ClassDef):
         return
     for mark in node.decorator_list:
-        if isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id in KINDS:
-            place = f"{path}, line {mark.lineno}: @{mark.func.id}"
+        kind = _called(mark)
+        if isinstance(mark, ast.Call) and kind in KINDS:
+            place = f"{path}, line {mark.lineno}: @{kind}"
             if len(mark.args) != 1 or not all(keyword.arg for keyword in mark.keywords):
                 raise InputError(f"{place} must have one name, then options by keyword; got {ast.unparse(mark)}")
             options = {str(keyword.arg): _option(keyword.value, place) for keyword in mark.keywords}
             given = [] if isinstance(node, ast.ClassDef) else [*node.args.args, *node.args.kwonlyargs]
             yield {
-                "kind": mark.func.id,
+                "kind": kind,
                 "name": _option(mark.args[0], place),
                 "function": node.name,
                 "arguments": [argument.arg for argument in given],
                 "options": options,
             }
+
+
+def _called(mark: ast.expr) -> str:
+    """The last name of what a decorator calls: `probe` of `@probe(…)` and of `@declarations.probe(…)`."""
+    called = mark.func if isinstance(mark, ast.Call) else mark
+    return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
 
 
 def _option(value: ast.expr, place: str) -> Any:

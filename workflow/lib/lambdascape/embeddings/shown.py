@@ -13,7 +13,6 @@ from lambdascape.core.errors import InputError
 from lambdascape.embeddings.space_file import read_embeddings
 from lambdascape.study.run_table import mapped_runs, read_sweep
 
-KEYS = ["clip", "start_s"]
 MICROSECONDS = 1_000_000  # starts are compared as whole numbers of them
 
 

@@ -15,8 +15,8 @@ from lambdascape.core.tsv import read_table, read_text_table
 from lambdascape.exports.saved_model import TOLERANCE_ONNX, read_about
 from lambdascape.features.tile_grid import tile_frames
 from lambdascape.jobs.provenance import git_state
+from lambdascape.mechanism.judging import TEXT as MECHANISM_TEXT
 from lambdascape.mechanism.rules import NOT_APPLICABLE, REFERENCE, RULES
-from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
 from lambdascape.report.formatting import converged, number, segments_differ, span
 from lambdascape.study.run_table import IDENTITY, Sweep, read_runs, read_sweep, text
 from lambdascape.study.setting_names import in_words

@@ -14,8 +14,8 @@ from lambdascape.core.declarations import figure
 from lambdascape.core.tsv import read_table
 from lambdascape.figures import style
 from lambdascape.mechanism import rules
+from lambdascape.mechanism.judging import TEXT
 from lambdascape.mechanism.stages import by_stage
-from lambdascape.mechanism.verdicts import TEXT
 from lambdascape.study.run_table import GROUPS, Sweep, read_sweep, text
 
 WIDTH, LEAST_HEIGHT = 5.0, 3.7  # of the panel, inches
@@ -69,7 +69,7 @@ def plot_mechanism(
     Args:
         runs: runs.tsv.
         layers: layers.tsv: run, epoch, group, measure, value.
-        mechanism: mechanism.tsv of `mechanism.verdicts.judge_mechanisms`.
+        mechanism: mechanism.tsv of `mechanism.judging.judge_mechanisms`.
         svg: path of the SVG to write.
         png: path of the PNG to write.
         synthetic: mark the figure as showing synthetic data.

@@ -27,7 +27,6 @@ FAR_NODE = 2.0  # times the other nodes' usual distance
 FEWEST_NODES = 3  # of two nodes that differ, none can be called the odd one
 FEWEST_CLIPS = 12  # below which quartiles say little
 MOST_CLIPS = 50_000  # audited; time grows with the square
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Calls the function that a rule names, with the rule's named files and params as keyword arguments."""
 
+import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -87,15 +88,20 @@ def module_of(path: str) -> ModuleType:
     """Import a Python file outside the package, once.
 
     Raises:
-        InputError: it is not there.
+        InputError: it is not there, or cannot be imported.
     """
-    name = f"lambdascape_plugin_{Path(path).stem}"
+    place = hashlib.sha256(str(Path(path).resolve()).encode()).hexdigest()[:8]  # files of one name are not one module
+    name = f"lambdascape_plugin_{Path(path).stem}_{place}"
     if name not in sys.modules:
         specification = spec_from_file_location(name, path)
         if specification is None or specification.loader is None or not Path(path).is_file():
             raise InputError(f"plugins: must name Python files; there is none at {path}")
         sys.modules[name] = module_from_spec(specification)
-        specification.loader.exec_module(sys.modules[name])
+        try:
+            specification.loader.exec_module(sys.modules[name])
+        except Exception as error:
+            del sys.modules[name]
+            raise InputError(f"{path}: cannot be imported; {type(error).__name__}: {error}") from error
     return sys.modules[name]
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from lambdascape.config.settings import ByEpoch, Triplets
+from lambdascape.core.errors import InputError
 from lambdascape.jobs.call import find, typed
 from lambdascape.probes.by_epoch import fit_by_epoch
-from lambdascape.probes.scoring import ProbeInput
+from lambdascape.probes.scoring import ProbeInput, ScoreTable
 
 
 def fit_probes(
@@ -40,11 +41,24 @@ def fit_probes(
         counts: for each other probe a table `scoring.COUNT_COLUMNS`; header only without labels.
 
     Raises:
-        InputError: see `splits.read_labelled`, and what a probe raises.
+        InputError: see `splits.read_labelled`; what a probe raises; or a probe gives something else than its scores.
     """
     given = ProbeInput(embeddings_path, test_fold)
     fit_by_epoch(given, by_epoch, triplets, seed, epochs_path)
     for probe, scores_path, counts_path in zip(probes, scores, counts, strict=True):
         fit = find(probe["task"]["name"])
         settings = typed(fit, {"settings": probe["settings"]})["settings"]
-        fit(given, settings, seeds).write(scores_path, counts_path)
+        table = fit(given, settings, seeds)
+        _check(table, probe["name"], probe["task"]["name"])
+        table.write(scores_path, counts_path)
+
+
+def _check(table: Any, name: str, task: str) -> None:
+    """Stop where a probe gives something else than its own scores."""
+    if not isinstance(table, ScoreTable):
+        raise InputError(f"{task}: must return a probes.scoring.ScoreTable; got {type(table).__name__}")
+    others = {row[0] for row in table.scores if row[0] != name and not row[0].startswith(f"{name}_")}
+    if others:
+        raise InputError(f"{task}: its scores must have its name, {name}, or begin with {name}_; got {min(others)}")
+    if table.scores and not table.counts:
+        raise InputError(f"{task}: must add the test tiles with counted=True, from which intervals are drawn")

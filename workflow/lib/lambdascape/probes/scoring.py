@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import write_table
 from lambdascape.embeddings.splits import Integers, LabelledSpace, Mask, read_folds, read_labelled
 from lambdascape.statistics.metrics import (
@@ -31,6 +32,7 @@ SCORE_COLUMNS = ["probe", "split", "unit", "measure", "class", "draw", "value"]
 COUNT_KEYS = ["probe", "split", "draw", "unit", "session", "label", "predicted", "bin"]
 COUNT_COLUMNS = [*COUNT_KEYS, "count", "confidence", "loss"]
 UNITS = ("tile", "segment", "clip")
+SUM = 1e-3  # by which posteriors may miss the sum of 1: they are float32
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,17 @@ class ScoreTable:
             counted: whether the counts by session are kept as well, from which intervals are drawn.
             likelihood: whether the posteriors are a model's probabilities; else there is no cross-entropy, and the
                 column loss of the counts is missing.
+
+        Raises:
+            InputError: the posteriors are of another shape, are not finite, or do not sum to 1.
         """
         assert self.space is not None
+        wanted = (int(rows.sum()), len(self.space.classes))
+        if posterior.shape != wanted:
+            rule = "posteriors must have the shape (tile of the split, class)"
+            raise InputError(f"{self.probe}, {split}: {rule}, {wanted}; got {posterior.shape}")
+        if not np.isfinite(posterior).all() or (likelihood and abs(posterior.sum(axis=1) - 1).max(initial=0) > SUM):
+            raise InputError(f"{self.probe}, {split}: posteriors must be probabilities that sum to 1 for each tile")
         for unit in units_of(self.space, rows, posterior):
             rows_of_scores = score_rows(self.space.classes, *unit[:3])
             self.scores += [

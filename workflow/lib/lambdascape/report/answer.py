@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lambdascape.report.formatting import NOTHING, converged, number, span
-from lambdascape.report.scores_section import (
+from lambdascape.report.comparisons_section import (
     chosen_arm,
     in_words,
     listed,
@@ -13,6 +12,7 @@ from lambdascape.report.scores_section import (
     records,
     reference_pairs,
 )
+from lambdascape.report.formatting import NOTHING, converged, number, span
 from lambdascape.study.run_table import Sweep
 
 FEW_SEEDS = 5  # with fewer seeds their spread is not well known

@@ -12,8 +12,8 @@ from lambdascape.claims.curves import LITTLE, SHORTEST_CURVE, share_still_fallin
 from lambdascape.config.settings import Config
 from lambdascape.mechanism.rules import COLLAPSE
 from lambdascape.report.answer import FEW_SEEDS, told_from
+from lambdascape.report.comparisons_section import chosen_arm, in_words, listed, main_pairs, records, reference_pairs
 from lambdascape.report.formatting import ends_of_grid, number
-from lambdascape.report.scores_section import chosen_arm, in_words, listed, main_pairs, records, reference_pairs
 from lambdascape.statistics.power import Precision, precision_of
 from lambdascape.study.run_table import Sweep, text
 from lambdascape.tables.flagged import flagged

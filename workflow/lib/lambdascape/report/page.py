@@ -14,13 +14,15 @@ from lambdascape.core.disk import shown_bytes
 from lambdascape.core.errors import InputError
 from lambdascape.core.files import write_text
 from lambdascape.core.tsv import read_table, read_text_table
-from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
-from lambdascape.report import formatting as report_tables
-from lambdascape.report import probes_section
-from lambdascape.report import provenance_section as report_sources
-from lambdascape.report import rankings_section as report_protocols
-from lambdascape.report import scores_section as report_comparisons
-from lambdascape.report import similarity_section as report_similarity
+from lambdascape.mechanism.judging import TEXT as MECHANISM_TEXT
+from lambdascape.report import (
+    comparisons_section,
+    formatting,
+    probes_section,
+    provenance_section,
+    rankings_section,
+    similarity_section,
+)
 from lambdascape.report.answer import answer
 from lambdascape.report.claims_section import TEXT, ledger
 from lambdascape.report.exports_section import list_exports
@@ -145,10 +147,10 @@ def write_report(
             )
         ),
         **_protocols(tables.get("protocols", [])),
-        sources=report_sources.facts(config, checkout),
-        digests=report_sources.digests(sources),
-        times=report_sources.times(benchmarks),
-        citations=report_sources.citations(checkout),
+        sources=provenance_section.facts(config, checkout),
+        digests=provenance_section.digests(sources),
+        times=provenance_section.times(benchmarks),
+        citations=provenance_section.citations(checkout),
         command=command,
         run_table=run_table(sweep, read_every_run(tables["every_run"]), read["mechanism"]),
         **distant_tables(read["distant"], config),
@@ -213,7 +215,7 @@ def _method(config: Config, hyperparameters: Mapping[str, Any], listed: Mapping[
         "protocol": PROTOCOLS[config.protocol],
         "dataset": config.dataset,
         "test_fold": config.split.test_fold,
-        "rejects": report_sources.rejects(listed["clips"], listed["rejected"]),
+        "rejects": provenance_section.rejects(listed["clips"], listed["rejected"]),
         "confidence": config.statistics.confidence,
         "resamples": config.statistics.resamples,
     }
@@ -223,12 +225,12 @@ def _comparisons(sweep: Sweep, read: Mapping[str, pd.DataFrame], level: float) -
     """Tables and sentences on the arms against each other, by the name that the template uses."""
     comparisons, selection = read["comparisons"], read["selection"]
     return {
-        "choice_table": report_comparisons.choice_table(sweep, read["choice"]),
-        "comparison_sentence": report_comparisons.comparison_sentence(sweep, comparisons, level),
-        "comparison_table": report_comparisons.comparison_table(sweep, comparisons, level),
-        "reference_table": report_comparisons.reference_table(sweep, comparisons, level),
-        "selection_sentence": report_comparisons.selection_sentence(sweep, selection),
-        "selection_table": report_comparisons.selection_table(sweep, selection),
+        "choice_table": comparisons_section.choice_table(sweep, read["choice"]),
+        "comparison_sentence": comparisons_section.comparison_sentence(sweep, comparisons, level),
+        "comparison_table": comparisons_section.comparison_table(sweep, comparisons, level),
+        "reference_table": comparisons_section.reference_table(sweep, comparisons, level),
+        "selection_sentence": comparisons_section.selection_sentence(sweep, selection),
+        "selection_table": comparisons_section.selection_table(sweep, selection),
     }
 
 
@@ -238,8 +240,8 @@ def _protocols(paths: Any) -> dict[str, Any]:
         return {"protocol_sentences": [], "protocol_table": None}
     table = read_table(paths[0], text=PROTOCOL_TEXT)
     return {
-        "protocol_sentences": report_protocols.protocol_sentences(table),
-        "protocol_table": report_protocols.protocol_table(table),
+        "protocol_sentences": rankings_section.protocol_sentences(table),
+        "protocol_table": rankings_section.protocol_table(table),
     }
 
 
@@ -253,36 +255,36 @@ def _tables(
     """The tables of the page, by the name that the template uses."""
     scores, clips = read["scores"], listed["clips"]
     test_fold, plugins = config.split.test_fold, config.plugins
-    chosen = sweep.arms.get(report_comparisons.chosen_arm(read["choice"]), "")
+    chosen = sweep.arms.get(comparisons_section.chosen_arm(read["choice"]), "")
     return {
-        "score_summary": report_tables.score_summary(sweep, scores, chosen),
-        "class_scores": report_tables.class_scores(sweep, scores, clips, test_fold),
+        "score_summary": formatting.score_summary(sweep, scores, chosen),
+        "class_scores": formatting.class_scores(sweep, scores, clips, test_fold),
         "probe_summary": probes_section.probe_summary(sweep, scores, plugins),
         "calibration_summary": probes_section.calibration_summary(sweep, scores, plugins),
         "folds_summary": probes_section.folds_summary(sweep, scores, test_fold),
-        "training_summary": report_tables.training_summary(sweep, read["training"], plugins),
+        "training_summary": formatting.training_summary(sweep, read["training"], plugins),
         "mechanism_sentence": mechanism_sentence(sweep, read["mechanism"]),
         "mechanism_rules": ALL_RULES,
         "card_note": CARD_NOTE,
-        "geometry_summary": report_tables.geometry_summary(sweep, read["geometry"]),
-        "group_summaries": report_tables.group_summaries(sweep, read["geometry"]),
-        "moved": report_similarity.moved(sweep, read["moves"]),
-        "moves_summary": report_similarity.moves_summary(sweep, read["moves"], plugins),
-        "clip_facts": report_tables.clip_facts(clips),
-        "clip_tables": report_tables.clip_tables(clips, test_fold),
-        "rejected": report_tables.listing(
+        "geometry_summary": formatting.geometry_summary(sweep, read["geometry"]),
+        "group_summaries": formatting.group_summaries(sweep, read["geometry"]),
+        "moved": similarity_section.moved(sweep, read["moves"]),
+        "moves_summary": similarity_section.moves_summary(sweep, read["moves"], plugins),
+        "clip_facts": formatting.clip_facts(clips),
+        "clip_tables": formatting.clip_tables(clips, test_fold),
+        "rejected": formatting.listing(
             "Rejected clips",
             listed["rejected"],
             ["Path", "Rule", "Found", "Expected"],
             str(paths["rejected"]),
         ),
-        "warnings": report_tables.listing(
+        "warnings": formatting.listing(
             "Clips that are odd, and used all the same",
             listed["warnings"],
             ["Path", "Warning", "Found", "Expected"],
             str(paths["warnings"]),
         ),
-        "unused": report_tables.listing(
+        "unused": formatting.listing(
             "Clips of which some or all is unused",
             listed["unused_clips"],
             ["Clip", "Session", "Reason"],

@@ -8,10 +8,10 @@ import pandas as pd
 
 from lambdascape.figures.style import colours
 from lambdascape.models.collapse import FLAGS
+from lambdascape.report.comparisons_section import records
 from lambdascape.report.formatting import NOTHING, number, span
 from lambdascape.report.mechanism_section import mechanism_cards
 from lambdascape.report.provenance_section import duration
-from lambdascape.report.scores_section import records
 from lambdascape.study.run_table import Sweep, text
 from lambdascape.tables.every_run import heading
 from lambdascape.tables.flagged import MARK

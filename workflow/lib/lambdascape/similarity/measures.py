@@ -112,7 +112,7 @@ def session_means(embedding: Floats, session: Lists) -> Floats:
 
 
 def crosses(first: ComparedSpace, second: ComparedSpace) -> Cross:
-    """What two spaces of the same tiles share; `pairs` finds the same for many pairs at once."""
+    """What two spaces of the same tiles share; `space_group` finds the same for many pairs at once."""
     x, y = first.halves, second.halves
     session, rows = np.concatenate(first.sessions), [np.concatenate(x), np.concatenate(y)]
     weighted = [(half * weight[:, None]).T for half, weight in zip(x, first.weights, strict=True)]

@@ -18,7 +18,6 @@ INPUTS = {
     **{name: f"tables/{name}.tsv" for name in (*TABLES, "protocols")},
     **{name: f"similarity/{name}.tsv" for name in ("pairs", "map", "moves")},
 }
-LARGE = ("features", "embeddings", "published")  # depended on through their digests
 
 
 class FigureFiles:

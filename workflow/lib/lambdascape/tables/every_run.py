@@ -10,7 +10,7 @@ import pandas as pd
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.jobs.receipts import read_receipt
-from lambdascape.mechanism.verdicts import TEXT as MECHANISM_TEXT
+from lambdascape.mechanism.judging import TEXT as MECHANISM_TEXT
 from lambdascape.models.collapse import FLAGS
 from lambdascape.study.catalogue import WITH_RECOMPUTED
 from lambdascape.study.run_table import Sweep, read_runs, read_sweep

@@ -10,11 +10,11 @@ from lambdascape.datasets.index import TABLE
 
 
 @adapter("folder", archives=[], index=["clips.csv"], needs_index=False)
-def read(root: Path) -> tuple[pd.DataFrame, list[Reject]]:
+def read(base: Path) -> tuple[pd.DataFrame, list[Reject]]:
     """The clips that the folder offers.
 
     Args:
-        root: the data set's folder.
+        base: the data set's folder.
 
     Returns:
         A table with the columns `CANDIDATE`, and rejected rows of audio files that `clips.csv` does not list.
@@ -24,11 +24,11 @@ def read(root: Path) -> tuple[pd.DataFrame, list[Reject]]:
         InputError: `clips.csv` is unreadable or empty, has no column `path`, or a path in it is doubled or
             leads outside.
     """
-    if not (root / TABLE).is_file():
-        paths = audio_files(root)
+    if not (base / TABLE).is_file():
+        paths = audio_files(base)
         return pd.DataFrame({"path": paths}, dtype=str).reindex(columns=list(CANDIDATE), fill_value=""), []
-    table = pd.DataFrame(read_csv(root / TABLE, ["path"]), dtype=str).reindex(columns=list(CANDIDATE), fill_value="")
-    table["path"] = inner_paths(table["path"], str(root / TABLE))
+    table = pd.DataFrame(read_csv(base / TABLE, ["path"]), dtype=str).reindex(columns=list(CANDIDATE), fill_value="")
+    table["path"] = inner_paths(table["path"], str(base / TABLE))
     others = [column for column in CANDIDATE if column != "path"]
     table[others] = table[others].apply(lambda column: column.str.strip())
-    return table, unlisted(root, table["path"], TABLE)
+    return table, unlisted(base, table["path"], TABLE)

@@ -1,4 +1,4 @@
-"""Linear CKA over tiles of different sessions, and the Procrustes distance."""
+"""The Procrustes distance; computed in `measures`, for many spaces at once in `space_group`."""
 
 from lambdascape.core.declarations import similarity_measure
 from lambdascape.similarity.measures import Floats
@@ -9,9 +9,3 @@ from lambdascape.similarity.space_group import SpaceGroup
 def procrustes_distances(group: SpaceGroup) -> Floats:
     """Procrustes distances, shape (space, space), see `measures.procrustes`: fitted on one half of the sessions."""
     return group.linear["procrustes"]
-
-
-@similarity_measure("cka", label="Linear CKA across sessions")
-def linear_cka(group: SpaceGroup) -> Floats:
-    """Linear CKA, shape (space, space), see `measures.cka`: of tiles of different sessions."""
-    return group.linear["cka"]
