@@ -87,10 +87,7 @@ class Study:
         for (value, seed), run in self.names.items():
             extra = self.jitter[seed]
             for e, number in enumerate(self.loss[value], start=1):
-                both = [
-                    ("loss", number),
-                    ("loss_all", self.loss_all.get(value, self.loss[value])[e - 1]),
-                ]
+                both = [("loss", number), ("loss_all", self.loss_all.get(value, self.loss[value])[e - 1])]
                 training += [(run, e, split, name, n + extra) for split in ("train", "test") for name, n in both]
                 training.append((run, e, "train", "penalty", 99.0))
             probes += [(run, e, "test", "cross_entropy", n + extra) for e, n in enumerate(self.entropy[value], start=1)]
@@ -193,8 +190,7 @@ def ends(arms: dict[float, list[float]], about: str = "l2") -> Evidence:
         [(run, "trained", seed, value) for run, value, seed, _ in named], columns=["run", "kind", "seed", about]
     )
     training = pd.DataFrame(
-        [(run, 1, "train", "loss", n) for run, _, _, n in named],
-        columns=["run", "epoch", "split", "measure", "value"],
+        [(run, 1, "train", "loss", n) for run, _, _, n in named], columns=["run", "epoch", "split", "measure", "value"]
     )
     return Evidence(about, runs, {"training": training}, pd.DataFrame(columns=["label", "predicted"]), 100, 1)
 

@@ -182,21 +182,7 @@ class FakeStudy:
             choice.append((arm, int(arm == best), float(arm == best), *sides, seeds))
         first = next(iter(arms), "")
         selection = [
-            (
-                "loss_all",
-                "lower",
-                -1.0,
-                -1.0,
-                0.5,
-                first,
-                best,
-                int(first == best),
-                -0.2,
-                -0.3,
-                -0.1,
-                seeds,
-                12,
-            ),
+            ("loss_all", "lower", -1.0, -1.0, 0.5, first, best, int(first == best), -0.2, -0.3, -0.1, seeds, 12),
             ("effective_rank", "higher", np.nan, np.nan, np.nan, best, best, 1, 0.0, 0.0, 0.0, seeds, 12),
             ("uniformity", "lower", np.nan, np.nan, np.nan, "", best, *[np.nan] * 4, seeds, 12),
         ]
