@@ -148,16 +148,14 @@ def test_the_viewer_stands_in_the_page_and_only_its_own_scripts_may_run(tmp_path
     assert "#viewer" not in usual.source
 
 
-def test_data_are_cited_as_the_study_says_and_not_where_it_says_nothing(tmp_path: Path, usual: Page) -> None:
-    study = FakeStudy(tmp_path)
+def test_data_are_cited_as_the_study_says_and_not_where_it_says_nothing(study: FakeStudy, usual: Page) -> None:
     config = CONFIG | {"dataset": CONFIG["dataset"] | {"citation": "Somebody & Co. (2015). Sounds. doi:10.1/2"}}
     text = Page(write(study, config=config)).text
     assert text.index("The software:") < text.index("Somebody & Co. (2015). Sounds. doi:10.1/2")
     assert "The data that the study ran on" not in usual.text
 
 
-def test_captions_link_the_files_that_they_name(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_captions_link_the_files_that_they_name(study: FakeStudy, tmp_path: Path) -> None:
     digest = tmp_path / "store" / "features.h5.sha256"
     digest.parent.mkdir()
     digest.write_text(f"{'0' * 64}  features.h5\n", encoding="utf-8")
@@ -180,9 +178,8 @@ def shown_kinds(text: str) -> dict[str, str]:
 
 
 def test_a_page_that_is_too_large_shows_the_largest_drawings_as_their_png(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: FakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = FakeStudy(tmp_path)
     sizes = {
         "response": (90_000, 1_000),
         "maps": (60_000, 1_000),
@@ -205,9 +202,8 @@ def test_a_page_that_is_too_large_shows_the_largest_drawings_as_their_png(
 
 
 def test_a_page_that_stays_too_large_is_refused_with_what_is_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: FakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = FakeStudy(tmp_path)
     sizes = {"response": (90_000, 80_000), "maps": (60_000, 70_000)}
     given = {"figures": heavy(tmp_path, sizes), "words": WORDS}
     viewer = tmp_path / "viewer.html"
@@ -285,14 +281,12 @@ def test_estimates_are_as_exact_as_their_intervals(
     assert (entry.estimate, entry.interval) == shown
 
 
-def test_a_study_without_claims_says_so(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_a_study_without_claims_says_so(study: FakeStudy) -> None:
     write_table(study.frame("claims").head(0), study.tables["claims"])
     assert "The study names no claims." in Page(write(study)).text
 
 
-def test_claims_of_which_none_was_tested_are_told_so(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_claims_of_which_none_was_tested_are_told_so(study: FakeStudy) -> None:
     write_table(study.frame("claims").tail(1), study.tables["claims"])
     assert "None could be tested" in Page(write(study)).text
 
@@ -318,8 +312,7 @@ def _real() -> dict[str, Any]:
     }
 
 
-def test_licence_times_digests_and_command_are_told(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_licence_times_digests_and_command_are_told(study: FakeStudy) -> None:
     page = Page(write(study, config=_real()))
     for words in ("CC BY 4.0", "1 min 01 s", "812 MB", file_digest(study.tables["scores"]), "tensorflow", "make run"):
         assert words in page.text
@@ -337,12 +330,10 @@ def test_without_labels_a_sentence_replaces_the_probes(tmp_path: Path) -> None:
 
 
 @pytest.mark.finding("A5", "B5", "B12")
-def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, geometry = read_sweep(study.tables["runs"]), study.frame("geometry")
+def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(study: FakeStudy) -> None:
     shape, (classes, sessions) = (
-        report_tables.geometry_summary(sweep, geometry),
-        report_tables.group_summaries(sweep, geometry),
+        report_tables.geometry_summary(study.sweep, study.frame("geometry")),
+        report_tables.group_summaries(study.sweep, study.frame("geometry")),
     )
     assert [row[0] for row in shape.rows] == ["Effective rank", "new measure", "Intrinsic dimension (TwoNN)"]
     assert set(shape.rows[0][2:]) == {"12.500 (2.500)"}  # in brackets not centred
@@ -388,9 +379,8 @@ def test_a_sentence_says_whether_l2_moves_the_space(
 def test_what_the_tests_leave_open_is_left_open(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
     moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p=0.5, p_excess=0.3, axis=0.05, missing=2)
-    sweep = read_sweep(study.tables["runs"])
     moves = moves.assign(excess=-0.05, note="a space is one point")
-    first, second, third, *rest = moved(sweep, moves)
+    first, second, third, *rest = moved(study.sweep, moves)
     assert first.startswith(
         "In these runs λ changes the space less than the seed does, on average: 0.050 compared with 0.1"
     )
@@ -409,7 +399,7 @@ def test_a_small_p_of_the_excess_is_not_printed_as_evidence_that_l2_matters_more
     """Its null is that neither matters; where both matter equally it is below 0.05 in up to half of studies."""
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
     moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p_excess=0.0123, excess=excess, note="")
-    sentences = moved(read_sweep(study.tables["runs"]), moves)
+    sentences = moved(study.sweep, moves)
     compared = [words for words in sentences if re.search(r"\b(more|less)\b.* than the seed", words)]
     tested = [words for words in sentences if "0.012" in words]
     assert len(compared) == len(tested) == 1
@@ -419,14 +409,13 @@ def test_a_small_p_of_the_excess_is_not_printed_as_evidence_that_l2_matters_more
     assert "which of the two matters more is not tested" in tested[0]
 
 
-def test_where_no_two_runs_can_be_compared_the_reason_stands(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_where_no_two_runs_can_be_compared_the_reason_stands(study: FakeStudy) -> None:
     none = dict.fromkeys(("seed", "axis", "both", "excess", "p_excess", "gap", "p"), np.nan)
     moves = pd.read_csv(study.tables["moves"], sep="\t").assign(**none, missing=9, note="0 of 7 classes …")
-    first, *rest = moved(read_sweep(study.tables["runs"]), moves)
+    first, *rest = moved(study.sweep, moves)
     assert first == "The distance of the spaces of two runs is unknown: 0 of 7 classes …."
     some = pd.read_csv(study.tables["moves"], sep="\t").assign(null_mean=np.nan, note="2 of 7 classes …")
-    rest = moved(read_sweep(study.tables["runs"]), some)
+    rest = moved(study.sweep, some)
     assert any(words.endswith("it was not fitted: 2 of 7 classes ….") for words in rest)
     assert "CKA: 2 of 7 classes …." in rest
 
@@ -479,7 +468,7 @@ def answer_of(folder: Path, scores: dict[float, tuple[float, ...]], **changes: A
 
 def answered(study: FakeStudy, scores: pd.DataFrame, **changes: pd.DataFrame) -> Any:
     judged = study.judged() | changes
-    return answer(read_sweep(study.tables["runs"]), scores, judged["choice"], judged["comparisons"], 0.95)
+    return answer(study.sweep, scores, judged["choice"], judged["comparisons"], 0.95)
 
 
 @pytest.mark.parametrize(
@@ -529,7 +518,7 @@ def test_references_are_compared_on_the_same_sessions_and_not_by_two_intervals(t
     )
     assert "λ = 0.1 less the mean log-mel (0.300), on the same sessions: -0.020 (-0.030 to -0.005 for new runs" in said
     assert "overlap" not in said
-    table = report_comparisons.reference_table(read_sweep(study.tables["runs"]), apart, 0.05)
+    table = report_comparisons.reference_table(study.sweep, apart, 0.05)
     assert table is not None
     assert [row[0] for row in table.rows] == [
         f"λ = {l2} less {name}" for l2 in ("1", "0.1") for name in ("untrained network", "mean log-mel")
@@ -548,8 +537,7 @@ def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessio
     assert "λ = 1 less the second on validation, λ = 0.1: -0.100 (-0.150 to -0.030 for new runs on new sessions" in said
 
 
-def test_without_intervals_none_are_compared(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_without_intervals_none_are_compared(study: FakeStudy) -> None:
     missing = study.judged()["comparisons"].assign(low=np.nan, high=np.nan, p=np.nan, p_holm=np.nan)
     scores = study.frame("scores").assign(low=np.nan, high=np.nan)
     said = " ".join(answered(study, scores, comparisons=missing).sentences)
@@ -557,9 +545,8 @@ def test_without_intervals_none_are_compared(tmp_path: Path) -> None:
     assert "overlap" not in said
 
 
-def test_comparisons_are_summed_up_in_a_sentence_that_names_those_that_hold(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, pairs = read_sweep(study.tables["runs"]), report_comparisons.main_pairs(study.judged()["comparisons"])
+def test_comparisons_are_summed_up_in_a_sentence_that_names_those_that_hold(study: FakeStudy) -> None:
+    sweep, pairs = study.sweep, report_comparisons.main_pairs(study.judged()["comparisons"])
 
     def said(table: pd.DataFrame) -> str:
         return report_comparisons.comparison_sentence(sweep, table, 0.05)
@@ -578,22 +565,20 @@ def test_comparisons_are_summed_up_in_a_sentence_that_names_those_that_hold(tmp_
     assert (len(table.rows), table.strong, table.rows[1][0]) == (3, [1], "λ = 1 less λ = 0.01")
 
 
-def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(tmp_path: Path, usual: Page) -> None:
-    study = FakeStudy(tmp_path)
+def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(study: FakeStudy, usual: Page) -> None:
     assert "After Holm’s correction for 3 comparisons, 3 pairs differ" in usual.text
     words = "Without labels, effective rank would have picked λ = 0.01, as the labels do; held-out loss"
     assert words in usual.text
-    table = report_comparisons.choice_table(read_sweep(study.tables["runs"]), study.judged()["choice"])
+    table = report_comparisons.choice_table(study.sweep, study.judged()["choice"])
     assert table is not None
     assert [row[0] for row in table.rows] == ["λ = 1", "λ = 0.1", "λ = 0.01"]
     assert table.strong == [2]
 
 
 def test_criteria_that_pick_what_the_labels_pick_are_listed_and_the_others_have_a_signed_difference(
-    tmp_path: Path,
+    study: FakeStudy,
 ) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, selection = read_sweep(study.tables["runs"]), study.judged()["selection"]
+    sweep, selection = study.sweep, study.judged()["selection"]
     best = selection["labels_pick"].iloc[0]
     more = selection.assign(picks=[selection["picks"].iloc[0], best, best], agrees=[0, 1, 1])
     said = report_comparisons.selection_sentence(sweep, more.assign(difference=0.014))
@@ -606,10 +591,8 @@ def test_criteria_that_pick_what_the_labels_pick_are_listed_and_the_others_have_
     assert "held-out loss, effective rank and uniformity would" in all_of_them
 
 
-def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
-    summary = report_tables.score_summary(sweep, scores, "λ = 0.01")
+def test_the_tables_hold_the_means_of_the_scores(study: FakeStudy) -> None:
+    summary = report_tables.score_summary(study.sweep, study.frame("scores"), "λ = 0.01")
     by_name = {row[0]: row[1:] for row in summary.rows}
     here = [study.value(space) for space in study.spaces if space.get("l2") == 0.01]
     assert by_name["λ = 0.01"][:3] == [
@@ -621,14 +604,13 @@ def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
     assert list(by_name)[summary.strong[0]] == "λ = 0.01"
     assert "Macro-F1 per segment" not in summary.header
     assert "C is at an end" not in summary.note
-    classes = report_tables.class_scores(sweep, scores, study._clips(), "fold1")
+    classes = report_tables.class_scores(study.sweep, study.frame("scores"), study._clips(), "fold1")
     assert [row[:3] for row in classes.rows] == [[name, "4", "4"] for name in sorted(study.classes)]
 
 
 @pytest.mark.finding("C2")
-def test_segments_have_a_column_where_they_are_not_the_clips(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+def test_segments_have_a_column_where_they_are_not_the_clips(study: FakeStudy) -> None:
+    sweep, scores = study.sweep, study.frame("scores")
     clip = scores[(scores["probe"] == "converged") & (scores["unit"] == "clip")].assign(unit="segment")
     alike = report_tables.score_summary(sweep, pd.concat([scores, clip]), "")
     assert "Macro-F1 per segment" not in alike.header
@@ -641,9 +623,8 @@ def test_segments_have_a_column_where_they_are_not_the_clips(tmp_path: Path) -> 
 
 
 @pytest.mark.finding("A2")
-def test_spaces_whose_c_ends_its_grid_are_counted(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+def test_spaces_whose_c_ends_its_grid_are_counted(study: FakeStudy) -> None:
+    sweep, scores = study.sweep, study.frame("scores")
     runs = list(scores["run"].unique())
     shares = dict.fromkeys(runs, 0.0) | {runs[0]: 1.0, runs[-1]: 0.5}  # of the last, half of the seeds' fits
     chosen = [
@@ -666,7 +647,7 @@ def with_flags(study: FakeStudy, *rows: tuple[str, int, str, str]) -> pd.DataFra
     known = read_every_run(study.tables["every_run"]).set_index("run")
     found = every_run(
         study.frame_of_runs().astype({"seed": "Int64"}),
-        read_sweep(study.tables["runs"]),
+        study.sweep,
         table,
         *(study.frame(name) for name in ("scores", "geometry")),
         pd.read_csv(study.tables["mechanism"], sep="\t"),
@@ -678,11 +659,10 @@ def with_flags(study: FakeStudy, *rows: tuple[str, int, str, str]) -> pd.DataFra
 
 def table_of_runs(study: FakeStudy) -> Any:
     mechanism = read_table(study.tables["mechanism"], text=MECHANISM_TEXT)
-    return run_table(read_sweep(study.tables["runs"]), read_every_run(study.tables["every_run"]), mechanism)
+    return run_table(study.sweep, read_every_run(study.tables["every_run"]), mechanism)
 
 
-def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(study: FakeStudy) -> None:
     first, second, third = "l2~1.0_seed~1", "l2~0.1_seed~2", "l2~0.01_seed~1"
     table = with_flags(
         study,
@@ -713,8 +693,7 @@ def test_every_flag_has_a_sentence_and_what_a_second_space_shows_is_not_said_of_
     assert words.startswith(f"After the last epoch of 1 of 2 runs {FLAGS[flag]} (one). ")
 
 
-def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: Path, usual: Page) -> None:
-    study = FakeStudy(tmp_path)
+def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(study: FakeStudy, usual: Page) -> None:
     runs = table_of_runs(study)
     assert [row.cells[0].text for row in runs.rows] == [space["run"] for space in study.spaces]
     names = [column.name for column in runs.columns]
@@ -732,8 +711,7 @@ def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: 
     assert len(rows) == sum(space["kind"] == "trained" for space in study.spaces)
 
 
-def test_runs_that_ended_well_are_not_marked(tmp_path: Path, usual: Page) -> None:
-    study = FakeStudy(tmp_path)
+def test_runs_that_ended_well_are_not_marked(study: FakeStudy, usual: Page) -> None:
     with_flags(study)
     assert MARK not in write(study)
     assert MARK not in usual.source  # a history of earlier versions knows no flags
@@ -755,11 +733,10 @@ def test_long_lists_are_cut_and_say_where_the_rest_is() -> None:
     assert report_tables.listing("Clips", table.head(0), ["Clip"], "all.tsv") is None
 
 
-def test_table_1_leaves_no_setting_out_and_marks_what_differs(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_table_1_leaves_no_setting_out_and_marks_what_differs(study: FakeStudy) -> None:
     config = CONFIG | {"network": CONFIG["network"] | {"new_setting": 3}}
     rows = pd.read_csv(study.tables["runs"], sep="\t")
-    groups = table_1(Config.of(config), rows, read_sweep(study.tables["runs"]))
+    groups = table_1(Config.of(config), rows, study.sweep)
     found = {row["name"]: row for rows in groups.values() for row in rows}
     assert found["L2 regularisation factor λ"] == {
         "name": "L2 regularisation factor λ",
@@ -783,12 +760,11 @@ def test_table_1_tells_the_epochs_of_training_from_those_of_the_probe(tmp_path: 
     points = ({"l2": 1.0, "epochs": 50, "probe_epochs": 12}, {"l2": 0.01, "epochs": 30, "probe_epochs": 20})
     study = FakeStudy(tmp_path, points=points)
     rows = pd.read_csv(study.tables["runs"], sep="\t")
-    sweep = read_sweep(study.tables["runs"])
-    found = {row["name"]: row for group in table_1(Config.of(CONFIG), rows, sweep).values() for row in group}
+    found = {row["name"]: row for group in table_1(Config.of(CONFIG), rows, study.sweep).values() for row in group}
     assert found["Epochs"]["value"] == "50, 30"
     assert found["Epochs of the probe"]["value"] == "12, 20"
     assert found["Batch size of the probe"]["value"] == "64 tiles"
-    assert sweep.others_in_words == "epochs and epochs of the probe"
+    assert study.sweep.others_in_words == "epochs and epochs of the probe"
 
 
 def test_a_study_that_is_compared_with_none_has_no_section_on_it_and_one_that_is_has(
@@ -839,9 +815,8 @@ def test_digests_are_taken_or_read_where_they_were_noted(tmp_path: Path) -> None
     assert processor()
 
 
-def test_probes_stand_side_by_side_and_what_each_puts_first_is_said(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+def test_probes_stand_side_by_side_and_what_each_puts_first_is_said(study: FakeStudy) -> None:
+    sweep, scores = study.sweep, study.frame("scores")
     table = probe_summary(sweep, scores)
     assert table.header == ["Space", "Converged", "Nearest neighbours", "1 session", "20 sessions", "By epoch"]
     value = np.mean([study.value(s) for s in study.spaces if s.get("l2") == 0.01])
@@ -854,15 +829,13 @@ def test_probes_stand_side_by_side_and_what_each_puts_first_is_said(tmp_path: Pa
     assert folds_summary(sweep, scores, "fold1") is None
 
 
-def test_scores_of_folds_that_training_has_heard_are_called_so(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep = read_sweep(study.tables["runs"])
+def test_scores_of_folds_that_training_has_heard_are_called_so(study: FakeStudy) -> None:
     rows = [
         (space["run"], "folds", split, "segment", "macro_f1", "", value, np.nan, np.nan)
         for space in study.spaces
         for split, value in (("fold1", 0.5), ("fold2", 0.75), ("mean", 0.625))
     ]
-    table = folds_summary(sweep, pd.DataFrame(rows, columns=study.frame("scores").columns), "fold1")
+    table = folds_summary(study.sweep, pd.DataFrame(rows, columns=study.frame("scores").columns), "fold1")
     assert table is not None
     assert table.header == ["Space", "fold1, held out", "fold2, trained on", "Mean", "Mean less held out"]
     assert table.rows[0][1:] == ["0.500", "0.750", "0.625", "0.125"]

@@ -13,7 +13,6 @@ from lambdascape.core.errors import InputError
 from lambdascape.report.provenance_section import citations, rejects, times
 from lambdascape.report.settings_section import DIFFERENT, differences, table_1
 from lambdascape.study.hyperparameters import OWN_CHOICE, Hyperparameter, reason, table_1_rows
-from lambdascape.study.run_table import read_sweep
 from support.studies import FakeStudy
 
 ROOT = Path(__file__).parents[2]
@@ -91,9 +90,8 @@ def test_the_reason_fits_the_value(key: str, value: Any, published: Any, words: 
     assert words in reason(one, value)
 
 
-def test_what_differs_is_told_with_both_values_and_a_reason(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    groups = table_1(Config.of(CONFIG), study.frame_of_runs(), read_sweep(study.tables["runs"]))
+def test_what_differs_is_told_with_both_values_and_a_reason(study: FakeStudy) -> None:
+    groups = table_1(Config.of(CONFIG), study.frame_of_runs(), study.sweep)
     table = differences(groups)
     assert table is not None
     different = [row["name"] for rows in groups.values() for row in rows if row["compared"] == DIFFERENT]

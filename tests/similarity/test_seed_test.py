@@ -12,7 +12,6 @@ from scipy.spatial.distance import cdist
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.similarity import seed_test
 from lambdascape.similarity.seed_test import arrangements, excess_test, judge_moves, permutation_test, points, relate
-from lambdascape.study.run_table import read_sweep
 from support.studies import FakeStudy
 
 LEVELS = (1.0, 0.1, 0.01)
@@ -41,12 +40,12 @@ def pairs_of(study, places, measure="procrustes"):
 
 
 def found(study, pairs):
-    sweep = read_sweep(study.tables["runs"])
+    sweep = study.sweep
     return permutation_test(relate(pairs, sweep), points(sweep))
 
 
 def excess(study, pairs):
-    sweep = read_sweep(study.tables["runs"])
+    sweep = study.sweep
     return excess_test(relate(pairs, sweep), points(sweep))
 
 
@@ -107,7 +106,7 @@ def test_similarities_and_distances_give_the_same(tmp_path):
 def test_without_an_effect_small_p_are_as_rare_as_they_say(tmp_path):
     """Seeds and their shared parts move the space, the value does not: p must be at most 1/6 in a sixth of cases."""
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
-    sweep, rng = read_sweep(study.tables["runs"]), np.random.default_rng(11)
+    sweep, rng = study.sweep, np.random.default_rng(11)
     pairs, runs, order = relate(pairs_of(study, points_of(study, 0, 0)), sweep), points(sweep), np.triu_indices(13, 1)
     p = np.empty(300)
     for k in range(300):
@@ -127,7 +126,7 @@ def test_with_few_runs_p_has_a_floor(values, seeds, tmp_path):
 def test_many_runs_are_drawn_from_with_the_arrangement_found_among_them(tmp_path, monkeypatch):
     monkeypatch.setattr(seed_test, "MOST_ARRANGEMENTS", 400)
     study = FakeStudy(tmp_path, tuple({"l2": 10.0**-k} for k in range(4)), (1, 2, 3))
-    sweep = read_sweep(study.tables["runs"])
+    sweep = study.sweep
     tried, exact = arrangements(points(sweep))
     assert (len(tried), exact) == (400, False)
     assert tried[0].tolist() == points(sweep)["value"].tolist()
@@ -151,7 +150,7 @@ def test_one_seed_or_one_value_has_no_test(settings, reason, tmp_path):
 def test_with_two_things_swept_only_runs_alike_in_the_other_are_compared(tmp_path):
     axes = tuple({"l2": l2, "margin": margin} for l2 in (1.0, 0.1) for margin in (0.5, 2.0))
     study = FakeStudy(tmp_path, axes, (1, 2, 3))
-    pairs = relate(pairs_of(study, points_of(study, 1.0, 1.0)), read_sweep(study.tables["runs"]))
+    pairs = relate(pairs_of(study, points_of(study, 1.0, 1.0)), study.sweep)
     margin = {s["run"]: s.get("margin") for s in study.spaces}
     between = pairs[pairs["relation"].isin(["seed", "axis", "both"])]
     assert (between["first"].map(margin) == between["second"].map(margin)).all()
@@ -254,7 +253,7 @@ def test_a_tiny_steady_effect_leaves_a_trace_but_is_not_called_larger_than_that_
 @pytest.mark.slow
 def test_where_neither_matters_small_p_of_the_excess_are_as_rare_as_they_say(tmp_path):
     study = FakeStudy(tmp_path, seeds=(1, 2))
-    sweep, rng = read_sweep(study.tables["runs"]), np.random.default_rng(12)
+    sweep, rng = study.sweep, np.random.default_rng(12)
     count = len(study.spaces)
     pairs, runs, order = (
         relate(pairs_of(study, points_of(study, 0, 0)), sweep),

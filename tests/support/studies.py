@@ -13,7 +13,7 @@ from lambdascape.embeddings.space_file import write_embeddings
 from lambdascape.mechanism.verdicts import mechanisms
 from lambdascape.similarity.layout import map_spaces
 from lambdascape.similarity.seed_test import judge_moves
-from lambdascape.study.run_table import IDENTITY, read_sweep
+from lambdascape.study.run_table import IDENTITY, Sweep, read_sweep
 from lambdascape.tables.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
 from lambdascape.tables.distant_tiles import COLUMNS as DISTANT
 from lambdascape.tables.every_run import every_run
@@ -120,7 +120,7 @@ class FakeStudy:
         took = {s["run"]: (10.0 * s["seed"], "Fake GPU") for s in spaces if s["kind"] == "trained"}
         found = every_run(
             pd.DataFrame(spaces).astype({"seed": "Int64"}),
-            read_sweep(self.tables["runs"]),
+            self.sweep,
             *(self.frame(name) for name in ("training", "scores", "geometry")),
             judged,
             pd.DataFrame(took, index=["seconds", "device"]).T,
@@ -149,6 +149,11 @@ class FakeStudy:
 
     def frame(self, name: str) -> pd.DataFrame:
         return pd.DataFrame(self._rows(name), columns=COLUMNS[name])
+
+    @property
+    def sweep(self) -> Sweep:
+        """What the table of runs says now."""
+        return read_sweep(self.tables["runs"])
 
     def frame_of_runs(self) -> pd.DataFrame:
         return pd.DataFrame(self.spaces)
