@@ -370,17 +370,6 @@ def test_a_sample_is_stratified_held_out_and_the_same_each_time() -> None:
     assert kept.tolist() == sample(tiles, "fold1").tolist() == sorted(set(kept))
 
 
-def test_the_projection_is_the_principal_components() -> None:
-    points = np.random.default_rng([3]).normal(size=(40, 6)) * [5, 3, 1, 1, 1, 1]
-    coordinates, share = project(points)
-    values = np.sort(np.linalg.eigvalsh(np.cov(points.T)))[::-1]
-    assert coordinates.var(axis=0, ddof=1) == pytest.approx(values[:2], rel=1e-4)
-    assert share == pytest.approx(values[:2] / values.sum(), rel=1e-4)
-    flat, none = project(np.ones((3, 1)))
-    assert flat.tolist() == [[0, 0]] * 3
-    assert none.tolist() == [0, 0]
-
-
 def test_unlabelled_tiles_are_coloured_by_session_while_those_can_be_told_apart() -> None:
     few = pd.DataFrame({"label": [""] * 4, "session": ["s1", "s1", "s2", "s3"]})
     many = pd.DataFrame({"label": [""] * 99, "session": [f"s{i}" for i in range(99)]})

@@ -32,9 +32,8 @@ from lambdascape.report.runs_section import run_table
 from lambdascape.report.settings_section import table_1
 from lambdascape.report.similarity_section import moved
 from lambdascape.study.catalogue import PAGE_PARTS
-from lambdascape.study.run_table import read_sweep
 from lambdascape.study.setting_names import in_words
-from lambdascape.tables.every_run import every_run, read_every_run
+from lambdascape.tables.every_run import read_every_run
 from lambdascape.tables.flagged import MARK, flagged, warnings_of
 from lambdascape.tables.rankings import compare_protocols
 from support.studies import CLAIMS, EPOCHS, FakeStudy
@@ -164,12 +163,11 @@ def test_captions_link_the_files_that_they_name(study: FakeStudy, tmp_path: Path
 
 
 def heavy(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Path]:
-    """Figures of these sizes in bytes, of the SVG and of its PNG."""
-    figures = {}
+    """Figures of these sizes in kB, of the SVG and of its PNG."""
+    figures = {name: folder / f"heavy_{name}.svg" for name in sizes}
     for name, (svg, png) in sizes.items():
-        figures[name] = folder / f"heavy_{name}.svg"
-        figures[name].write_text(SVG.format("x" * svg), encoding="utf-8")
-        figures[name].with_suffix(".png").write_bytes(bytes(png))
+        figures[name].write_text(SVG.format("x" * 1000 * svg), encoding="utf-8")
+        figures[name].with_suffix(".png").write_bytes(bytes(1000 * png))
     return figures
 
 
@@ -180,32 +178,22 @@ def shown_kinds(text: str) -> dict[str, str]:
 def test_a_page_that_is_too_large_shows_the_largest_drawings_as_their_png(
     study: FakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = {
-        "response": (90_000, 1_000),
-        "maps": (60_000, 1_000),
-        "spectra": (30_000, 1_000),
-        "moves": (100_000, 200_000),
-    }
-    given = {"figures": heavy(tmp_path, sizes), "words": WORDS}
+    sizes = {"response": (90, 1), "maps": (60, 1), "spectra": (30, 1), "moves": (100, 200)}
+    given = {"figures": heavy(tmp_path, sizes)}
     whole = write(study, **given)
     assert set(shown_kinds(whole).values()) == {"svg"}
     limit = len(whole.encode()) - 150_000  # more than one drawing saves, fewer than two
     monkeypatch.setattr("lambdascape.report.page.LARGEST_PAGE", limit)
     text = write(study, **given)
     assert len(text.encode()) <= limit
-    assert shown_kinds(text) == {
-        "response": "png",
-        "maps": "png",
-        "spectra": "svg",
-        "moves": "svg",
-    }  # one PNG is larger
+    # Of the moves the PNG is larger.
+    assert shown_kinds(text) == {"response": "png", "maps": "png", "spectra": "svg", "moves": "svg"}
 
 
 def test_a_page_that_stays_too_large_is_refused_with_what_is_large(
     study: FakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = {"response": (90_000, 80_000), "maps": (60_000, 70_000)}
-    given = {"figures": heavy(tmp_path, sizes), "words": WORDS}
+    given = {"figures": heavy(tmp_path, {"response": (90, 80), "maps": (60, 70)})}
     viewer = tmp_path / "viewer.html"
     viewer.write_text(f"<section>{'x' * 100_000}</section>", encoding="utf-8")
     monkeypatch.setattr("lambdascape.report.page.LARGEST_PAGE", 100_000)
@@ -281,14 +269,10 @@ def test_estimates_are_as_exact_as_their_intervals(
     assert (entry.estimate, entry.interval) == shown
 
 
-def test_a_study_without_claims_says_so(study: FakeStudy) -> None:
-    write_table(study.frame("claims").head(0), study.tables["claims"])
-    assert "The study names no claims." in Page(write(study)).text
-
-
-def test_claims_of_which_none_was_tested_are_told_so(study: FakeStudy) -> None:
-    write_table(study.frame("claims").tail(1), study.tables["claims"])
-    assert "None could be tested" in Page(write(study)).text
+@pytest.mark.parametrize(("left", "words"), [([], "The study names no claims."), ([2], "None could be tested")])
+def test_where_no_claim_was_tested_the_page_says_so(study: FakeStudy, left: list[int], words: str) -> None:
+    write_table(study.frame("claims").iloc[left], study.tables["claims"])
+    assert words in Page(write(study)).text
 
 
 def test_labels_and_paths_from_outside_come_out_harmless(usual: Page) -> None:
@@ -346,39 +330,40 @@ def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(s
     assert {row[0]: set(row[2:]) for row in sessions.rows}["Silhouette"] == {"0.125"}
 
 
+THREE = {"seeds": (1, 2, 3)}
+
+
+def moves_of(study: FakeStudy) -> pd.DataFrame:
+    return pd.read_csv(study.tables["moves"], sep="\t")
+
+
 @pytest.mark.parametrize(
-    ("changes", "finding", "numbers"),
+    ("changes", "finding"),
     [
+        (THREE, "λ changes the space more than the seed does, on average: 0.300 compared with 0.100 (not a test)."),
         (
-            {"seeds": (1, 2, 3)},
-            "λ changes the space more than the seed does, on average: 0.300 compared with 0.100 (not a test).",
-            True,
-        ),
-        (
-            {"seeds": (1, 2, 3)},
+            THREE,
             "different from what it would be if neither λ nor the seed mattered (permutation test over runs, p = 0.0",
-            True,
         ),
-        ({}, "their classes and nothing else would be 0.050 on average, below 0.125 in 95 of 100 cases", True),
-        ({"seeds": (1, 2, 3)}, "effect beyond that of the seeds, though it may be small (permutation", True),
-        ({}, "effect beyond that of the seeds (permutation test over runs, p = 0.167, least possible 0.167)", True),
-        ({"seeds": (1,)}, "With one seed there is no noise floor", False),
-        ({"points": ({"l2": 0.1},)}, "Nothing varies between runs of one seed", False),
+        ({}, "their classes and nothing else would be 0.050 on average, below 0.125 in 95 of 100 cases"),
+        (THREE, "effect beyond that of the seeds, though it may be small (permutation"),
+        ({}, "effect beyond that of the seeds (permutation test over runs, p = 0.167, least possible 0.167)"),
+        ({"seeds": (1,)}, "With one seed there is no noise floor"),
+        ({"points": ({"l2": 0.1},)}, "Nothing varies between runs of one seed"),
     ],
 )
-def test_a_sentence_says_whether_l2_moves_the_space(
-    changes: dict[str, Any], finding: str, numbers: bool, tmp_path: Path
-) -> None:
-    tables = FakeStudy(tmp_path, **changes).tables
-    text = " ".join(moved(read_sweep(tables["runs"]), pd.read_csv(tables["moves"], sep="\t")))
+def test_a_sentence_says_whether_l2_moves_the_space(changes: dict[str, Any], finding: str, tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, **changes)
+    text = " ".join(moved(study.sweep, moves_of(study)))
     assert finding in text
-    assert ("0.100 if only the seed differs, 0.300 if only λ differs, 0.400 if both differ" in text) == numbers
+    numbers = "0.100 if only the seed differs, 0.300 if only λ differs, 0.400 if both differ" in text
+    assert numbers == (changes in ({}, THREE))
     assert "0.900 from the untrained networks and 0.900 from the mean log-mel" in text
 
 
 def test_what_the_tests_leave_open_is_left_open(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
-    moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p=0.5, p_excess=0.3, axis=0.05, missing=2)
+    moves = moves_of(study).assign(p=0.5, p_excess=0.3, axis=0.05, missing=2)
     moves = moves.assign(excess=-0.05, note="a space is one point")
     first, second, third, *rest = moved(study.sweep, moves)
     assert first.startswith(
@@ -398,7 +383,7 @@ def test_a_small_p_of_the_excess_is_not_printed_as_evidence_that_l2_matters_more
 ) -> None:
     """Its null is that neither matters; where both matter equally it is below 0.05 in up to half of studies."""
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
-    moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p_excess=0.0123, excess=excess, note="")
+    moves = moves_of(study).assign(p_excess=0.0123, excess=excess, note="")
     sentences = moved(study.sweep, moves)
     compared = [words for words in sentences if re.search(r"\b(more|less)\b.* than the seed", words)]
     tested = [words for words in sentences if "0.012" in words]
@@ -411,10 +396,10 @@ def test_a_small_p_of_the_excess_is_not_printed_as_evidence_that_l2_matters_more
 
 def test_where_no_two_runs_can_be_compared_the_reason_stands(study: FakeStudy) -> None:
     none = dict.fromkeys(("seed", "axis", "both", "excess", "p_excess", "gap", "p"), np.nan)
-    moves = pd.read_csv(study.tables["moves"], sep="\t").assign(**none, missing=9, note="0 of 7 classes …")
+    moves = moves_of(study).assign(**none, missing=9, note="0 of 7 classes …")
     first, *rest = moved(study.sweep, moves)
     assert first == "The distance of the spaces of two runs is unknown: 0 of 7 classes …."
-    some = pd.read_csv(study.tables["moves"], sep="\t").assign(null_mean=np.nan, note="2 of 7 classes …")
+    some = moves_of(study).assign(null_mean=np.nan, note="2 of 7 classes …")
     rest = moved(study.sweep, some)
     assert any(words.endswith("it was not fitted: 2 of 7 classes ….") for words in rest)
     assert "CKA: 2 of 7 classes …." in rest
@@ -644,16 +629,7 @@ def with_flags(study: FakeStudy, *rows: tuple[str, int, str, str]) -> pd.DataFra
     flags = pd.concat([up, *down]).drop_duplicates(["run", "epoch", "split", "measure"])
     table = pd.concat([training, flags], ignore_index=True)
     write_table(table, study.tables["training"])
-    known = read_every_run(study.tables["every_run"]).set_index("run")
-    found = every_run(
-        study.frame_of_runs().astype({"seed": "Int64"}),
-        study.sweep,
-        table,
-        *(study.frame(name) for name in ("scores", "geometry")),
-        pd.read_csv(study.tables["mechanism"], sep="\t"),
-        known[["seconds", "device"]],
-    )
-    write_table(found, study.tables["every_run"])
+    study.collect_runs(table)
     return table
 
 

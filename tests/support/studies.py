@@ -43,13 +43,7 @@ CLAIMS = [
     (3, "Nothing is known.", "undecided", "", np.nan, np.nan, np.nan, "", "not tested", "not tested: nothing"),
 ]  # fmt: skip
 CLAIMS = [
-    (
-        *row,
-        "As claimed." if row[0] == 1 else "",
-        "above every other",
-        f"the opposite is found {row[0]}",
-        "Somebody (2020)",
-    )
+    (*row, "As claimed." * (row[0] == 1), "above every other", f"the opposite is found {row[0]}", "Somebody (2020)")
     for row in CLAIMS
 ]
 
@@ -117,15 +111,7 @@ class FakeStudy:
         self.tables |= {name: folder / f"{name}.tsv" for name in ("moves", "map")}
         judged = mechanisms(pd.DataFrame(spaces), self.frame("training"), self.frame("layers"))
         self.tables["mechanism"] = self._path("mechanism", judged)
-        took = {s["run"]: (10.0 * s["seed"], "Fake GPU") for s in spaces if s["kind"] == "trained"}
-        found = every_run(
-            pd.DataFrame(spaces).astype({"seed": "Int64"}),
-            self.sweep,
-            *(self.frame(name) for name in ("training", "scores", "geometry")),
-            judged,
-            pd.DataFrame(took, index=["seconds", "device"]).T,
-        )
-        self.tables["every_run"] = self._path("every_run", found)
+        self.collect_runs(self.frame("training"))
         self.tables["clips"] = self._path("clips", self._clips())
         found = [
             (2.0, 4.0, "other_clip", split, name, kind, share, 0.3, 48)
@@ -141,6 +127,19 @@ class FakeStudy:
         warnings = [("audio/quiet.wav", "it is silent", "zeros only", "sound")]
         columns = ["path", "warning", "found", "expected"]
         self.tables["warnings"] = self._path("warnings", pd.DataFrame(warnings, columns=columns))
+
+    def collect_runs(self, training: pd.DataFrame) -> None:
+        """Write the row of every run, with the losses and flags of this history."""
+        took = {s["run"]: (10.0 * s["seed"], "Fake GPU") for s in self.spaces if s["kind"] == "trained"}
+        found = every_run(
+            self.frame_of_runs().astype({"seed": "Int64"}),
+            self.sweep,
+            training,
+            *(self.frame(name) for name in ("scores", "geometry")),
+            mechanisms(self.frame_of_runs(), *(self.frame(name) for name in ("training", "layers"))),
+            pd.DataFrame(took, index=["seconds", "device"]).T,
+        )
+        self.tables["every_run"] = self._path("every_run", found)
 
     def _path(self, name: str, table: pd.DataFrame) -> Path:
         path = self.folder / f"{name}.tsv"
