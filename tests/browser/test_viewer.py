@@ -103,9 +103,7 @@ def neighbours_of(viewer_page: Path, tile: int) -> list[str]:
     ]
 
 
-def test_a_click_plays_the_tile_and_marks_its_neighbours_on_every_map(
-    opened: Callable[..., Any], viewer_page: Path
-) -> None:
+def test_a_click_plays_the_tile_and_marks_its_neighbours(opened: Callable[..., Any], viewer_page: Path) -> None:
     page = opened()
     page.evaluate("""() => { window.played = [];
       const play = HTMLMediaElement.prototype.play;
@@ -206,7 +204,7 @@ def test_on_a_phone_maps_stand_below_one_another_and_nothing_is_cut(opened: Call
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
 
 
-def test_without_sound_in_the_page_a_folder_is_played_from_the_start_of_the_tile(
+def test_a_folder_is_played_from_the_start_of_the_tile(
     opened: Callable[..., Any], viewer_page: Path, tmp_path: Path
 ) -> None:
     points = read_table(viewer_page.parent / "points.tsv", TEXT)
@@ -259,9 +257,7 @@ def test_findings_of_the_audit_play(opened: Callable[..., Any], viewer_page: Pat
         assert page.evaluate(STATE)["number"] == str(tile)
 
 
-def test_what_is_faded_out_is_not_hit_and_the_picture_is_in_sight(
-    opened: Callable[..., Any], viewer_page: Path
-) -> None:
+def test_what_is_faded_is_not_hit_and_the_picture_is_in_sight(opened: Callable[..., Any], viewer_page: Path) -> None:
     page = opened()
     labels = read_table(viewer_page.parent / "points.tsv", TEXT)["label"]
     data = source(page, "points")

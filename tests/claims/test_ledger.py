@@ -152,9 +152,7 @@ def test_every_comparison_is_refuted_in_the_opposite_study(study: Study, tmp_pat
     assert {claim: verdicts[claim] for claim in range(1, 6)} == dict.fromkeys(range(1, 6), "refuted")
 
 
-def test_differences_within_the_noise_are_undecided_and_say_what_would_have_been_seen(
-    study: Study, tmp_path: Path
-) -> None:
+def test_differences_within_the_noise_are_undecided_with_what_would_be_seen(study: Study, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(scale=0.05, size=len(study.names))
     study.jitter = dict.fromkeys(SEEDS, 0.0)
     study.loss = {value: falling(0.3) for value in GRID}
@@ -340,9 +338,7 @@ def test_the_ledger_says_what_its_tests_find_in_the_published_curves(study: Stud
 
 
 @pytest.mark.finding("B11")
-def test_the_published_curves_are_judged_anew_and_only_where_they_show_the_measure(
-    study: Study, tmp_path: Path
-) -> None:
+def test_published_curves_are_judged_only_where_they_show_the_measure(study: Study, tmp_path: Path) -> None:
     curves = pd.read_csv(PUBLISHED_CURVES)
     curves.loc[(curves["figure"] == "triplet_loss") & (curves["l2"] == 1.0), "value"] /= 2
     curves.to_csv(tmp_path / "other.csv", index=False)
@@ -377,7 +373,7 @@ SHARE = MeasuredQuantity("share", "training", "active_fraction", {"split": "trai
         ("differs_at_most", {"places": ["smallest", "largest"], "margin": 0.1}, (-1, 1), "no possible margin"),
     ],
 )
-def test_of_a_share_no_difference_beyond_what_is_possible_is_told(
+def test_no_impossible_difference_of_a_share_is_told(
     kind: str, given: Any, ends_at: tuple[float, float], power: str
 ) -> None:
     evidence = evidence_of({0.1: [0.5, 0.6], 1.0: [0.7, 0.4]})
@@ -694,9 +690,7 @@ def written(content: dict[str, Any], folder: Path) -> Path:
     return path
 
 
-def test_a_measure_that_picks_no_row_is_undecided_and_one_that_picks_several_is_refused(
-    study: Study, tmp_path: Path
-) -> None:
+def test_a_measure_that_picks_no_row_or_several(study: Study, tmp_path: Path) -> None:
     claims = with_claim({"sentence": "It is so.", "measured": ["rank"], "test": {"highest": "largest"}})
     claims["measures"]["rank"] = {"name": "rank", "table": "geometry", "measure": "rank", "where": {"split": "test"}}
     ledger = study.judge(tmp_path, written(claims, tmp_path))

@@ -91,9 +91,7 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(
-    study: FakeStudy, tmp_path: Path, monkeypatch: Any
-) -> None:
+def test_every_figure_is_svg_and_png_and_says_synthetic(study: FakeStudy, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(style.RC, "svg.fonttype", "none")  # so that the test can read the text
     monkeypatch.setattr(style, "PNG_DPI", 20)
     write_table(two_groups(study), study.tables["layers"])
@@ -124,9 +122,7 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(
     assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")
 
 
-def test_the_same_tables_give_the_same_bytes_and_another_mark_does_not(
-    study: FakeStudy, tmp_path: Path, monkeypatch: Any
-) -> None:
+def test_the_same_tables_give_the_same_bytes(study: FakeStudy, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(style, "PNG_DPI", 20)
     for name, synthetic in (("a", False), ("b", False), ("c", True)):
         svg, png = tmp_path / f"{name}.svg", tmp_path / f"{name}.png"

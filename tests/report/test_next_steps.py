@@ -208,7 +208,6 @@ def test_no_more_sessions_are_to_be_held_out_than_the_data_have() -> None:
 def test_precision_comes_from_the_interval_over_sessions_and_the_spread_over_seeds() -> None:
     row = {"low": -0.1, "high": 0.1, "seed_sd": 0.02, "seeds": 3, "sessions": 11}
     found = precision_of(row, 0.95)
-    assert found is not None
     assert found.session_variance == pytest.approx((0.1 / 2.2281388519649385) ** 2)  # t of 10 degrees of freedom
     assert precision_of(row | {"seed_sd": np.nan}, 0.95) is None
     assert Precision(2, 2, 0.0, 0.0, 0.95).detectable() == 0.0

@@ -337,13 +337,6 @@ def test_rotation_shift_scale_and_order_of_dimensions_change_nothing(measure):
     assert linear(measure, y, x) == pytest.approx(known)
 
 
-def test_the_same_space_with_its_tiles_in_another_order_is_unrelated():
-    x = normal(2000, 8)
-    shuffled = x[np.random.default_rng(9).permutation(2000)]
-    assert linear("cka", x, shuffled) == pytest.approx(0, abs=0.02)
-    assert linear("procrustes", x, shuffled) == pytest.approx(1, abs=0.05)
-
-
 def test_independent_noise_is_unrelated_even_with_as_many_dimensions_as_tiles():
     """The biased CKA would be about 0.5 here, and a Procrustes distance scored on its own fit about 0.2."""
     values = [

@@ -82,9 +82,7 @@ def test_columns_that_vary_stand_before_the_seed_and_have_headings(tmp_path: Pat
     assert [heading(column)[0] for column in ("l2", "margin", "tile_s")] == ["λ", "Margin", "Length of a tile (s)"]
 
 
-def test_a_processor_has_the_name_that_the_receipt_knows(
-    study: FakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_processor_has_the_name_in_the_receipt(study: FakeStudy, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("lambdascape.jobs.receipts.computed_on", lambda: "Some CPU 9")
     run, other = study.spaces[0]["run"], study.spaces[1]["run"]
     write_receipt(tmp_path / "receipts" / "models" / f"{run}.json", [])

@@ -360,9 +360,7 @@ def test_one_channel_is_heard_where_each_is_a_clip_of_its_own(made: Made, tmp_pa
     assert np.abs(first).max() == pytest.approx(2 * np.abs(mean).max(), rel=0.01)
 
 
-def test_what_may_not_be_passed_on_is_not_even_opened(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_may_not_be_passed_on_is_not_opened(made: Made, tmp_path: Path, monkeypatch: Any) -> None:
     def poison(*_: Any, **__: Any) -> None:
         raise AssertionError("audio was opened")
 
@@ -374,9 +372,7 @@ def test_what_may_not_be_passed_on_is_not_even_opened(
         encode(made, tmp_path, str(tmp_path))
 
 
-def test_sound_ends_at_its_budget_with_the_findings_in_it_and_each_class_with_its_share(
-    made: Made, tmp_path: Path
-) -> None:
+def test_sound_ends_at_its_budget_with_findings_first_and_a_share_for_each_class(made: Made, tmp_path: Path) -> None:
     folder = with_audio(made, tmp_path / "set")
     order = sound.in_order(made.points, made.audit)
     assert order["clip"].iloc[0] == made.audit["clip"].item()
