@@ -236,13 +236,6 @@ def test_the_head_alone_and_a_study_without_l2_are_said_to_be_so() -> None:
     assert mechanisms(runs, Runs(0.1).training(), Runs(0.1).layers())["verdict"].tolist() == ["not applicable"]
 
 
-def test_with_few_epochs_nothing_but_a_collapse_is_told() -> None:
-    study = Runs(1.0, 0.1, 0.0, epochs=2).set(RUN, "stage4", variance_over_epsilon=0.1)
-    study.ill = {"l2~0.1_seed~1"}
-    rules = [rule for _, rule in study.verdicts().values()]
-    assert rules == ["few epochs", "space collapsed", "reference"]
-
-
 def test_a_run_without_any_row_of_layers_or_losses_is_undecided() -> None:
     study = Runs(1.0, 0.0)
     layers, training = study.layers(), study.training()

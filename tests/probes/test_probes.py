@@ -381,6 +381,8 @@ def test_poisoned_test_labels_change_no_choice_and_no_prediction(fit, probe, poi
     scores, counts = fit(embedding, tiles, probe=probe)
     poisoned_scores, poisoned_counts = fit(embedding, tiles.assign(label=label), probe=probe)
     assert known_before_scoring(poisoned_scores).equals(known_before_scoring(scores))
+    inside = [table[table["split"].isin(["train", "validation"])] for table in (counts, poisoned_counts)]
+    assert inside[0].reset_index(drop=True).equals(inside[1].reset_index(drop=True))  # what arms are chosen by
     keys = [key for key in COUNT_KEYS if key != "label"]
     one, two = (
         table[table["split"].isin(["test", "fold1"])].groupby(keys)[["count", "confidence"]].sum()

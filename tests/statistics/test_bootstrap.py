@@ -147,11 +147,8 @@ def test_a_difference_agrees_with_plain_loops():
     assert found.p == pytest.approx(2 * t.sf(abs(found.value) / error, freedom))
 
 
-def test_differences_are_antisymmetric_and_an_arm_does_not_differ_from_itself():
+def test_an_arm_does_not_differ_from_itself():
     scores = paired_session_bootstrap(some_arms(), macro_f1, 200, 1)
-    one, other = difference(scores, 0, 1, 0.95), difference(scores, 1, 0, 0.95)
-    assert (one.value, one.low, one.wide_low) == pytest.approx((-other.value, -other.high, -other.wide_high))
-    assert one.p == pytest.approx(other.p)
     same = difference(scores, 1, 1, 0.95)
     assert (same.value, same.low, same.high, same.seed_sd, same.p) == (0, 0, 0, 0, 1)
 

@@ -112,26 +112,20 @@ def test_probe_tables_gather_every_run(tmp_path, runs):
         assert got["value"].tolist() == pytest.approx(known["value"].tolist(), nan_ok=True)
 
 
-def test_scores_hold_the_last_epoch_of_the_by_epoch_probe(tmp_path, runs):
+def test_scores_hold_the_last_epoch_of_both_forms_and_the_first_named_has_the_curves(tmp_path, runs):
     scores, epochs, _ = collect(tmp_path, runs)
-    last = epochs[epochs["epoch"] == 3].set_index(["run", "split", "measure"])["value"]
-    rows = scores[scores["probe"] == "by_epoch"]
-    rows = rows.assign(measure=rows["measure"] + rows["unit"].map({"clip": "_clip", "tile": ""}))
-    assert len(rows) == 2 * 2 * 3
-    assert rows.set_index(["run", "split", "measure"])["value"].to_dict() == last.to_dict()
-
-
-def test_the_form_of_the_softmax_named_first_has_the_curves_and_the_other_its_scores(tmp_path, runs):
-    scores, epochs, _ = collect(tmp_path, runs)
-    table = read_table(runs[0] / "by_epoch.tsv", ("softmax", "split"))
-    assert table["softmax"].unique().tolist() == ["single", "double"]
-    for softmax, probe in (("single", "by_epoch"), ("double", "by_epoch_double")):
-        last = table[(table["softmax"] == softmax) & (table["epoch"] == 3) & (table["split"] == "test")]
-        rows = scores[(scores["run"] == "l2~1") & (scores["probe"] == probe) & (scores["split"] == "test")]
-        got = rows[rows["measure"] == "cross_entropy"]["value"].item()
-        assert got == last["cross_entropy"].item()
-    curve = epochs[(epochs["run"] == "l2~1") & (epochs["measure"] == "cross_entropy")]["value"]
-    assert curve.tolist() == table[table["softmax"] == "single"]["cross_entropy"].tolist()
+    measures = ["macro_f1", "macro_f1_clip", "cross_entropy"]
+    for folder in runs[:2]:
+        table = read_table(folder / "by_epoch.tsv", ("softmax", "split"))
+        assert table["softmax"].unique().tolist() == ["single", "double"]
+        for softmax, probe in (("single", "by_epoch"), ("double", "by_epoch_double")):
+            last = table[(table["softmax"] == softmax) & (table["epoch"] == 3)].set_index("split")[measures]
+            rows = scores[(scores["run"] == folder.name) & (scores["probe"] == probe)]
+            rows = rows.assign(measure=rows["measure"] + rows["unit"].map({"clip": "_clip", "tile": ""}))
+            assert rows.set_index(["split", "measure"])["value"].to_dict() == last.stack().to_dict()
+        curves = epochs[epochs["run"] == folder.name].set_index(["epoch", "split", "measure"])["value"]
+        single = table[table["softmax"] == "single"].set_index(["epoch", "split"])[measures]
+        assert curves.to_dict() == single.stack().to_dict()
 
 
 def test_the_score_of_several_draws_is_their_mean_with_the_interval_of_the_mean(tmp_path, runs):

@@ -6,15 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lambdascape.config.settings import Converged, Statistics
+from lambdascape.config.settings import Statistics
 from lambdascape.core.errors import InputError
 from lambdascape.core.tsv import read_table, write_table
-from lambdascape.probes.converged import fit_converged
-from lambdascape.probes.scoring import ProbeInput
 from lambdascape.statistics.bootstrap import difference, holm, paired_session_bootstrap
 from lambdascape.statistics.metrics import accuracy, macro_f1
 from lambdascape.tables.comparisons import PAIR, choose_arm, compare_arms, read_counts
-from support.spaces import make_space, write_space
 
 SETTINGS = Statistics(resamples=300, confidence=0.9)
 ARMS, SEEDS = ("l2~1", "l2~0.1", "l2~0.01"), (1, 2)
@@ -238,39 +235,6 @@ def test_the_choice_knows_nothing_of_the_test_split(tmp_path, poison):
     assert not after["test_mean"].equals(before["test_mean"])
 
 
-def test_the_choice_from_embeddings_stays_whatever_the_test_tiles_and_labels_are(tmp_path):
-    """M6, from the embeddings on: other tiles and other labels in the test fold leave the choice as it is."""
-    settings = Converged(c_grid=[0.1, 1.0], validation_fraction=0.3)
-
-    def run(folder, change):
-        paths = []
-        for number, name in enumerate(RUNS):
-            embedding, tiles = make_space(separation=0.5 + 0.2 * (number // 2), seed=number)
-            embedding, tiles = change(embedding, tiles)
-            place = folder / name
-            place.mkdir(parents=True)
-            space = write_space(place / "space.h5", embedding, tiles)
-            fit_converged(ProbeInput(space, "fold1"), settings, [number]).write(
-                place / "converged.tsv", place / "confusion.tsv"
-            )
-            paths.append(place / "confusion.tsv")
-        return choice(folder, paths)
-
-    def poisoned(embedding, tiles):
-        test = (tiles["fold"] == "fold1").to_numpy()
-        label = tiles["label"].where(
-            ~test, tiles["label"].map({"class0": "class1", "class1": "class2", "class2": "class0"})
-        )
-        changed = embedding.copy()
-        changed[test] = 100 * np.random.default_rng(1).normal(size=changed[test].shape)
-        return changed, tiles.assign(label=label)
-
-    before, after = run(tmp_path / "before", lambda *space: space), run(tmp_path / "after", poisoned)
-    decided = [column for column in before if not column.startswith("test_")]
-    pd.testing.assert_frame_equal(after[decided], before[decided], check_exact=True)
-    assert not np.allclose(before["test_mean"], after["test_mean"])
-
-
 def test_validation_sessions_may_differ_from_seed_to_seed(tmp_path):
     paths = write_confusions(
         tmp_path, uneven, split_of=lambda session, seed: ["test", *["validation"] * (session // 2 % 2 == seed % 2)]
@@ -280,16 +244,6 @@ def test_validation_sessions_may_differ_from_seed_to_seed(tmp_path):
     table = choice(tmp_path, paths)
     assert table["validation_sessions"].unique() == [6]
     assert table["probability_best"].sum() == pytest.approx(1)
-
-
-def test_the_same_tables_come_again(tmp_path):
-    paths = write_confusions(tmp_path, uneven)
-    written = []
-    for _ in range(2):
-        compared(tmp_path, paths)
-        choice(tmp_path, paths)
-        written.append([(tmp_path / name).read_bytes() for name in ("comparisons.tsv", "choice.tsv")])
-    assert written[0] == written[1]
 
 
 def test_no_labels_leave_headers_only(tmp_path):
