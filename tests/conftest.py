@@ -5,11 +5,15 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.checkouts import Checkout
 from support.fault_table import MARK, FaultTable
+
+if TYPE_CHECKING:
+    from support.studies import FakeStudy
 
 # Before anything imports NumPy: on matrices as small as the tests', threads cost several times what they compute. Jobs
 # are held to the threads that Snakemake gives them, too.
@@ -66,6 +70,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
             assert run.returncode == 0, run.stdout
             checkout.folder.rename(made)
     return Checkout.at(made).copy_to(own / "checkout")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> "FakeStudy":
+    """Tables of a small study with made-up numbers."""
+    from support.studies import FakeStudy
+
+    return FakeStudy(tmp_path)
 
 
 @pytest.fixture

@@ -18,6 +18,17 @@ LARGEST = 15_000_000  # bytes
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
+@pytest.fixture
+def page(study_page: Path, watch: Watch) -> Any:
+    """The report in a window of its own."""
+    return watch().open(study_page)
+
+
+def unfold(page: Any) -> None:
+    for summary in page.locator("summary").all():
+        summary.evaluate("one => { one.parentElement.open = true; }")
+
+
 def names(page: Any) -> list[str]:
     """Names of the runs in the order of the rows that are shown."""
     shown = page.locator("#run-table tbody:not([hidden]) .opens").all_inner_texts()
@@ -52,8 +63,7 @@ def test_the_page_opens_without_a_complaint_and_asks_for_nothing(study_page: Pat
     assert broken == 0
 
 
-def test_made_up_data_are_called_so_at_the_top_and_on_every_map(study_page: Path, watch: Watch) -> None:
-    page = watch().open(study_page)
+def test_made_up_data_are_called_so_at_the_top_and_on_every_map(page: Any) -> None:
     said = page.locator("header .banner", has_text="synthetic").count() == 1
     made_up = said if os.environ.get("LAMBDASCAPE_PAGE") else True  # the tiny study's data are
     assert said == made_up
@@ -81,23 +91,20 @@ def test_a_script_that_got_into_the_page_would_not_run(study_page: Path, tmp_pat
     assert any("Content Security Policy" in words for words in watched.complaints)
 
 
-def test_question_figure_verdicts_and_next_steps_stand_on_the_first_screen(study_page: Path, watch: Watch) -> None:
-    page = watch().open(study_page)
+def test_question_figure_verdicts_and_next_steps_stand_on_the_first_screen(page: Any) -> None:
     for part in ("h1", "#answer .answer", "#figure-response img", ".verdicts li:last-child", "#next"):
         box = page.locator(part).first.bounding_box()
         assert box["y"] + (0 if part == "#next" else box["height"]) <= 900, part
 
 
-def test_a_verdict_leads_to_its_claim_and_unfolds_it(study_page: Path, watch: Watch) -> None:
-    page = watch().open(study_page)
+def test_a_verdict_leads_to_its_claim_and_unfolds_it(page: Any) -> None:
     page.locator(".verdicts a").nth(1).click()
     claim = page.locator("#claim-2")
     assert claim.locator("details").evaluate("one => one.open")
     assert claim.locator("dl").is_visible()
 
 
-def test_runs_sort_by_any_column_up_and_down_with_what_is_missing_last(study_page: Path, watch: Watch) -> None:
-    page = watch().open(study_page)
+def test_runs_sort_by_any_column_up_and_down_with_what_is_missing_last(page: Any) -> None:
     every = names(page)
     column = column_of(page, "λ")
     head = page.locator("#run-table thead th").nth(column)
@@ -115,8 +122,7 @@ def test_runs_sort_by_any_column_up_and_down_with_what_is_missing_last(study_pag
     assert "descending" in page.locator(".filter [role=status]").inner_text()
 
 
-def test_names_sort_by_the_numbers_in_them(study_page: Path, watch: Watch) -> None:
-    page = watch().open(study_page)
+def test_names_sort_by_the_numbers_in_them(page: Any) -> None:
     page.locator("#run-table thead button").first.click()
     shown = names(page)
     trained = [name for name in shown if name.startswith("l2~")]
@@ -125,8 +131,7 @@ def test_names_sort_by_the_numbers_in_them(study_page: Path, watch: Watch) -> No
     assert shown == [*trained, *sorted(set(shown) - set(trained))]
 
 
-def test_the_filter_keeps_the_rows_that_have_every_word(study_page: Path, watch: Watch) -> None:
-    page = watch().open(study_page)
+def test_the_filter_keeps_the_rows_that_have_every_word(page: Any) -> None:
     every = names(page)
     field = page.get_by_label("Filter the runs")
     told = str(field.get_attribute("placeholder")).removeprefix("such as ")
@@ -140,8 +145,7 @@ def test_the_filter_keeps_the_rows_that_have_every_word(study_page: Path, watch:
     assert names(page) == every
 
 
-def test_runs_can_be_sorted_filtered_and_opened_by_keyboard_alone(study_page: Path, watch: Watch) -> None:
-    page = watch().open(study_page)
+def test_runs_can_be_sorted_filtered_and_opened_by_keyboard_alone(page: Any) -> None:
     page.get_by_label("Filter the runs").focus()
     page.keyboard.type("seed~1")
     left = names(page)
@@ -191,8 +195,7 @@ def test_dark_follows_the_system_and_the_button_and_is_kept(study_page: Path, wa
 @pytest.mark.parametrize("width", [320, 360, 400, 768, 1024])
 def test_no_screen_is_too_narrow(width: int, study_page: Path, watch: Watch) -> None:
     page = watch(viewport={"width": width, "height": 700}).open(study_page)
-    for summary in page.locator("summary").all():
-        summary.evaluate("one => { one.parentElement.open = true; }")
+    unfold(page)
     wide = page.evaluate("""() => [...document.querySelectorAll("main *")].filter((one) => {
         const box = one.getBoundingClientRect();
         return box.width && box.right > innerWidth + 1 && !one.closest(".scroll, .card, pre");
@@ -208,8 +211,7 @@ def test_axe_finds_nothing_serious(settings: dict[str, Any], study_page: Path, w
     from axe_playwright_python.sync_playwright import Axe
 
     page = watch(reduced_motion="reduce", **settings).open(study_page)
-    for summary in page.locator("summary").all():
-        summary.evaluate("one => { one.parentElement.open = true; }")
+    unfold(page)
     page.locator("#run-table .opener").first.click()
     page.wait_for_selector("#viewer[data-ready]", timeout=30_000)
     page.fill("#viewer-tile", "1")
@@ -241,8 +243,7 @@ def test_boxes_that_scroll_are_stops_of_the_keyboard_and_no_others(study_page: P
     assert all(box["stop"] if box["scrolls"] else box["bare"] for box in page.evaluate(told))
 
 
-def test_landmarks_headings_and_names_are_in_order(study_page: Path, watch: Watch) -> None:
-    page = watch().open(study_page)
+def test_landmarks_headings_and_names_are_in_order(page: Any) -> None:
     for role in ("banner", "navigation", "main", "contentinfo"):
         assert page.get_by_role(role).count() == 1, role
     levels = [int(tag[1]) for tag in page.locator("h1, h2, h3").evaluate_all("all => all.map(h => h.tagName)")]

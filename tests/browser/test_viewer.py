@@ -1,6 +1,6 @@
 """The viewer in a real browser: maps, marks, pictures and sound, by mouse and keyboard, light and dark, on a phone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from scipy.spatial.distance import cdist
 
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.viewer.points import TEXT
 from lambdascape.viewer.viewer_page import write_viewer
+from support.viewers import ABOUT, viewer_files
 
 from .conftest import Watched
 
@@ -39,21 +41,25 @@ def viewer_page(study_page: Path) -> Path:
 
 
 @pytest.fixture
-def opened(watch: Watch, viewer_page: Path) -> Callable[..., Watched]:
-    """Opens the viewer; at the end of the test it must have kept quiet and asked for nothing."""
+def opened(watch: Watch, viewer_page: Path) -> Iterator[Callable[..., Any]]:
+    """Opens the viewer, or another page; at the end of the test it must have kept quiet and asked for nothing."""
+    windows = []
 
-    def start(**settings: Any) -> Watched:
-        watched = watch(**settings)
-        watched.open(viewer_page)
-        watched.page.wait_for_selector(READY, timeout=30_000)
-        return watched
+    def start(path: Path = viewer_page, **settings: Any) -> Any:
+        windows.append(watch(**settings))
+        page = windows[-1].open(path)
+        page.wait_for_selector(READY, timeout=30_000)
+        return page
 
-    return start
+    yield start
+    for watched in windows:
+        assert watched.complaints == []
+        assert watched.requests == []
 
 
-def quiet(watched: Watched) -> None:
-    assert watched.complaints == []
-    assert watched.requests == []
+def choose(page: Any, tile: int) -> None:
+    page.fill("#viewer-tile", str(tile))
+    page.press("#viewer-tile", "Enter")
 
 
 def source(page: Any, name: str, index: int = 0) -> dict[str, list[Any]]:
@@ -81,30 +87,8 @@ def place(page: Any, tile: int, index: int = 0) -> tuple[float, float]:
 
 def write_again(folder: Path, output: Path, others: dict[str, Path]) -> Path:
     """The viewer of a stage's files, some of them replaced, of a study whose audio may not be passed on."""
-    parts = Path(__file__).parents[2] / "workflow/report/viewer"
-    names = ("points", "coordinates", "neighbours", "predictions", "sound")
-    files: dict[str, str | Path] = {name: folder / f"{name}.tsv" for name in names} | {
-        "runs": folder.parent / "runs.tsv",
-        "audit": folder.parent / "tables/audit.tsv",
-        "pictures": folder / "pictures.webp",
-        "attribution": folder / "attribution.txt",
-        "template": parts / "viewer.html.j2",
-        "around": parts / "around.html.j2",
-        "style": parts / "style.css",
-        "script": parts / "viewer.js",
-    }
-    about = {
-        "study": "again",
-        "synthetic": True,
-        "title": "t",
-        "licence": "none",
-        "redistributable": False,
-        "tile_s": 0.3,
-        "fmin": 50,
-        "fmax": 8000,
-        "points": 2000,
-        "neighbours": 5,
-    }
+    files = viewer_files(folder) | {"runs": folder.parent / "runs.tsv", "audit": folder.parent / "tables/audit.tsv"}
+    about = ABOUT | {"licence": "none", "redistributable": False, "tile_s": 0.3, "points": 2000, "neighbours": 5}
     write_viewer(files | others, about, output / "viewer.html", output / "index.html")
     return output / "index.html"
 
@@ -119,20 +103,15 @@ def neighbours_of(viewer_page: Path, tile: int) -> list[str]:
     ]
 
 
-def test_a_click_plays_the_tile_and_marks_its_neighbours_on_every_map(
-    opened: Callable[..., Watched], viewer_page: Path
-) -> None:
-    watched = opened()
-    page = watched.page
+def test_a_click_plays_the_tile_and_marks_its_neighbours(opened: Callable[..., Any], viewer_page: Path) -> None:
+    page = opened()
     page.evaluate("""() => { window.played = [];
       const play = HTMLMediaElement.prototype.play;
       HTMLMediaElement.prototype.play = function () { window.played.push(this.dataset.tile); return play.call(this); };
       document.getElementById("viewer-audio").addEventListener("playing", () => { window.playing = true; }); }""")
     data = source(page, "points", 1)
-    gaps = [
-        min((data["x"][i] - x) ** 2 + (data["y"][i] - y) ** 2 for i in range(len(data["x"])) if i != tile)
-        for tile, (x, y) in enumerate(zip(data["x"], data["y"], strict=True))
-    ]
+    xy = np.column_stack([data["x"], data["y"]])
+    gaps = np.sort(cdist(xy, xy), axis=1)[:, 1]
     heard = read_table(viewer_page.parent / "sound.tsv", ("mp3",))["point"].tolist()
     tile = max(heard, key=lambda point: gaps[point])  # the one that no other hides
     page.mouse.click(*place(page, tile, 1))
@@ -152,12 +131,10 @@ def test_a_click_plays_the_tile_and_marks_its_neighbours_on_every_map(
         here, there = set(tiles), set(map(int, state["ringed"][1].split()))
         assert len(source(page, "cross", index)["x"]) == len(there - here)
     page.wait_for_function("() => document.getElementById('viewer-audio').ended", timeout=10_000)
-    quiet(watched)
 
 
-def test_neighbours_play_by_keyboard_and_show_pictures(opened: Callable[..., Watched], viewer_page: Path) -> None:
-    watched = opened()
-    page = watched.page
+def test_neighbours_play_by_keyboard_and_show_pictures(opened: Callable[..., Any], viewer_page: Path) -> None:
+    page = opened()
     page.focus("#viewer-tile")
     page.keyboard.type("3")
     page.keyboard.press("Enter")
@@ -175,12 +152,10 @@ def test_neighbours_play_by_keyboard_and_show_pictures(opened: Callable[..., Wat
     assert points["clip"][3] in page.inner_text("#viewer-facts")
     page.click('[data-step="1"]')
     assert page.evaluate(STATE)["number"] == "4"
-    quiet(watched)
 
 
-def test_colours_and_views_switch(opened: Callable[..., Watched], viewer_page: Path) -> None:
-    watched = opened()
-    page = watched.page
+def test_colours_and_views_switch(opened: Callable[..., Any], viewer_page: Path) -> None:
+    page = opened()
     before = source(page, "points")
     classes = read_table(viewer_page.parent / "points.tsv", TEXT)["label"].nunique()
     assert len(set(before["colour"])) == len(page.query_selector_all("#viewer-key button")) == classes
@@ -207,22 +182,19 @@ def test_colours_and_views_switch(opened: Callable[..., Watched], viewer_page: P
         page.check(f'input[value="{view}"]')
         expected = coordinates[(coordinates["run"] == run) & (coordinates["view"] == view)]
         assert source(page, "points")["x"] == pytest.approx(expected["x"].tolist(), abs=1e-4)
-    quiet(watched)
 
 
-def test_marks_follow_light_and_dark(opened: Callable[..., Watched]) -> None:
-    watched = opened(color_scheme="dark")
+def test_marks_follow_light_and_dark(opened: Callable[..., Any]) -> None:
+    page = opened(color_scheme="dark")
     ink = """() => Bokeh.documents[0].roots()[0].renderers.filter((drawn) => drawn.name === "ink").map(
       ({ glyph }) => glyph.line_color.value ?? glyph.line_color)"""
-    assert set(watched.page.evaluate(ink)) == {"rgb(230, 233, 237)"}
-    watched.page.emulate_media(color_scheme="light")
-    watched.page.wait_for_function(f"() => ({ink})().every((colour) => colour === 'rgb(31, 35, 40)')")
-    quiet(watched)
+    assert set(page.evaluate(ink)) == {"rgb(230, 233, 237)"}
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"() => ({ink})().every((colour) => colour === 'rgb(31, 35, 40)')")
 
 
-def test_on_a_phone_maps_stand_below_one_another_and_nothing_is_cut(opened: Callable[..., Watched]) -> None:
-    watched = opened(viewport={"width": 360, "height": 740}, has_touch=True)
-    page = watched.page
+def test_on_a_phone_maps_stand_below_one_another_and_nothing_is_cut(opened: Callable[..., Any]) -> None:
+    page = opened(viewport={"width": 360, "height": 740}, has_touch=True)
     boxes = [part.bounding_box() for part in page.query_selector_all(".viewer-plot")]
     assert len({round(box["x"]) for box in boxes}) == 1
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in boxes)
@@ -230,11 +202,10 @@ def test_on_a_phone_maps_stand_below_one_another_and_nothing_is_cut(opened: Call
     page.touchscreen.tap(*place(page, 0))
     page.wait_for_function("() => !document.getElementById('viewer-panel').hidden")
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
-    quiet(watched)
 
 
-def test_without_sound_in_the_page_a_folder_is_played_from_the_start_of_the_tile(
-    watch: Watch, viewer_page: Path, tmp_path: Path
+def test_a_folder_is_played_from_the_start_of_the_tile(
+    opened: Callable[..., Any], viewer_page: Path, tmp_path: Path
 ) -> None:
     points = read_table(viewer_page.parent / "points.tsv", TEXT)
     write_table(pd.DataFrame(columns=["point", "mp3"]), tmp_path / "sound.tsv")
@@ -243,14 +214,10 @@ def test_without_sound_in_the_page_a_folder_is_played_from_the_start_of_the_tile
     audio = tmp_path / "set" / points["path"][tile]
     audio.parent.mkdir(parents=True)
     soundfile.write(audio, np.zeros(16000 * 12), 16000)
-    watched = watch()
-    page = watched.open(written)
-    page.wait_for_selector(READY)
-    page.fill("#viewer-tile", str(len(points)))
-    page.press("#viewer-tile", "Enter")
+    page = opened(written)
+    choose(page, len(points))
     assert page.inner_text("#viewer-said") == f"There are tiles 0 to {len(points) - 1}."
-    page.fill("#viewer-tile", str(tile))
-    page.press("#viewer-tile", "Enter")
+    choose(page, tile)
     assert "No sound here" in page.inner_text("#viewer-said")
     assert page.is_visible("#viewer-silent")
     page.set_input_files("#viewer-files", tmp_path / "set")
@@ -271,18 +238,15 @@ def test_without_sound_in_the_page_a_folder_is_played_from_the_start_of_the_tile
     assert start <= again[0] <= start + 0.2
     assert start + 0.3 <= again[1] <= start + 1.0
     assert not page.is_visible("#viewer-silent")
-    quiet(watched)
 
 
-def test_findings_of_the_audit_play(watch: Watch, viewer_page: Path, tmp_path: Path) -> None:
+def test_findings_of_the_audit_play(opened: Callable[..., Any], viewer_page: Path, tmp_path: Path) -> None:
     folder = viewer_page.parent
     heard = read_table(folder / "sound.tsv", ("mp3",))["point"].tolist()[:2]
     found = read_table(folder / "points.tsv", TEXT).loc[heard, ["clip", "label", "session", "node", "start_s"]]
     audit = found.assign(kind=["label", "far"], neighbours=["x", ""], share=[1.0, np.nan], spaces=3, of=4, distance=0.5)
     write_table(audit, tmp_path / "audit.tsv")
-    watched = watch()
-    page = watched.open(write_again(folder, tmp_path, {"audit": tmp_path / "audit.tsv"}))
-    page.wait_for_selector(READY)
+    page = opened(write_again(folder, tmp_path, {"audit": tmp_path / "audit.tsv"}))
     page.evaluate("""() => document.getElementById("viewer-audio").addEventListener(
       "playing", (event) => { window.playing = event.target.dataset.tile; })""")
     buttons = page.query_selector_all(".viewer-audit [data-tile]")
@@ -291,28 +255,18 @@ def test_findings_of_the_audit_play(watch: Watch, viewer_page: Path, tmp_path: P
         button.click()
         page.wait_for_function(f"() => window.playing === '{tile}'", timeout=10_000)
         assert page.evaluate(STATE)["number"] == str(tile)
-    quiet(watched)
 
 
-def test_what_is_faded_out_is_not_hit_and_the_picture_is_in_sight(
-    opened: Callable[..., Watched], viewer_page: Path
-) -> None:
-    watched = opened()
-    page = watched.page
+def test_what_is_faded_is_not_hit_and_the_picture_is_in_sight(opened: Callable[..., Any], viewer_page: Path) -> None:
+    page = opened()
     labels = read_table(viewer_page.parent / "points.tsv", TEXT)["label"]
     data = source(page, "points")
     page.click("#viewer-key button")
     alone = [alpha > 0.1 for alpha in source(page, "points")["alpha"]]
     assert len(set(labels[alone])) == 1
     faded = [tile for tile in range(len(labels)) if not alone[tile]]
-    far = max(
-        faded,
-        key=lambda tile: min(
-            (data["x"][tile] - data["x"][i]) ** 2 + (data["y"][tile] - data["y"][i]) ** 2
-            for i in range(len(labels))
-            if alone[i]
-        ),
-    )
+    xy, shown = np.column_stack([data["x"], data["y"]]), np.array(alone)
+    far = faded[cdist(xy[~shown], xy[shown]).min(axis=1).argmax()]
     page.mouse.click(*place(page, far, 0))
     page.wait_for_timeout(700)  # longer than a double click takes
     assert page.is_hidden("#viewer-panel")
@@ -322,4 +276,3 @@ def test_what_is_faded_out_is_not_hit_and_the_picture_is_in_sight(
     box = page.query_selector("#viewer-picture").bounding_box()
     assert box["height"] > 60
     assert 0 <= box["y"] <= 900 - box["height"]
-    quiet(watched)

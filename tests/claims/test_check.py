@@ -8,18 +8,10 @@ import yaml
 
 from lambdascape.claims.check import find, problems
 from lambdascape.config.settings import Config
+from support.claims import MARGIN, REGULARISATION, ROOT, written
 
-ROOT = Path(__file__).parents[2]
-REGULARISATION = ROOT / "workflow/claims/regularisation.yaml"
-MARGIN = ROOT / "workflow/claims/margin.yaml"
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/claims.schema.yaml").read_text())
 CONFIG = Config.of(yaml.safe_load((ROOT / "config.yaml").read_text()))
-
-
-def written(content: dict[str, Any], folder: Path) -> Path:
-    path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False))
-    return path
 
 
 @pytest.mark.parametrize("path", [REGULARISATION, MARGIN])

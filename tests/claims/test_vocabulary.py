@@ -63,12 +63,7 @@ def test_the_names_of_scores_are_those_that_the_probes_write(tmp_path: Path) -> 
         ("training", "los", {}, "m.measure: must be a measure of training (loss, loss_all, "),
         ("training", "los_all", {}, "; got the text 'los_all'; did you mean loss_all?"),
         ("geometry", "alignments", {"split": "test"}, "; did you mean alignment?"),
-        (
-            "geometry",
-            "alignment",
-            {"split": "train"},
-            "m.where.split: must be a split of geometry (test); got the text",
-        ),
+        ("geometry", "alignment", {"split": "train"}, "where.split: must be a split of geometry (test); got the text"),
         ("scores", "macro_f1", {"unit": "tiles"}, "m.where.unit: must be a unit of scores (tile, clip, segment); got"),
         ("scores", "macro_f1", {"probe": "convergd"}, "; did you mean converged?"),
         ("scores", "macro_f1", {"probe": "few_shot_all"}, "m.where.probe: must be a probe of scores (by_epoch, "),

@@ -99,7 +99,7 @@ def test_the_nearest_row_is_that_of_a_plain_search(places: list[Any], wanted: li
     assert apart == max(least)
 
 
-def test_parts_of_a_file_give_what_the_whole_gives(study: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_of_a_file_give_what_the_whole_gives(study: Any, tmp_path: Path, monkeypatch: Any) -> None:
     path, embedding, tiles = study
     source = own_file(tmp_path / "own.h5", tiles["clip"], tiles["start_s"], embedding)
     for name, value in (("CELLS", 13), ("TEXTS", source.stat().st_size * 3), ("PARQUET_ROWS", 5)):
@@ -168,9 +168,7 @@ def test_parquet_that_is_not_as_described_is_refused(
 
 
 @pytest.mark.parametrize("rows", [1, 4096])
-def test_lists_of_several_lengths_are_refused(
-    study: Any, tmp_path: Path, rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lists_of_several_lengths_are_refused(study: Any, tmp_path: Path, rows: int, monkeypatch: Any) -> None:
     monkeypatch.setattr(brought, "PARQUET_ROWS", rows)
     path, embedding, tiles = study
     vectors = [*embedding[:-1], embedding[-1][:-1]]

@@ -53,44 +53,21 @@ def test_labels_that_look_like_missing_values_are_labels(tmp_path):
     assert read_labelled(write_space(tmp_path / "x.h5", embedding, tiles), "fold1").classes == ["01", "NA", "None"]
 
 
-def one_class_in_training(tiles):
-    return tiles.assign(label=tiles["label"].where(tiles["fold"] == "fold1", "class0"))
-
-
-def no_label_in_test(tiles):
-    return tiles.assign(label=tiles["label"].where(tiles["fold"] != "fold1", ""))
-
-
-def no_label_in_training(tiles):
-    return tiles.assign(label=tiles["label"].where(tiles["fold"] == "fold1", ""))
-
-
-def no_common_class(tiles):
-    return tiles.assign(label=tiles["label"].where(tiles["fold"] != "fold1", "other"))
-
-
-def session_in_both(tiles):
-    return tiles.assign(session=tiles["session"].replace("s1_0", "s1_1"))
-
-
-def moment_with_two_labels(tiles):
-    return tiles.assign(label=tiles["label"].where(tiles["clip"] != "s0_0-0-n0", "class1"))
-
-
-def moment_with_two_sessions(tiles):
-    return tiles.assign(session=tiles["session"].where(tiles["clip"] != "s0_0-0-n0", "s0_2"))
+def changed(column, place, value):
+    """Let a column have a value in one fold, session or clip."""
+    return lambda tiles: tiles.assign(**{column: tiles[column].where(~(tiles[place[0]] == place[1]), value)})
 
 
 @pytest.mark.parametrize(
     ("spoil", "rule", "arrived"),
     [
-        (one_class_in_training, "at least two classes", "only 'class0'"),
-        (no_label_in_test, "test split needs labelled tiles", "fold 'fold1' has none"),
-        (no_label_in_training, "at least two classes", "got none"),
-        (no_common_class, "must share a class", "test has other"),
-        (session_in_both, "no session may be in two splits", "s1_1"),
-        (moment_with_two_labels, "must have one label", "'s0_0-0' has class0, class1"),
-        (moment_with_two_sessions, "must have one session", "'s0_0-0' has s0_0, s0_2"),
+        (changed("label", ("fold", "fold2"), "class0"), "at least two classes", "only 'class0'"),
+        (changed("label", ("fold", "fold1"), ""), "test split needs labelled tiles", "fold 'fold1' has none"),
+        (changed("label", ("fold", "fold2"), ""), "at least two classes", "got none"),
+        (changed("label", ("fold", "fold1"), "other"), "must share a class", "test has other"),
+        (changed("session", ("session", "s1_0"), "s1_1"), "no session may be in two splits", "s1_1"),
+        (changed("label", ("clip", "s0_0-0-n0"), "class1"), "must have one label", "'s0_0-0' has class0, class1"),
+        (changed("session", ("clip", "s0_0-0-n0"), "s0_2"), "must have one session", "'s0_0-0' has s0_0, s0_2"),
     ],
 )
 def test_splits_that_cannot_be_scored_are_refused(tmp_path, spoil, rule, arrived):

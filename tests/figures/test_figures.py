@@ -66,7 +66,7 @@ def two_groups(study: FakeStudy) -> pd.DataFrame:
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, **STUDIES[name])
-    sweep = read_sweep(study.tables["runs"])
+    sweep = study.sweep
     figures = [
         curves_figure(sweep, study.frame("training"), "loss", None),
         curves_figure(sweep, study.frame("probe_epochs"), "macro_f1", None),
@@ -91,10 +91,9 @@ def test_every_kind_of_study_gets_all_figures(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Path, monkeypatch: Any) -> None:
+def test_every_figure_is_svg_and_png_and_says_synthetic(study: FakeStudy, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(style.RC, "svg.fonttype", "none")  # so that the test can read the text
     monkeypatch.setattr(style, "PNG_DPI", 20)
-    study = FakeStudy(tmp_path)
     write_table(two_groups(study), study.tables["layers"])
     runs, table = study.tables["runs"], study.tables
     folder = tmp_path / "out"
@@ -123,9 +122,8 @@ def test_every_figure_is_written_as_svg_and_png_and_says_synthetic(tmp_path: Pat
     assert "<script>" not in (folder / "confusion.svg").read_text(encoding="utf-8")
 
 
-def test_the_same_tables_give_the_same_bytes_and_another_mark_does_not(tmp_path: Path, monkeypatch: Any) -> None:
+def test_the_same_tables_give_the_same_bytes(study: FakeStudy, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(style, "PNG_DPI", 20)
-    study = FakeStudy(tmp_path)
     for name, synthetic in (("a", False), ("b", False), ("c", True)):
         svg, png = tmp_path / f"{name}.svg", tmp_path / f"{name}.png"
         plot_response(*(study.tables[name] for name in ("runs", "scores", "choice")), svg, png, synthetic)
@@ -136,7 +134,7 @@ def test_the_same_tables_give_the_same_bytes_and_another_mark_does_not(tmp_path:
 
 def test_without_labels_a_sentence_stands_in_place_of_axes(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, labelled=False)
-    sweep = read_sweep(study.tables["runs"])
+    sweep = study.sweep
     for figure in (
         response_figure(sweep, study.frame("scores"), study.judged()["choice"]),
         confusion_figure(sweep, study.frame("confusion")),
@@ -147,9 +145,8 @@ def test_without_labels_a_sentence_stands_in_place_of_axes(tmp_path: Path) -> No
     assert len(curves_figure(sweep, study.frame("training"), "loss", None).axes) == 1
 
 
-def test_curves_are_the_means_over_seeds(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    figure = curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "loss", None)
+def test_curves_are_the_means_over_seeds(study: FakeStudy) -> None:
+    figure = curves_figure(study.sweep, study.frame("training"), "loss", None)
     drawn = lines(figure)
     assert set(drawn) == {f"{split}:{l2}" for split in ("train", "test") for l2 in ("1", "0.1", "0.01")}
     for label, line in drawn.items():
@@ -163,7 +160,7 @@ def test_curves_are_the_means_over_seeds(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_every_size_of_every_stage_is_drawn_as_the_mean_over_seeds_on_one_scale_per_row(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, points=({"l2": 0.1}, {"l2": 0.0}))
-    figure = dynamics_figure(read_sweep(study.tables["runs"]), study.frame("layers"))
+    figure = dynamics_figure(study.sweep, study.frame("layers"))
     rows = [figure.axes[i : i + 6] for i in range(0, 6 * len(SIZES), 6)]
     for measure, row in zip(SIZES, rows, strict=True):
         assert len({axes.get_ylim() for axes in row}) == 1
@@ -185,7 +182,7 @@ def test_every_size_of_every_stage_is_drawn_as_the_mean_over_seeds_on_one_scale_
 def test_published_curves_stand_one_epoch_later_and_only_where_l2_varies(tmp_path: Path) -> None:
     published = pd.DataFrame({"figure": ["triplet_loss"] * 2, "l2": 0.1, "epoch": [0, 1], "value": [0.9, 0.8]})
     study = FakeStudy(tmp_path / "a")
-    drawn = lines(curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "loss", published))
+    drawn = lines(curves_figure(study.sweep, study.frame("training"), "loss", published))
     assert list(drawn["published:0.1"].get_xdata()) == [1, 2]
     assert list(drawn["published:0.1"].get_ydata()) == [0.9, 0.8]
     assert drawn["published:0.1"].get_color() == drawn["train:0.1"].get_color()
@@ -203,7 +200,7 @@ def test_the_published_file_has_all_three_figures() -> None:
 
 def test_the_response_shows_every_run_its_interval_and_the_means(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, points=({"l2": 0.1}, {"l2": 0.0}, {"l2": 0.01}))
-    figure = response_figure(read_sweep(study.tables["runs"]), study.frame("scores"), study.judged()["choice"])
+    figure = response_figure(study.sweep, study.frame("scores"), study.judged()["choice"])
     drawn = lines(figure)
     for l2 in (0.0, 0.01, 0.1):
         values = [study.value(space) for space in study.spaces if space.get("l2") == l2]
@@ -274,10 +271,7 @@ def test_what_seeds_do_to_all_arms_alike_is_no_noise() -> None:
 
 def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path)
-    sweep, measured = (
-        read_sweep(study.tables["runs"]),
-        held_out_measures(study.tables["training"], study.tables["geometry"]),
-    )
+    sweep, measured = (study.sweep, held_out_measures(study.tables["training"], study.tables["geometry"]))
     figure = selection_figure(sweep, measured, study.frame("scores"), study.judged()["selection"])
     assert len(figure.axes) == 2  # uniformity is missing
     drawn = lines(figure)
@@ -298,12 +292,10 @@ def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_pa
     assert "Nothing to choose between" in words_of(sentence)
 
 
-def test_confusion_counts_are_summed_over_seeds_of_one_value_and_of_clips_only(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep = read_sweep(study.tables["runs"])
-    matrix = counts(sweep, study.frame("confusion"), 0.1, sorted(study.classes))
+def test_confusion_counts_are_summed_over_seeds_of_one_value_and_of_clips_only(study: FakeStudy) -> None:
+    matrix = counts(study.sweep, study.frame("confusion"), 0.1, sorted(study.classes))
     assert matrix.tolist() == [[12, 4, 4], [4, 12, 4], [4, 4, 12]]
-    shares = confusion_figure(sweep, study.frame("confusion")).axes[0].collections[0].get_array()
+    shares = confusion_figure(study.sweep, study.frame("confusion")).axes[0].collections[0].get_array()
     assert np.asarray(shares).reshape(3, 3).sum(axis=1) == pytest.approx([100] * 3)
 
 
@@ -311,7 +303,7 @@ def test_confusion_counts_are_summed_over_seeds_of_one_value_and_of_clips_only(t
 @pytest.mark.parametrize("name", ["usual", "zero", "several axes"])
 def test_colours_follow_the_order_of_the_values_and_agree_between_figures(name: str, tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, **STUDIES[name])
-    sweep = read_sweep(study.tables["runs"])
+    sweep = study.sweep
     colours = style.colours(sweep.values)
     brightness = [np.dot(to_rgb(colours[value]), (0.2126, 0.7152, 0.0722)) for value in sweep.values]
     assert brightness == sorted(brightness, reverse=True)
@@ -338,7 +330,7 @@ def test_the_axis_is_what_varies_l2_first(tmp_path: Path) -> None:
 
 def test_several_axes_are_averaged_and_the_title_says_so(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, points=SEVERAL)
-    figure = curves_figure(read_sweep(study.tables["runs"]), study.frame("training"), "loss", None)
+    figure = curves_figure(study.sweep, study.frame("training"), "loss", None)
     assert "over margin; thin lines: each margin" in words_of(figure)
     arms = [line for line in figure.axes[0].lines if line.get_label() == "_arm"]
     assert len(arms) == 2 * 2 * 2  # splits, λ, margins
@@ -357,9 +349,8 @@ def test_a_table_of_runs_without_arms_is_refused(tmp_path: Path) -> None:
         read_sweep(tmp_path / "runs.tsv")
 
 
-def test_maps_show_the_first_seed_of_each_value_and_the_references(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    panels = mapped_runs(read_sweep(study.tables["runs"]))
+def test_maps_show_the_first_seed_of_each_value_and_the_references(study: FakeStudy) -> None:
+    panels = mapped_runs(study.sweep)
     assert [run for run, _ in panels] == [
         *("l2~0.01_seed~1", "l2~0.1_seed~1", "l2~1.0_seed~1"),
         *("untrained_seed~1", "mean_logmel"),
@@ -373,17 +364,6 @@ def test_a_sample_is_stratified_held_out_and_the_same_each_time() -> None:
     assert set(tiles["fold"].iloc[kept]) == {"fold1"}
     assert tiles["label"].iloc[kept].value_counts().to_dict() == {"a": 1350, "b": 150}
     assert kept.tolist() == sample(tiles, "fold1").tolist() == sorted(set(kept))
-
-
-def test_the_projection_is_the_principal_components() -> None:
-    points = np.random.default_rng([3]).normal(size=(40, 6)) * [5, 3, 1, 1, 1, 1]
-    coordinates, share = project(points)
-    values = np.sort(np.linalg.eigvalsh(np.cov(points.T)))[::-1]
-    assert coordinates.var(axis=0, ddof=1) == pytest.approx(values[:2], rel=1e-4)
-    assert share == pytest.approx(values[:2] / values.sum(), rel=1e-4)
-    flat, none = project(np.ones((3, 1)))
-    assert flat.tolist() == [[0, 0]] * 3
-    assert none.tolist() == [0, 0]
 
 
 def test_unlabelled_tiles_are_coloured_by_session_while_those_can_be_told_apart() -> None:
@@ -422,9 +402,8 @@ def test_zero_stands_one_step_left_of_the_smallest() -> None:
     assert style.places(["all", "nonzero"]).tolist() == [0, 1]
 
 
-def test_few_shot_curves_are_means_over_seeds_and_draws_at_the_sessions_drawn(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    drawn = lines(few_shot_figure(read_sweep(study.tables["runs"]), study.frame("few_shot")))
+def test_few_shot_curves_are_means_over_seeds_and_draws_at_the_sessions_drawn(study: FakeStudy) -> None:
+    drawn = lines(few_shot_figure(study.sweep, study.frame("few_shot")))
     assert set(drawn) == {"1", "0.1", "0.01", "untrained", "mean_logmel"}
     for label, line in drawn.items():
         here = [s for s in study.spaces if label in (s["kind"], f"{s.get('l2'):g}" if "l2" in s else "")]
@@ -434,16 +413,14 @@ def test_few_shot_curves_are_means_over_seeds_and_draws_at_the_sessions_drawn(tm
         assert (line.get_linestyle() == "-") == (label not in ("untrained", "mean_logmel"))
 
 
-def test_a_study_without_the_few_shot_probe_says_so(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    figure = few_shot_figure(read_sweep(study.tables["runs"]), study.frame("few_shot").iloc[:0])
+def test_a_study_without_the_few_shot_probe_says_so(study: FakeStudy) -> None:
+    figure = few_shot_figure(study.sweep, study.frame("few_shot").iloc[:0])
     assert not figure.axes
     assert "leaves that probe out" in words_of(figure)
 
 
-def test_spectra_are_means_over_runs_in_the_colours_of_the_values(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, table = read_sweep(study.tables["runs"]), study.frame("spectra")
+def test_spectra_are_means_over_runs_in_the_colours_of_the_values(study: FakeStudy) -> None:
+    sweep, table = study.sweep, study.frame("spectra")
     table.loc[table["run"] == "l2~0.1_seed~2", "share"] *= 3
     drawn = lines(spectra_figure(sweep, table))
     assert set(drawn) == {"0.01", "0.1", "1", "untrained", "mean_logmel"}
@@ -453,17 +430,15 @@ def test_spectra_are_means_over_runs_in_the_colours_of_the_values(tmp_path: Path
     assert drawn["0.1"].get_color() == style.colours(sweep.values)[0.1]
 
 
-def test_a_space_without_spread_has_no_spectrum_and_others_keep_theirs(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, table = read_sweep(study.tables["runs"]), study.frame("spectra")
+def test_a_space_without_spread_has_no_spectrum_and_others_keep_theirs(study: FakeStudy) -> None:
+    sweep, table = study.sweep, study.frame("spectra")
     table.loc[table["run"].str.startswith("l2~1.0"), "share"] = np.nan
     assert "1" not in lines(spectra_figure(sweep, table))
     assert "one point" in words_of(spectra_figure(sweep, table.assign(share=np.nan)))
 
 
-def test_the_heat_map_is_symmetric_outlines_the_seeds_and_stays_empty_where_nothing_is_known(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, pairs = read_sweep(study.tables["runs"]), study.frame("pairs")
+def test_the_heat_map_is_symmetric_outlines_the_seeds_and_stays_empty_where_nothing_is_known(study: FakeStudy) -> None:
+    sweep, pairs = study.sweep, study.frame("pairs")
     lost = (pairs["first"] == "l2~0.01_seed~1") & (pairs["second"] == "mean_logmel")
     pairs.loc[lost, "value"] = np.nan
     figure = similarity_figure(sweep, pairs)
@@ -476,9 +451,8 @@ def test_the_heat_map_is_symmetric_outlines_the_seeds_and_stays_empty_where_noth
         assert len(axes.patches) == 3  # the runs of one value: the noise floor
 
 
-def test_pairs_stand_by_what_differs_and_the_noise_floor_lies_behind(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    figure = moves_figure(read_sweep(study.tables["runs"]), study.frame("pairs"))
+def test_pairs_stand_by_what_differs_and_the_noise_floor_lies_behind(study: FakeStudy) -> None:
+    figure = moves_figure(study.sweep, study.frame("pairs"))
     drawn = lines(figure)
     for measure in ("procrustes", "cka", "jaccard_10", "jaccard_100", "rsa"):
         expected = {
@@ -492,12 +466,11 @@ def test_pairs_stand_by_what_differs_and_the_noise_floor_lies_behind(tmp_path: P
             assert drawn[f"{measure}:{relation}"].get_xdata() == pytest.approx([similarity] * count)
     assert "the seed alone differs: the noise floor" in words_of(figure)
     nothing = study.frame("pairs").assign(value=np.nan)
-    assert "No two spaces" in words_of(moves_figure(read_sweep(study.tables["runs"]), nothing))
+    assert "No two spaces" in words_of(moves_figure(study.sweep, nothing))
 
 
-def test_the_map_of_runs_has_every_space_once_and_the_trained_ones_again(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, layout = read_sweep(study.tables["runs"]), pd.read_csv(study.tables["map"], sep="\t")
+def test_the_map_of_runs_has_every_space_once_and_the_trained_ones_again(study: FakeStudy) -> None:
+    sweep, layout = study.sweep, pd.read_csv(study.tables["map"], sep="\t")
     figure = run_map_figure(sweep, layout)
     (references, trained), (again,) = (axes.collections for axes in figure.axes)
     assert len(references.get_offsets()) == len(sweep.references)

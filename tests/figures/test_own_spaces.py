@@ -31,7 +31,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> FakeStudy:
 
 
 def figures(study: FakeStudy) -> dict[str, Figure]:
-    sweep = read_sweep(study.tables["runs"])
+    sweep = study.sweep
     return {
         "response": response_figure(sweep, study.frame("scores"), study.judged()["choice"]),
         "few_shot": few_shot_figure(sweep, study.frame("few_shot")),
@@ -45,7 +45,7 @@ def test_each_brought_space_is_drawn_by_itself_in_a_colour_of_its_own(study: Fak
     axes = figures(study)[name].axes[0]
     drawn = {line.get_label(): line for line in axes.get_lines()}
     if name == "run_map":
-        runs = read_sweep(study.tables["runs"]).references["run"]
+        runs = study.sweep.references["run"]
         points = dict(zip(runs, axes.collections[0].get_facecolors(), strict=True))
         assert [to_hex(points[run]) for run in OWN] == list(OWN_COLOURS[:2])
     else:
@@ -62,7 +62,7 @@ def test_every_kind_has_a_colour_however_many_there_are() -> None:
 
 
 def test_maps_and_matrix_show_each_brought_space_after_the_references(study: FakeStudy) -> None:
-    sweep = read_sweep(study.tables["runs"])
+    sweep = study.sweep
     words = [(name, f"own space {name}") for name in OWN]
     assert mapped_runs(sweep)[-2:] == words
     assert ordered(sweep)[-2:] == words
@@ -70,15 +70,13 @@ def test_maps_and_matrix_show_each_brought_space_after_the_references(study: Fak
 
 
 def test_the_table_of_scores_has_a_row_for_each(study: FakeStudy) -> None:
-    rows = {row[0]: row[1] for row in score_summary(read_sweep(study.tables["runs"]), study.frame("scores"), "").rows}
+    rows = {row[0]: row[1] for row in score_summary(study.sweep, study.frame("scores"), "").rows}
     assert [rows[f"own space {name}"] for name in OWN] == ["0.060", "0.110"]
 
 
 def test_the_answer_holds_the_best_value_against_each(study: FakeStudy) -> None:
     judged = study.judged()
-    found = answer(
-        read_sweep(study.tables["runs"]), study.frame("scores"), judged["choice"], judged["comparisons"], 0.95
-    )
+    found = answer(study.sweep, study.frame("scores"), judged["choice"], judged["comparisons"], 0.95)
     for name, score in zip(OWN, ("0.060", "0.110"), strict=True):
         assert f"less the own space {name} ({score}), on the same sessions: 0." in " ".join(found.sentences)
 
@@ -87,7 +85,7 @@ def test_tests_about_the_sweep_leave_them_out(study: FakeStudy, tmp_path: Path) 
     without = FakeStudy(tmp_path)
     for name in ("moves", "mechanism"):
         assert study.tables[name].read_text() == without.tables[name].read_text()
-    drawn = moves_figure(read_sweep(study.tables["runs"]), study.frame("pairs")).axes[0].get_lines()
+    drawn = moves_figure(study.sweep, study.frame("pairs")).axes[0].get_lines()
     assert not [line for line in drawn if "own" in str(line.get_label())]
     parts = read_table(study.tables["map"], text=("part", "run"))
     assert set(OWN) <= set(parts.loc[parts["part"] == "all", "run"])

@@ -79,12 +79,13 @@ class Runs:
                     rows.append((row["run"], epoch, split, "collapsed", float(ill)))
         return pd.DataFrame(rows, columns=["run", "epoch", "split", "measure", "value"])
 
-    def table(self) -> pd.DataFrame:
-        return mechanisms(pd.DataFrame(self.runs), self.training(), self.layers())
+    def table(self, training: pd.DataFrame | None = None, layers: pd.DataFrame | None = None) -> pd.DataFrame:
+        """The verdicts, run by run, from the study's tables or from others."""
+        tables = (self.training() if training is None else training, self.layers() if layers is None else layers)
+        return mechanisms(pd.DataFrame(self.runs), *tables).set_index("run", drop=False)
 
     def verdicts(self) -> dict[str, tuple[str, str]]:
-        table = self.table()
-        return {run: (v, r) for run, v, r in zip(table["run"], table["verdict"], table["rule"], strict=True)}
+        return {row["run"]: (row["verdict"], row["rule"]) for row in self.table().to_dict("records")}
 
 
 RUN, REFERENCE = "l2~1_seed~1", "l2~0_seed~1"
@@ -97,6 +98,7 @@ STILL = RuleEvidence(
 )  # fmt: skip
 TURNED = {"angular_update_ratio": 1.5, "weight_norm_ratio": 1 / 1.5}
 SHRUNK = {"gap_change": -0.1}
+NO_LOSS = {"held_out_change": math.nan, "gap_change": math.nan}
 
 
 @pytest.mark.parametrize(
@@ -125,12 +127,8 @@ SHRUNK = {"gap_change": -0.1}
         ({"angular_update_ratio": 5.0}, "nothing moved", "little effect"),  # as by chance: the weights are as long
         ({"gradient_ratio": math.nan}, "missing numbers", UNDECIDED),
         ({"variance_over_epsilon": math.nan, **TURNED}, "missing numbers", UNDECIDED),
-        (
-            {"held_out_change": math.nan, "gap_change": math.nan, **TURNED},
-            "turned further",
-            "shorter weights, larger steps",
-        ),
-        ({"held_out_change": math.nan, "gap_change": math.nan}, "missing numbers", UNDECIDED),
+        (NO_LOSS | TURNED, "turned further", "shorter weights, larger steps"),
+        (NO_LOSS, "missing numbers", UNDECIDED),
         (SHRUNK, "smaller gap", "regulariser"),
         (SHRUNK | {"held_out_change": 0.001}, "smaller gap, no gain", UNDECIDED),
         (SHRUNK | {"gradient_ratio": 1.0}, "smaller gap, no gain", UNDECIDED),
@@ -189,7 +187,7 @@ def test_a_collapse_that_the_reference_shares_is_not_laid_to_l2() -> None:
     study.ill = {RUN, REFERENCE}
     rules = {run: rule for run, (_, rule) in study.verdicts().items()}
     assert rules == {RUN: "reference collapsed", "l2~0.1_seed~1": "reference collapsed", REFERENCE: "reference"}
-    assert study.table().set_index("run").loc[REFERENCE, "collapsed"] == 1
+    assert study.table().loc[REFERENCE, "collapsed"] == 1
 
 
 def test_each_run_is_held_against_the_smallest_l2_with_its_seed() -> None:
@@ -208,15 +206,12 @@ def test_a_reference_differs_in_l2_alone() -> None:
     ]  # fmt: skip
 
 
-def test_the_number_of_epochs_may_differ_but_not_under_a_cosine() -> None:
+def test_the_epochs_of_training_and_probe_may_differ_but_not_under_a_cosine() -> None:
     for schedule, expected in (("constant", [REFERENCE, REFERENCE]), ("cosine", ["", ""])):
         rows = [*Runs(1.0, epochs=12, lr_schedule=schedule).runs, *Runs(0.0, epochs=8, lr_schedule=schedule).runs]
         assert list(references_of(pd.DataFrame(rows)).values()) == expected
     longer = [{**Runs(0.0, epochs=e).runs[0], "run": f"zero{e}"} for e in (4, 10, 30)]
     assert references_of(pd.DataFrame([*Runs(1.0, epochs=12).runs, *longer]))[RUN] == "zero10"
-
-
-def test_the_epochs_of_the_probe_may_differ() -> None:
     rows = [*Runs(1.0, probe_epochs=12).runs, *Runs(0.0, probe_epochs=20).runs]
     assert list(references_of(pd.DataFrame(rows)).values()) == [REFERENCE, REFERENCE]
 
@@ -229,7 +224,7 @@ def test_runs_of_unlike_length_are_compared_over_the_epochs_of_both() -> None:
     for table in (layers, training):
         late = (table["run"] == RUN) & (table["epoch"] > EPOCHS) & ~table["measure"].isin(["collapsed", "dead_kernels"])
         table.loc[late, "value"] = 1e-9
-    row = mechanisms(pd.DataFrame(study.runs), training, layers).set_index("run").loc[RUN]
+    row = study.table(training, layers).loc[RUN]
     assert (row["rule"], row["epochs"], row["held_out_loss"]) == ("nothing moved", EPOCHS, 0.5)
 
 
@@ -241,21 +236,12 @@ def test_the_head_alone_and_a_study_without_l2_are_said_to_be_so() -> None:
     assert mechanisms(runs, Runs(0.1).training(), Runs(0.1).layers())["verdict"].tolist() == ["not applicable"]
 
 
-def test_with_few_epochs_nothing_but_a_collapse_is_told() -> None:
-    study = Runs(1.0, 0.1, 0.0, epochs=2).set(RUN, "stage4", variance_over_epsilon=0.1)
-    study.ill = {"l2~0.1_seed~1"}
-    rules = [rule for _, rule in study.verdicts().values()]
-    assert rules == ["few epochs", "space collapsed", "reference"]
-
-
 def test_a_run_without_any_row_of_layers_or_losses_is_undecided() -> None:
     study = Runs(1.0, 0.0)
     layers, training = study.layers(), study.training()
     for lacking in (RUN, REFERENCE):
-        table = mechanisms(
-            pd.DataFrame(study.runs), training[training["run"] != lacking], layers[layers["run"] != lacking]
-        )
-        assert table.set_index("run")["verdict"].to_dict() == {RUN: UNDECIDED, REFERENCE: "reference"}
+        table = study.table(*(table[table["run"] != lacking] for table in (training, layers)))
+        assert table["verdict"].to_dict() == {RUN: UNDECIDED, REFERENCE: "reference"}
 
 
 def test_the_evidence_is_what_plain_loops_find() -> None:
@@ -264,16 +250,12 @@ def test_the_evidence_is_what_plain_loops_find() -> None:
     layers, training = study.layers(), study.training()
     layers["value"] *= generator.uniform(0.2, 5, len(layers))
     training["value"] *= generator.uniform(0.5, 2, len(training))
-    row = mechanisms(pd.DataFrame(study.runs), training, layers).set_index("run").loc[RUN]
+    row = study.table(training, layers).loc[RUN]
     late = range(13, 18)  # a quarter of 17, rounded up
 
     def middle(table: pd.DataFrame, **wanted: str) -> float:
-        found = [
-            r["value"]
-            for r in table.to_dict("records")
-            if r["epoch"] in late and all(r[k] == v for k, v in wanted.items())
-        ]
-        return float(sorted(found)[len(found) // 2])
+        rows = [r for r in table.to_dict("records") if r["epoch"] in late and wanted.items() <= r.items()]
+        return float(sorted(r["value"] for r in rows)[len(rows) // 2])
 
     def size(run: str, group: str, measure: str) -> float:
         return middle(layers, run=run, group=group, measure=measure)
@@ -290,14 +272,13 @@ def test_the_evidence_is_what_plain_loops_find() -> None:
     for measure in ("angular_update", "weight_norm", "effective_learning_rate"):
         assert row[f"{measure}_ratio"] == pytest.approx(ratio(turned, measure))
     assert row["gradient_ratio"] == size(RUN, leading, "gradient_ratio")
-    losses = {
-        (run, split): middle(training, run=run, split=split, measure="loss_all")
+    held_out, unit, *learned = (
+        middle(training, run=run, split=split, measure="loss_all")
+        for split in ("test", "train_inference")
         for run in (RUN, REFERENCE)
-        for split in ("train_inference", "test")
-    }
-    gap, reference_gap = (losses[run, "test"] - losses[run, "train_inference"] for run in (RUN, REFERENCE))
-    unit = losses[REFERENCE, "test"]
-    assert row["held_out_change"] == pytest.approx((losses[RUN, "test"] - unit) / unit)
+    )
+    gap, reference_gap = held_out - learned[0], unit - learned[1]
+    assert row["held_out_change"] == pytest.approx((held_out - unit) / unit)
     assert (row["gap"], row["reference_gap"]) == (pytest.approx(gap), pytest.approx(reference_gap))
     assert row["gap_change"] == pytest.approx((gap - reference_gap) / unit)
 
@@ -309,9 +290,8 @@ def test_the_gap_is_between_losses_of_one_mode_and_not_to_the_mean_over_the_epoc
     training = study.training()
     losses = training[training["measure"] == "loss_all"]
     learned = losses[losses["split"] == "train_inference"].assign(split="train", value=9.0)
-    table = mechanisms(pd.DataFrame(study.runs), pd.concat([training, learned]), study.layers())
-    assert table.set_index("run").loc[RUN, "gap"] == pytest.approx(0.2)
-    assert table.set_index("run").loc[RUN, "rule"] == "nothing moved"
+    row = study.table(pd.concat([training, learned])).loc[RUN]
+    assert (row["gap"], row["rule"]) == (pytest.approx(0.2), "nothing moved")
 
 
 @pytest.mark.finding("B10")
@@ -320,8 +300,7 @@ def test_losses_under_statistics_that_do_not_fit_the_weights_decide_nothing() ->
     for run in (RUN, REFERENCE):
         row = (run, EPOCHS, "test", "stale_statistics", 1.0)
         stale = pd.DataFrame([row], columns=["run", "epoch", "split", "measure", "value"])
-        table = mechanisms(pd.DataFrame(study.runs), pd.concat([study.training(), stale]), study.layers())
-        found = table.set_index("run").loc[RUN]
+        found = study.table(pd.concat([study.training(), stale])).loc[RUN]
         assert found[["held_out_loss", "gap", "gap_change"]].isna().all()
         assert (found["verdict"], found["rule"]) == (UNDECIDED, "missing numbers")
 
@@ -329,18 +308,16 @@ def test_losses_under_statistics_that_do_not_fit_the_weights_decide_nothing() ->
 def test_the_stage_that_faded_is_shown_even_where_another_one_is_lower_by_nature() -> None:
     study = Runs(1.0, 0.0).set(RUN, "stem", variance_over_epsilon=0.1).set(REFERENCE, "stem", variance_over_epsilon=0.1)
     assert study.verdicts()[RUN][1] == "nothing moved"
-    row = study.set(RUN, "stage4", variance_over_epsilon=0.5).table().set_index("run").loc[RUN]
+    row = study.set(RUN, "stage4", variance_over_epsilon=0.5).table().loc[RUN]
     assert (row["verdict"], row["variance_stage"], row["variance_over_epsilon"]) == ("attenuation", "stage4", 0.5)
 
 
 def test_one_odd_step_among_the_late_ones_changes_nothing() -> None:
     study = Runs(1.0, 0.0)
     layers = study.layers()
-    layers.loc[
-        (layers["epoch"] == EPOCHS) & (layers["run"] == RUN) & (layers["measure"] != "dead_kernels"), "value"
-    ] = 0.01
-    table = mechanisms(pd.DataFrame(study.runs), study.training(), layers)
-    assert table["rule"].tolist() == ["nothing moved", "reference"]
+    odd = (layers["epoch"] == EPOCHS) & (layers["run"] == RUN) & (layers["measure"] != "dead_kernels")
+    layers.loc[odd, "value"] = 0.01
+    assert study.table(layers=layers)["rule"].tolist() == ["nothing moved", "reference"]
 
 
 def written(study: Runs, folder: Path) -> tuple[Any, pd.DataFrame]:
@@ -356,7 +333,7 @@ def test_the_table_is_the_same_when_written_and_read(tmp_path: Path) -> None:
     study = Runs(1.0, 0.1, 0.0, seeds=(1, 2)).set(RUN, "stage4", weight_norm=2.0, angular_update=0.002)
     _, judged = written(study, tmp_path)
     assert judged.columns.tolist() == COLUMNS
-    pd.testing.assert_frame_equal(judged, study.table(), check_dtype=False)
+    pd.testing.assert_frame_equal(judged, study.table().reset_index(drop=True), check_dtype=False)
 
 
 def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_path: Path) -> None:
@@ -367,9 +344,8 @@ def test_the_report_counts_the_verdicts_and_shows_the_evidence_of_each_run(tmp_p
         "weights, larger steps in 1 of 2, little effect in 1 of 2."
     )
     card = dict(mechanism_cards(judged)[RUN])
-    assert card.pop("How λ acted").startswith(
-        "shorter weights, larger steps: In a normalised stage the weights are shorter"
-    )
+    acted = card.pop("How λ acted")
+    assert acted.startswith("shorter weights, larger steps: In a normalised stage the weights are shorter")
     assert card == {
         "Compared with": "l2~0_seed~1",
         "Variance/ε, lowest": "200.00 (stem)",

@@ -24,7 +24,8 @@ from lambdascape.statistics.metrics import accuracy, confusion_matrix, macro_f1
 from support.spaces import make_space, write_space
 
 BY_EPOCH = {"epochs": 5, "batch_size": 16, "learning_rate": 0.02, "double_softmax": True, "tiles": "even"}
-BLOCKS = {"converged": Converged, "knn": Knn, "mlp": Mlp, "few_shot": FewShot, "folds": Converged}
+FITS = {"converged": (Converged, fit_converged), "knn": (Knn, fit_knn), "mlp": (Mlp, fit_mlp),
+    "few_shot": (FewShot, fit_few_shot), "folds": (Converged, fit_folds)}  # fmt: skip
 CONVERGED = {"c_grid": [1.0, 0.01], "validation_fraction": 0.3}
 KNN = {"k_grid": [1, 3, 200], "max_tiles": 10_000, "validation_fraction": 0.3}
 MLP = {"layers": [1, 2], "width": 8, "learning_rates": [0.01, 0.001], "batch_size": 16, "max_epochs": 6, "patience": 2,
@@ -39,18 +40,8 @@ COUNT_TEXT = ("probe", "split", "unit", "session", "label", "predicted")
 
 def fit_probe(name, path, settings_, seeds, outputs):
     """Fit any probe; the test fold is fold1."""
-    settings_ = BLOCKS[name].of(settings_)
-    match name:
-        case "converged":
-            fit_converged(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
-        case "knn":
-            fit_knn(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
-        case "mlp":
-            fit_mlp(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
-        case "few_shot":
-            fit_few_shot(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
-        case "folds":
-            fit_folds(ProbeInput(path, "fold1"), settings_, seeds).write(*outputs)
+    block, fitted = FITS[name]
+    fitted(ProbeInput(path, "fold1"), block.of(settings_), seeds).write(*outputs)
 
 
 @pytest.fixture
@@ -102,20 +93,18 @@ def test_double_softmax_bounds_the_loss_of_nine_classes(logits, label):
     assert np.log(np.e + 8) - 1 - 1e-12 <= loss[0] <= np.log(np.e + 8) + 1e-12
 
 
-def test_double_softmax_meets_its_bounds_and_starts_at_ln_9():
-    assert np.log(np.e + 8) == pytest.approx(2.372, abs=5e-4)
-    sure = 100.0 * np.eye(9)[:1]
-    assert loss_and_gradient(sure, np.array([0]), True)[0][0] == pytest.approx(np.log(np.e + 8) - 1)
-    assert loss_and_gradient(sure, np.array([1]), True)[0][0] == pytest.approx(np.log(np.e + 8))
-    assert loss_and_gradient(np.zeros((1, 9)), np.array([4]), True)[0][0] == pytest.approx(np.log(9))
+def test_losses_agree_with_plain_formulas_and_double_softmax_meets_its_bounds():
+    def loss(logits, label, double_softmax=True):
+        return loss_and_gradient(np.array([logits]), np.array([label]), double_softmax)[0][0]
 
-
-def test_losses_agree_with_plain_formulas():
-    logits, label = np.array([[0.3, -1.0, 2.0]]), np.array([1])
-    p = np.exp(logits[0]) / np.exp(logits[0]).sum()
+    logits = np.array([0.3, -1.0, 2.0])
+    p = np.exp(logits) / np.exp(logits).sum()
     q = np.exp(p) / np.exp(p).sum()
-    assert loss_and_gradient(logits, label, False)[0][0] == pytest.approx(-np.log(p[1]))
-    assert loss_and_gradient(logits, label, True)[0][0] == pytest.approx(-np.log(q[1]))
+    assert loss(logits, 1, False) == pytest.approx(-np.log(p[1]))
+    assert loss(logits, 1) == pytest.approx(-np.log(q[1]))
+    sure = 100.0 * np.eye(9)[0]
+    bounds = [loss(sure, 0), loss(sure, 1), loss(np.zeros(9), 4)]
+    assert bounds == pytest.approx([np.log(np.e + 8) - 1, np.log(np.e + 8), np.log(9)])
 
 
 def test_training_agrees_with_a_plain_loop_over_weights():
@@ -164,15 +153,6 @@ def test_by_epoch_probe_is_a_function_of_its_seed(by_epoch):
     assert not by_epoch(*space).equals(by_epoch(*space, seed=4))
 
 
-def test_test_tiles_do_not_reach_the_by_epoch_training(by_epoch):
-    embedding, tiles = make_space()
-    other = np.where((tiles["fold"] == "fold1").to_numpy()[:, None], 7 - embedding, embedding)
-    one, two = by_epoch(embedding, tiles), by_epoch(other, tiles)
-    train = one["split"] == "train"
-    assert one[train].equals(two[train])
-    assert not one[~train].equals(two[~train])
-
-
 TRIPLETS = Triplets.of({"tile_s": 1.0, "neighbourhood_s": 2.0, "distant": "other_clip"})
 
 
@@ -191,7 +171,8 @@ def long_clips(tmp_path):
 def test_drawn_triplets_keep_their_rule_tile_by_tile(long_clips, distant):
     """Held against what the table of tiles says of every tile drawn."""
     _, tiles, path, space = long_clips
-    trained, scored = triplet_draws(path, space, TRIPLETS.model_copy(update={"distant": distant}), 3)
+    rule = TRIPLETS.model_copy(update={"distant": distant})
+    trained, scored = triplet_draws(path, space, rule, 3)
     table = tiles.iloc[space.row].reset_index(drop=True)
     gaps = set()
     for split, fold in (("train", "fold2"), ("test", "fold1")):
@@ -208,12 +189,8 @@ def test_drawn_triplets_keep_their_rule_tile_by_tile(long_clips, distant):
     assert gaps == {1.0, 2.0}
     assert np.array_equal(trained(2), scored["train"](2))
     assert not np.array_equal(trained(1), trained(2))
-    assert np.array_equal(
-        trained(2), triplet_draws(path, space, TRIPLETS.model_copy(update={"distant": distant}), 3)[0](2)
-    )
-    assert not np.array_equal(
-        trained(2), triplet_draws(path, space, TRIPLETS.model_copy(update={"distant": distant}), 4)[0](2)
-    )
+    assert np.array_equal(trained(2), triplet_draws(path, space, rule, 3)[0](2))
+    assert not np.array_equal(trained(2), triplet_draws(path, space, rule, 4)[0](2))
 
 
 def test_every_neighbour_and_every_distant_clip_is_as_likely_as_the_others(long_clips):
@@ -327,16 +304,6 @@ def test_the_fit_agrees_with_scikit_learn_on_standardised_training_tiles(fit):
     assert value(scores, "test", "tile", "cross_entropy") == pytest.approx(expected, rel=1e-4)
 
 
-def test_test_tiles_do_not_reach_scaler_choice_or_fit(fit):
-    embedding, tiles = make_space()
-    fold = (tiles["fold"] == "fold1").to_numpy()
-    other = np.where(fold[:, None], 100 - 3 * embedding, embedding)
-    one, _ = fit(embedding, tiles)
-    two, _ = fit(other, tiles.assign(label=tiles["label"].where(~fold, "class1")))
-    inside = ["train", "validation"]
-    assert one[one["split"].isin(inside)].equals(two[two["split"].isin(inside)])
-
-
 @pytest.mark.parametrize(
     ("probe", "changes"),
     [
@@ -414,6 +381,8 @@ def test_poisoned_test_labels_change_no_choice_and_no_prediction(fit, probe, poi
     scores, counts = fit(embedding, tiles, probe=probe)
     poisoned_scores, poisoned_counts = fit(embedding, tiles.assign(label=label), probe=probe)
     assert known_before_scoring(poisoned_scores).equals(known_before_scoring(scores))
+    inside = [table[table["split"].isin(["train", "validation"])] for table in (counts, poisoned_counts)]
+    assert inside[0].reset_index(drop=True).equals(inside[1].reset_index(drop=True))  # what arms are chosen by
     keys = [key for key in COUNT_KEYS if key != "label"]
     one, two = (
         table[table["split"].isin(["test", "fold1"])].groupby(keys)[["count", "confidence"]].sum()
@@ -424,11 +393,15 @@ def test_poisoned_test_labels_change_no_choice_and_no_prediction(fit, probe, poi
     assert not poisoned_counts["label"].equals(counts["label"])
 
 
-@pytest.mark.parametrize("poison", ["class1", POISON])
-def test_poisoned_test_labels_do_not_reach_the_by_epoch_training(by_epoch, poison):
+@pytest.mark.parametrize("poison", ["class1", POISON, "other tiles"])
+def test_test_tiles_and_their_labels_do_not_reach_the_by_epoch_training(by_epoch, poison):
     embedding, tiles = make_space(separation=0.7)
-    label = tiles["label"].where((tiles["fold"] != "fold1") | (tiles["session"] == "s0_0"), poison)
-    one, two = by_epoch(embedding, tiles), by_epoch(embedding, tiles.assign(label=label))
+    test = (tiles["fold"] == "fold1").to_numpy()
+    if poison == "other tiles":
+        other = np.where(test[:, None], 7 - embedding, embedding), tiles
+    else:
+        other = embedding, tiles.assign(label=tiles["label"].where(~test | (tiles["session"] == "s0_0"), poison))
+    one, two = by_epoch(embedding, tiles), by_epoch(*other)
     train = one["split"] == "train"
     assert one[train].equals(two[train])
     assert not one[~train].equals(two[~train])
@@ -496,22 +469,11 @@ def test_neighbours_vote_as_in_a_plain_loop(fit, k, centred):
 @pytest.mark.finding("C3")
 def test_a_tie_goes_to_the_nearer_neighbour_and_not_to_the_first_name(fit):
     """Two tiles of a clip, of which one nearest neighbour is of class a, the other, nearer one of class b."""
-    angle = np.radians
-    places = [(20, "a"), (180, "a"), (55, "b"), (240, "b"), (0, "b"), (60, "b")]  # the last two are the clip asked
-    points = np.array([(np.cos(angle(at)), np.sin(angle(at))) for at, _ in places], np.float32)
-    label = [name for _, name in places]
-    session = ["s0", "s1", "s2", "s3", "s4", "s4"]
-    tiles = pd.DataFrame(
-        {
-            "clip": session,
-            "moment": session,
-            "session": session,
-            "node": "n",
-            "fold": ["fold2"] * 4 + ["fold1"] * 2,
-            "label": label,
-            "start_s": [0.0] * 5 + [1.0],
-        }
-    )
+    at = np.radians([20, 180, 55, 240, 0, 60])  # the last two are the clip asked
+    points = np.column_stack([np.cos(at), np.sin(at)]).astype(np.float32)
+    tiles = pd.DataFrame({"clip": ["s0", "s1", "s2", "s3", "s4", "s4"], "node": "n", "label": [*"aabbbb"]})
+    tiles = tiles.assign(moment=tiles["clip"], session=tiles["clip"])
+    tiles = tiles.assign(fold=["fold2"] * 4 + ["fold1"] * 2, start_s=[0.0] * 5 + [1.0])
     scores, counts = fit(points, tiles, probe="knn", k_grid=[1])
     here = counts[(counts["probe"] == "knn_uncentred") & (counts["unit"] == "clip")]
     assert here["predicted"].tolist() == ["b"]

@@ -27,14 +27,13 @@ from lambdascape.report.claims_section import ledger
 from lambdascape.report.figures_section import caption_html
 from lambdascape.report.page import write_report
 from lambdascape.report.probes_section import calibration_summary, folds_summary, probe_summary
-from lambdascape.report.provenance_section import digests, duration, times
+from lambdascape.report.provenance_section import digests
 from lambdascape.report.runs_section import run_table
 from lambdascape.report.settings_section import table_1
 from lambdascape.report.similarity_section import moved
 from lambdascape.study.catalogue import PAGE_PARTS
-from lambdascape.study.run_table import read_sweep
 from lambdascape.study.setting_names import in_words
-from lambdascape.tables.every_run import every_run, read_every_run
+from lambdascape.tables.every_run import read_every_run
 from lambdascape.tables.flagged import MARK, flagged, warnings_of
 from lambdascape.tables.rankings import compare_protocols
 from support.studies import CLAIMS, EPOCHS, FakeStudy
@@ -148,16 +147,14 @@ def test_the_viewer_stands_in_the_page_and_only_its_own_scripts_may_run(tmp_path
     assert "#viewer" not in usual.source
 
 
-def test_data_are_cited_as_the_study_says_and_not_where_it_says_nothing(tmp_path: Path, usual: Page) -> None:
-    study = FakeStudy(tmp_path)
+def test_data_are_cited_as_the_study_says_and_not_where_it_says_nothing(study: FakeStudy, usual: Page) -> None:
     config = CONFIG | {"dataset": CONFIG["dataset"] | {"citation": "Somebody & Co. (2015). Sounds. doi:10.1/2"}}
     text = Page(write(study, config=config)).text
     assert text.index("The software:") < text.index("Somebody & Co. (2015). Sounds. doi:10.1/2")
     assert "The data that the study ran on" not in usual.text
 
 
-def test_captions_link_the_files_that_they_name(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_captions_link_the_files_that_they_name(study: FakeStudy, tmp_path: Path) -> None:
     digest = tmp_path / "store" / "features.h5.sha256"
     digest.parent.mkdir()
     digest.write_text(f"{'0' * 64}  features.h5\n", encoding="utf-8")
@@ -166,12 +163,11 @@ def test_captions_link_the_files_that_they_name(tmp_path: Path) -> None:
 
 
 def heavy(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Path]:
-    """Figures of these sizes in bytes, of the SVG and of its PNG."""
-    figures = {}
+    """Figures of these sizes in kB, of the SVG and of its PNG."""
+    figures = {name: folder / f"heavy_{name}.svg" for name in sizes}
     for name, (svg, png) in sizes.items():
-        figures[name] = folder / f"heavy_{name}.svg"
-        figures[name].write_text(SVG.format("x" * svg), encoding="utf-8")
-        figures[name].with_suffix(".png").write_bytes(bytes(png))
+        figures[name].write_text(SVG.format("x" * 1000 * svg), encoding="utf-8")
+        figures[name].with_suffix(".png").write_bytes(bytes(1000 * png))
     return figures
 
 
@@ -179,37 +175,21 @@ def shown_kinds(text: str) -> dict[str, str]:
     return dict(re.findall(r'<figure id="figure-(\w+)">\s*<div[^>]*><img src="data:image/([a-z]+)', text))
 
 
-def test_a_page_that_is_too_large_shows_the_largest_drawings_as_their_png(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study = FakeStudy(tmp_path)
-    sizes = {
-        "response": (90_000, 1_000),
-        "maps": (60_000, 1_000),
-        "spectra": (30_000, 1_000),
-        "moves": (100_000, 200_000),
-    }
-    given = {"figures": heavy(tmp_path, sizes), "words": WORDS}
+def test_a_page_too_large_shows_drawings_as_png(study: FakeStudy, tmp_path: Path, monkeypatch: Any) -> None:
+    sizes = {"response": (90, 1), "maps": (60, 1), "spectra": (30, 1), "moves": (100, 200)}
+    given = {"figures": heavy(tmp_path, sizes)}
     whole = write(study, **given)
     assert set(shown_kinds(whole).values()) == {"svg"}
     limit = len(whole.encode()) - 150_000  # more than one drawing saves, fewer than two
     monkeypatch.setattr("lambdascape.report.page.LARGEST_PAGE", limit)
     text = write(study, **given)
     assert len(text.encode()) <= limit
-    assert shown_kinds(text) == {
-        "response": "png",
-        "maps": "png",
-        "spectra": "svg",
-        "moves": "svg",
-    }  # one PNG is larger
+    # Of the moves the PNG is larger.
+    assert shown_kinds(text) == {"response": "png", "maps": "png", "spectra": "svg", "moves": "svg"}
 
 
-def test_a_page_that_stays_too_large_is_refused_with_what_is_large(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    study = FakeStudy(tmp_path)
-    sizes = {"response": (90_000, 80_000), "maps": (60_000, 70_000)}
-    given = {"figures": heavy(tmp_path, sizes), "words": WORDS}
+def test_a_page_that_stays_too_large_is_refused(study: FakeStudy, tmp_path: Path, monkeypatch: Any) -> None:
+    given = {"figures": heavy(tmp_path, {"response": (90, 80), "maps": (60, 70)})}
     viewer = tmp_path / "viewer.html"
     viewer.write_text(f"<section>{'x' * 100_000}</section>", encoding="utf-8")
     monkeypatch.setattr("lambdascape.report.page.LARGEST_PAGE", 100_000)
@@ -276,7 +256,7 @@ def test_the_answer_the_verdicts_and_what_to_do_next_come_first(usual: Page) -> 
         ((np.nan, np.nan, np.nan), ("", "")),
     ],
 )
-def test_estimates_are_as_exact_as_their_intervals(
+def test_estimates_are_as_exact_as_intervals(
     numbers: tuple[float, ...], shown: tuple[str, str], tmp_path: Path
 ) -> None:
     claims = FakeStudy(tmp_path).frame("claims").head(1)
@@ -285,16 +265,10 @@ def test_estimates_are_as_exact_as_their_intervals(
     assert (entry.estimate, entry.interval) == shown
 
 
-def test_a_study_without_claims_says_so(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    write_table(study.frame("claims").head(0), study.tables["claims"])
-    assert "The study names no claims." in Page(write(study)).text
-
-
-def test_claims_of_which_none_was_tested_are_told_so(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    write_table(study.frame("claims").tail(1), study.tables["claims"])
-    assert "None could be tested" in Page(write(study)).text
+@pytest.mark.parametrize(("left", "words"), [([], "The study names no claims."), ([2], "None could be tested")])
+def test_where_no_claim_was_tested_the_page_says_so(study: FakeStudy, left: list[int], words: str) -> None:
+    write_table(study.frame("claims").iloc[left], study.tables["claims"])
+    assert words in Page(write(study)).text
 
 
 def test_labels_and_paths_from_outside_come_out_harmless(usual: Page) -> None:
@@ -318,8 +292,7 @@ def _real() -> dict[str, Any]:
     }
 
 
-def test_licence_times_digests_and_command_are_told(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_licence_times_digests_and_command_are_told(study: FakeStudy) -> None:
     page = Page(write(study, config=_real()))
     for words in ("CC BY 4.0", "1 min 01 s", "812 MB", file_digest(study.tables["scores"]), "tensorflow", "make run"):
         assert words in page.text
@@ -337,12 +310,10 @@ def test_without_labels_a_sentence_replaces_the_probes(tmp_path: Path) -> None:
 
 
 @pytest.mark.finding("A5", "B5", "B12")
-def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, geometry = read_sweep(study.tables["runs"]), study.frame("geometry")
+def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(study: FakeStudy) -> None:
     shape, (classes, sessions) = (
-        report_tables.geometry_summary(sweep, geometry),
-        report_tables.group_summaries(sweep, geometry),
+        report_tables.geometry_summary(study.sweep, study.frame("geometry")),
+        report_tables.group_summaries(study.sweep, study.frame("geometry")),
     )
     assert [row[0] for row in shape.rows] == ["Effective rank", "new measure", "Intrinsic dimension (TwoNN)"]
     assert set(shape.rows[0][2:]) == {"12.500 (2.500)"}  # in brackets not centred
@@ -355,42 +326,43 @@ def test_classes_and_nuisances_have_tables_of_their_own_and_unknown_nodes_none(t
     assert {row[0]: set(row[2:]) for row in sessions.rows}["Silhouette"] == {"0.125"}
 
 
+THREE = {"seeds": (1, 2, 3)}
+MATTERED = "different from what it would be if neither λ nor the seed mattered (permutation test over runs, p = 0.0"
+
+
+def moves_of(study: FakeStudy) -> pd.DataFrame:
+    return pd.read_csv(study.tables["moves"], sep="\t")
+
+
 @pytest.mark.parametrize(
-    ("changes", "finding", "numbers"),
+    ("changes", "finding"),
     [
+        (THREE, "λ changes the space more than the seed does, on average: 0.300 compared with 0.100 (not a test)."),
         (
-            {"seeds": (1, 2, 3)},
-            "λ changes the space more than the seed does, on average: 0.300 compared with 0.100 (not a test).",
-            True,
-        ),
-        (
-            {"seeds": (1, 2, 3)},
+            THREE,
             "different from what it would be if neither λ nor the seed mattered (permutation test over runs, p = 0.0",
-            True,
         ),
-        ({}, "their classes and nothing else would be 0.050 on average, below 0.125 in 95 of 100 cases", True),
-        ({"seeds": (1, 2, 3)}, "effect beyond that of the seeds, though it may be small (permutation", True),
-        ({}, "effect beyond that of the seeds (permutation test over runs, p = 0.167, least possible 0.167)", True),
-        ({"seeds": (1,)}, "With one seed there is no noise floor", False),
-        ({"points": ({"l2": 0.1},)}, "Nothing varies between runs of one seed", False),
+        ({}, "their classes and nothing else would be 0.050 on average, below 0.125 in 95 of 100 cases"),
+        (THREE, "effect beyond that of the seeds, though it may be small (permutation"),
+        ({}, "effect beyond that of the seeds (permutation test over runs, p = 0.167, least possible 0.167)"),
+        ({"seeds": (1,)}, "With one seed there is no noise floor"),
+        ({"points": ({"l2": 0.1},)}, "Nothing varies between runs of one seed"),
     ],
 )
-def test_a_sentence_says_whether_l2_moves_the_space(
-    changes: dict[str, Any], finding: str, numbers: bool, tmp_path: Path
-) -> None:
-    tables = FakeStudy(tmp_path, **changes).tables
-    text = " ".join(moved(read_sweep(tables["runs"]), pd.read_csv(tables["moves"], sep="\t")))
+def test_a_sentence_says_whether_l2_moves_the_space(changes: dict[str, Any], finding: str, tmp_path: Path) -> None:
+    study = FakeStudy(tmp_path, **changes)
+    text = " ".join(moved(study.sweep, moves_of(study)))
     assert finding in text
-    assert ("0.100 if only the seed differs, 0.300 if only λ differs, 0.400 if both differ" in text) == numbers
+    numbers = "0.100 if only the seed differs, 0.300 if only λ differs, 0.400 if both differ" in text
+    assert numbers == (changes in ({}, THREE))
     assert "0.900 from the untrained networks and 0.900 from the mean log-mel" in text
 
 
 def test_what_the_tests_leave_open_is_left_open(tmp_path: Path) -> None:
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
-    moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p=0.5, p_excess=0.3, axis=0.05, missing=2)
-    sweep = read_sweep(study.tables["runs"])
+    moves = moves_of(study).assign(p=0.5, p_excess=0.3, axis=0.05, missing=2)
     moves = moves.assign(excess=-0.05, note="a space is one point")
-    first, second, third, *rest = moved(sweep, moves)
+    first, second, third, *rest = moved(study.sweep, moves)
     assert first.startswith(
         "In these runs λ changes the space less than the seed does, on average: 0.050 compared with 0.1"
     )
@@ -403,13 +375,11 @@ def test_what_the_tests_leave_open_is_left_open(tmp_path: Path) -> None:
 
 @pytest.mark.finding("A3")
 @pytest.mark.parametrize(("excess", "side"), [(0.2, "more"), (-0.2, "less")])
-def test_a_small_p_of_the_excess_is_not_printed_as_evidence_that_l2_matters_more(
-    excess: float, side: str, tmp_path: Path
-) -> None:
+def test_a_small_p_of_the_excess_is_no_evidence_that_l2_matters_more(excess: float, side: str, tmp_path: Path) -> None:
     """Its null is that neither matters; where both matter equally it is below 0.05 in up to half of studies."""
     study = FakeStudy(tmp_path, seeds=(1, 2, 3))
-    moves = pd.read_csv(study.tables["moves"], sep="\t").assign(p_excess=0.0123, excess=excess, note="")
-    sentences = moved(read_sweep(study.tables["runs"]), moves)
+    moves = moves_of(study).assign(p_excess=0.0123, excess=excess, note="")
+    sentences = moved(study.sweep, moves)
     compared = [words for words in sentences if re.search(r"\b(more|less)\b.* than the seed", words)]
     tested = [words for words in sentences if "0.012" in words]
     assert len(compared) == len(tested) == 1
@@ -419,14 +389,13 @@ def test_a_small_p_of_the_excess_is_not_printed_as_evidence_that_l2_matters_more
     assert "which of the two matters more is not tested" in tested[0]
 
 
-def test_where_no_two_runs_can_be_compared_the_reason_stands(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_where_no_two_runs_can_be_compared_the_reason_stands(study: FakeStudy) -> None:
     none = dict.fromkeys(("seed", "axis", "both", "excess", "p_excess", "gap", "p"), np.nan)
-    moves = pd.read_csv(study.tables["moves"], sep="\t").assign(**none, missing=9, note="0 of 7 classes …")
-    first, *rest = moved(read_sweep(study.tables["runs"]), moves)
+    moves = moves_of(study).assign(**none, missing=9, note="0 of 7 classes …")
+    first, *rest = moved(study.sweep, moves)
     assert first == "The distance of the spaces of two runs is unknown: 0 of 7 classes …."
-    some = pd.read_csv(study.tables["moves"], sep="\t").assign(null_mean=np.nan, note="2 of 7 classes …")
-    rest = moved(read_sweep(study.tables["runs"]), some)
+    some = moves_of(study).assign(null_mean=np.nan, note="2 of 7 classes …")
+    rest = moved(study.sweep, some)
     assert any(words.endswith("it was not fitted: 2 of 7 classes ….") for words in rest)
     assert "CKA: 2 of 7 classes …." in rest
 
@@ -479,7 +448,7 @@ def answer_of(folder: Path, scores: dict[float, tuple[float, ...]], **changes: A
 
 def answered(study: FakeStudy, scores: pd.DataFrame, **changes: pd.DataFrame) -> Any:
     judged = study.judged() | changes
-    return answer(read_sweep(study.tables["runs"]), scores, judged["choice"], judged["comparisons"], 0.95)
+    return answer(study.sweep, scores, judged["choice"], judged["comparisons"], 0.95)
 
 
 @pytest.mark.parametrize(
@@ -529,8 +498,7 @@ def test_references_are_compared_on_the_same_sessions_and_not_by_two_intervals(t
     )
     assert "λ = 0.1 less the mean log-mel (0.300), on the same sessions: -0.020 (-0.030 to -0.005 for new runs" in said
     assert "overlap" not in said
-    table = report_comparisons.reference_table(read_sweep(study.tables["runs"]), apart, 0.05)
-    assert table is not None
+    table = report_comparisons.reference_table(study.sweep, apart, 0.05)
     assert [row[0] for row in table.rows] == [
         f"λ = {l2} less {name}" for l2 in ("1", "0.1") for name in ("untrained network", "mean log-mel")
     ]
@@ -548,8 +516,7 @@ def test_what_validation_chooses_is_called_the_best_whatever_the_held_out_sessio
     assert "λ = 1 less the second on validation, λ = 0.1: -0.100 (-0.150 to -0.030 for new runs on new sessions" in said
 
 
-def test_without_intervals_none_are_compared(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_without_intervals_none_are_compared(study: FakeStudy) -> None:
     missing = study.judged()["comparisons"].assign(low=np.nan, high=np.nan, p=np.nan, p_holm=np.nan)
     scores = study.frame("scores").assign(low=np.nan, high=np.nan)
     said = " ".join(answered(study, scores, comparisons=missing).sentences)
@@ -557,9 +524,8 @@ def test_without_intervals_none_are_compared(tmp_path: Path) -> None:
     assert "overlap" not in said
 
 
-def test_comparisons_are_summed_up_in_a_sentence_that_names_those_that_hold(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, pairs = read_sweep(study.tables["runs"]), report_comparisons.main_pairs(study.judged()["comparisons"])
+def test_comparisons_are_summed_up_in_a_sentence_that_names_those_that_hold(study: FakeStudy) -> None:
+    sweep, pairs = study.sweep, report_comparisons.main_pairs(study.judged()["comparisons"])
 
     def said(table: pd.DataFrame) -> str:
         return report_comparisons.comparison_sentence(sweep, table, 0.05)
@@ -574,26 +540,20 @@ def test_comparisons_are_summed_up_in_a_sentence_that_names_those_that_hold(tmp_
     assert "takes two seeds" in said(pairs.assign(p_holm=np.nan))
     assert said(pairs.head(0)) == ""
     table = report_comparisons.comparison_table(sweep, pairs.assign(p_holm=[0.3, 0.04, 1.0]), 0.05)
-    assert table is not None
     assert (len(table.rows), table.strong, table.rows[1][0]) == (3, [1], "λ = 1 less λ = 0.01")
 
 
-def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(tmp_path: Path, usual: Page) -> None:
-    study = FakeStudy(tmp_path)
+def test_the_report_shows_every_arm_the_choice_and_what_needs_no_label(study: FakeStudy, usual: Page) -> None:
     assert "After Holm’s correction for 3 comparisons, 3 pairs differ" in usual.text
     words = "Without labels, effective rank would have picked λ = 0.01, as the labels do; held-out loss"
     assert words in usual.text
-    table = report_comparisons.choice_table(read_sweep(study.tables["runs"]), study.judged()["choice"])
-    assert table is not None
+    table = report_comparisons.choice_table(study.sweep, study.judged()["choice"])
     assert [row[0] for row in table.rows] == ["λ = 1", "λ = 0.1", "λ = 0.01"]
     assert table.strong == [2]
 
 
-def test_criteria_that_pick_what_the_labels_pick_are_listed_and_the_others_have_a_signed_difference(
-    tmp_path: Path,
-) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, selection = read_sweep(study.tables["runs"]), study.judged()["selection"]
+def test_criteria_that_disagree_with_the_labels_have_a_signed_difference(study: FakeStudy) -> None:
+    sweep, selection = study.sweep, study.judged()["selection"]
     best = selection["labels_pick"].iloc[0]
     more = selection.assign(picks=[selection["picks"].iloc[0], best, best], agrees=[0, 1, 1])
     said = report_comparisons.selection_sentence(sweep, more.assign(difference=0.014))
@@ -606,10 +566,8 @@ def test_criteria_that_pick_what_the_labels_pick_are_listed_and_the_others_have_
     assert "held-out loss, effective rank and uniformity would" in all_of_them
 
 
-def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
-    summary = report_tables.score_summary(sweep, scores, "λ = 0.01")
+def test_the_tables_hold_the_means_of_the_scores(study: FakeStudy) -> None:
+    summary = report_tables.score_summary(study.sweep, study.frame("scores"), "λ = 0.01")
     by_name = {row[0]: row[1:] for row in summary.rows}
     here = [study.value(space) for space in study.spaces if space.get("l2") == 0.01]
     assert by_name["λ = 0.01"][:3] == [
@@ -621,14 +579,13 @@ def test_the_tables_hold_the_means_of_the_scores(tmp_path: Path) -> None:
     assert list(by_name)[summary.strong[0]] == "λ = 0.01"
     assert "Macro-F1 per segment" not in summary.header
     assert "C is at an end" not in summary.note
-    classes = report_tables.class_scores(sweep, scores, study._clips(), "fold1")
+    classes = report_tables.class_scores(study.sweep, study.frame("scores"), study._clips(), "fold1")
     assert [row[:3] for row in classes.rows] == [[name, "4", "4"] for name in sorted(study.classes)]
 
 
 @pytest.mark.finding("C2")
-def test_segments_have_a_column_where_they_are_not_the_clips(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+def test_segments_have_a_column_where_they_are_not_the_clips(study: FakeStudy) -> None:
+    sweep, scores = study.sweep, study.frame("scores")
     clip = scores[(scores["probe"] == "converged") & (scores["unit"] == "clip")].assign(unit="segment")
     alike = report_tables.score_summary(sweep, pd.concat([scores, clip]), "")
     assert "Macro-F1 per segment" not in alike.header
@@ -641,9 +598,8 @@ def test_segments_have_a_column_where_they_are_not_the_clips(tmp_path: Path) -> 
 
 
 @pytest.mark.finding("A2")
-def test_spaces_whose_c_ends_its_grid_are_counted(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+def test_spaces_whose_c_ends_its_grid_are_counted(study: FakeStudy) -> None:
+    sweep, scores = study.sweep, study.frame("scores")
     runs = list(scores["run"].unique())
     shares = dict.fromkeys(runs, 0.0) | {runs[0]: 1.0, runs[-1]: 0.5}  # of the last, half of the seeds' fits
     chosen = [
@@ -663,26 +619,16 @@ def with_flags(study: FakeStudy, *rows: tuple[str, int, str, str]) -> pd.DataFra
     flags = pd.concat([up, *down]).drop_duplicates(["run", "epoch", "split", "measure"])
     table = pd.concat([training, flags], ignore_index=True)
     write_table(table, study.tables["training"])
-    known = read_every_run(study.tables["every_run"]).set_index("run")
-    found = every_run(
-        study.frame_of_runs().astype({"seed": "Int64"}),
-        read_sweep(study.tables["runs"]),
-        table,
-        *(study.frame(name) for name in ("scores", "geometry")),
-        pd.read_csv(study.tables["mechanism"], sep="\t"),
-        known[["seconds", "device"]],
-    )
-    write_table(found, study.tables["every_run"])
+    study.collect_runs(table)
     return table
 
 
 def table_of_runs(study: FakeStudy) -> Any:
     mechanism = read_table(study.tables["mechanism"], text=MECHANISM_TEXT)
-    return run_table(read_sweep(study.tables["runs"]), read_every_run(study.tables["every_run"]), mechanism)
+    return run_table(study.sweep, read_every_run(study.tables["every_run"]), mechanism)
 
 
-def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_a_run_that_ended_ill_is_marked_and_told_above_the_scores(study: FakeStudy) -> None:
     first, second, third = "l2~1.0_seed~1", "l2~0.1_seed~2", "l2~0.01_seed~1"
     table = with_flags(
         study,
@@ -713,8 +659,7 @@ def test_every_flag_has_a_sentence_and_what_a_second_space_shows_is_not_said_of_
     assert words.startswith(f"After the last epoch of 1 of 2 runs {FLAGS[flag]} (one). ")
 
 
-def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: Path, usual: Page) -> None:
-    study = FakeStudy(tmp_path)
+def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(study: FakeStudy, usual: Page) -> None:
     runs = table_of_runs(study)
     assert [row.cells[0].text for row in runs.rows] == [space["run"] for space in study.spaces]
     names = [column.name for column in runs.columns]
@@ -732,8 +677,7 @@ def test_every_run_has_a_row_to_sort_by_numbers_its_colour_and_a_card(tmp_path: 
     assert len(rows) == sum(space["kind"] == "trained" for space in study.spaces)
 
 
-def test_runs_that_ended_well_are_not_marked(tmp_path: Path, usual: Page) -> None:
-    study = FakeStudy(tmp_path)
+def test_runs_that_ended_well_are_not_marked(study: FakeStudy, usual: Page) -> None:
     with_flags(study)
     assert MARK not in write(study)
     assert MARK not in usual.source  # a history of earlier versions knows no flags
@@ -749,17 +693,15 @@ def test_clips_are_counted_in_hours_and_moments(tmp_path: Path) -> None:
 def test_long_lists_are_cut_and_say_where_the_rest_is() -> None:
     table = pd.DataFrame({"clip": [f"c{i}" for i in range(report_tables.MOST_ROWS + 1)]})
     cut = report_tables.listing("Clips", table, ["Clip"], "all.tsv")
-    assert cut is not None
     assert len(cut.rows) == report_tables.MOST_ROWS
     assert cut.note == "The first 50 of 51; all are in all.tsv."
     assert report_tables.listing("Clips", table.head(0), ["Clip"], "all.tsv") is None
 
 
-def test_table_1_leaves_no_setting_out_and_marks_what_differs(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_table_1_leaves_no_setting_out_and_marks_what_differs(study: FakeStudy) -> None:
     config = CONFIG | {"network": CONFIG["network"] | {"new_setting": 3}}
     rows = pd.read_csv(study.tables["runs"], sep="\t")
-    groups = table_1(Config.of(config), rows, read_sweep(study.tables["runs"]))
+    groups = table_1(Config.of(config), rows, study.sweep)
     found = {row["name"]: row for rows in groups.values() for row in rows}
     assert found["L2 regularisation factor λ"] == {
         "name": "L2 regularisation factor λ",
@@ -783,17 +725,14 @@ def test_table_1_tells_the_epochs_of_training_from_those_of_the_probe(tmp_path: 
     points = ({"l2": 1.0, "epochs": 50, "probe_epochs": 12}, {"l2": 0.01, "epochs": 30, "probe_epochs": 20})
     study = FakeStudy(tmp_path, points=points)
     rows = pd.read_csv(study.tables["runs"], sep="\t")
-    sweep = read_sweep(study.tables["runs"])
-    found = {row["name"]: row for group in table_1(Config.of(CONFIG), rows, sweep).values() for row in group}
+    found = {row["name"]: row for group in table_1(Config.of(CONFIG), rows, study.sweep).values() for row in group}
     assert found["Epochs"]["value"] == "50, 30"
     assert found["Epochs of the probe"]["value"] == "12, 20"
     assert found["Batch size of the probe"]["value"] == "64 tiles"
-    assert sweep.others_in_words == "epochs and epochs of the probe"
+    assert study.sweep.others_in_words == "epochs and epochs of the probe"
 
 
-def test_a_study_that_is_compared_with_none_has_no_section_on_it_and_one_that_is_has(
-    tmp_path: Path, usual: Page
-) -> None:
+def test_only_a_study_compared_with_another_has_a_section_on_it(tmp_path: Path, usual: Page) -> None:
     study = FakeStudy(tmp_path / "own", points=({"l2": 1.0}, {"l2": 0.1}, {"l2": 0.01}))
     assert "Compared with another study" not in usual.source
     other = FakeStudy(tmp_path / "other", seeds=(1,), score=lambda point, seed: 0.5 + 0.1 * np.log10(point["l2"]))
@@ -808,26 +747,6 @@ def test_a_study_that_is_compared_with_none_has_no_section_on_it_and_one_that_is
     assert "Protocol strict: one schedule and one budget for all runs, several seeds." in page.text
 
 
-def test_times_are_summed_by_stage_and_missing_ones_are_a_dash(tmp_path: Path) -> None:
-    for i, seconds in enumerate(("1.5", "2.5", "-")):
-        path = tmp_path / "models" / str(i) / "job.tsv"
-        path.parent.mkdir(parents=True)
-        path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:01\t{i}.0\n", encoding="utf-8")
-    rows = times({"models": tmp_path / "models", "probes": tmp_path / "nothing"}).rows
-    assert rows == [
-        ["models", "–", "3", "4.0 s", "2 MB"],
-        ["probes", "–", "0", "–", "–"],
-        ["all", "", "3", "4.0 s", ""],
-    ]
-    assert [duration(s) for s in (0.04, 59.94, 61, 3600, 90061)] == [
-        "0.0 s",
-        "59.9 s",
-        "1 min 01 s",
-        "1 h 00 min",
-        "25 h 01 min",
-    ]
-
-
 def test_digests_are_taken_or_read_where_they_were_noted(tmp_path: Path) -> None:
     (tmp_path / "small.tsv").write_text("a\n", encoding="utf-8")
     (tmp_path / "large.h5.sha256").write_text(f"{'0' * 64}  large.h5\n", encoding="utf-8")
@@ -839,9 +758,8 @@ def test_digests_are_taken_or_read_where_they_were_noted(tmp_path: Path) -> None
     assert processor()
 
 
-def test_probes_stand_side_by_side_and_what_each_puts_first_is_said(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, scores = read_sweep(study.tables["runs"]), study.frame("scores")
+def test_probes_stand_side_by_side_and_what_each_puts_first_is_said(study: FakeStudy) -> None:
+    sweep, scores = study.sweep, study.frame("scores")
     table = probe_summary(sweep, scores)
     assert table.header == ["Space", "Converged", "Nearest neighbours", "1 session", "20 sessions", "By epoch"]
     value = np.mean([study.value(s) for s in study.spaces if s.get("l2") == 0.01])
@@ -854,16 +772,13 @@ def test_probes_stand_side_by_side_and_what_each_puts_first_is_said(tmp_path: Pa
     assert folds_summary(sweep, scores, "fold1") is None
 
 
-def test_scores_of_folds_that_training_has_heard_are_called_so(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep = read_sweep(study.tables["runs"])
+def test_scores_of_folds_that_training_has_heard_are_called_so(study: FakeStudy) -> None:
     rows = [
         (space["run"], "folds", split, "segment", "macro_f1", "", value, np.nan, np.nan)
         for space in study.spaces
         for split, value in (("fold1", 0.5), ("fold2", 0.75), ("mean", 0.625))
     ]
-    table = folds_summary(sweep, pd.DataFrame(rows, columns=study.frame("scores").columns), "fold1")
-    assert table is not None
+    table = folds_summary(study.sweep, pd.DataFrame(rows, columns=study.frame("scores").columns), "fold1")
     assert table.header == ["Space", "fold1, held out", "fold2, trained on", "Mean", "Mean less held out"]
     assert table.rows[0][1:] == ["0.500", "0.750", "0.625", "0.125"]
     assert "all folds but fold1" in table.note

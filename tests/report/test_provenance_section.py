@@ -10,32 +10,31 @@ import yaml
 
 from lambdascape.config.settings import Config
 from lambdascape.core.errors import InputError
-from lambdascape.report.provenance_section import citations, rejects, times
+from lambdascape.core.files import write_text
+from lambdascape.report.provenance_section import citations, duration, rejects, times
 from lambdascape.report.settings_section import DIFFERENT, differences, table_1
 from lambdascape.study.hyperparameters import OWN_CHOICE, Hyperparameter, reason, table_1_rows
-from lambdascape.study.run_table import read_sweep
 from support.studies import FakeStudy
 
 ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
 
-def test_a_stage_has_the_devices_of_its_jobs(tmp_path: Path) -> None:
-    for name, device in (("a", "Card A"), ("b", "Card B"), ("c", "Card A"), ("d", None)):
-        bench = tmp_path / "benchmarks" / "demo" / "models" / f"{name}.tsv"
-        bench.parent.mkdir(parents=True, exist_ok=True)
-        bench.write_text("s\tmax_rss\n30.0\t100.0\n")
-        receipt = tmp_path / "receipts" / "demo" / "models" / f"{name}.json"
-        receipt.parent.mkdir(parents=True, exist_ok=True)
+def test_a_stage_has_the_sum_of_its_times_and_the_devices_of_its_jobs(tmp_path: Path) -> None:
+    jobs = (("a", "Card A", "30.0"), ("b", "Card B", "31.5"), ("c", "Card A", "-"), ("d", None, "30.0"))
+    for k, (name, device, seconds) in enumerate(jobs):
+        write_text(f"s\tmax_rss\n{seconds}\t10{k}.0\n", tmp_path / "benchmarks/demo/models" / f"{name}.tsv")
         if device:  # what lasted only for a while leaves no receipt
             about = {"params": {}, "inputs": {}, "outputs": {}, "device": device}
-            receipt.write_text(json.dumps(about))
+            write_text(json.dumps(about), tmp_path / "receipts/demo/models" / f"{name}.json")
     rows = times({"models": tmp_path / "benchmarks/demo/models", "probes": tmp_path / "benchmarks/demo/probes"}).rows
     assert rows == [
-        ["models", "Card A, Card B", "4", "2 min 00 s", "100 MB"],
+        ["models", "Card A, Card B", "4", "1 min 31 s", "103 MB"],
         ["probes", "–", "0", "–", "–"],
-        ["all", "", "4", "2 min 00 s", ""],
+        ["all", "", "4", "1 min 31 s", ""],
     ]
+    known = {0.04: "0.0 s", 4.0: "4.0 s", 59.94: "59.9 s", 61: "1 min 01 s", 3600: "1 h 00 min", 90061: "25 h 01 min"}
+    assert {seconds: duration(seconds) for seconds in known} == known
 
 
 def test_refused_files_are_counted_by_rule() -> None:
@@ -91,9 +90,8 @@ def test_the_reason_fits_the_value(key: str, value: Any, published: Any, words: 
     assert words in reason(one, value)
 
 
-def test_what_differs_is_told_with_both_values_and_a_reason(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    groups = table_1(Config.of(CONFIG), study.frame_of_runs(), read_sweep(study.tables["runs"]))
+def test_what_differs_is_told_with_both_values_and_a_reason(study: FakeStudy) -> None:
+    groups = table_1(Config.of(CONFIG), study.frame_of_runs(), study.sweep)
     table = differences(groups)
     assert table is not None
     different = [row["name"] for rows in groups.values() for row in rows if row["compared"] == DIFFERENT]

@@ -1,5 +1,6 @@
 """Small synthetic embedding spaces with sessions, nodes and labels."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -28,25 +29,13 @@ def make_space(
     for k in range(classes):
         centre = separation * rng.normal(size=dim)
         for i in range(sessions):
-            offset = 0.5 * rng.normal(size=dim)
-            for clip in range(clips):
-                for node in range(nodes):
-                    for tile in range(tiles):
-                        moment = f"s{k}_{i}-{clip}"
-                        rows.append(
-                            (
-                                f"{moment}-n{node}",
-                                moment,
-                                f"s{k}_{i}",
-                                f"n{node}",
-                                f"fold{i % 2 + 1}",
-                                f"class{k}",
-                                float(tile),
-                            )
-                        )
-                        points.append(centre + offset + rng.normal(size=dim))
+            session, offset = f"s{k}_{i}", 0.5 * rng.normal(size=dim)
+            for clip, node, tile in product(range(clips), range(nodes), range(tiles)):
+                moment = f"{session}-{clip}"
+                rows.append((f"{moment}-n{node}", moment, session, f"n{node}", f"fold{i % 2 + 1}", f"class{k}", tile))
+                points.append(centre + offset + rng.normal(size=dim))
     table = pd.DataFrame(rows, columns=["clip", "moment", "session", "node", "fold", "label", "start_s"])
-    return np.array(points, np.float32), table
+    return np.array(points, np.float32), table.astype({"start_s": float})
 
 
 def write_space(path: Path, embedding: npt.NDArray[np.float32], tiles: pd.DataFrame) -> Path:

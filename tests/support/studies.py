@@ -13,7 +13,7 @@ from lambdascape.embeddings.space_file import write_embeddings
 from lambdascape.mechanism.judging import mechanisms
 from lambdascape.similarity.layout import map_spaces
 from lambdascape.similarity.seed_test import judge_moves
-from lambdascape.study.run_table import IDENTITY, read_sweep
+from lambdascape.study.run_table import IDENTITY, Sweep, read_sweep
 from lambdascape.tables.comparisons import CHOICE_COLUMNS, COMPARISON_COLUMNS
 from lambdascape.tables.distant_tiles import COLUMNS as DISTANT
 from lambdascape.tables.every_run import every_run
@@ -43,13 +43,7 @@ CLAIMS = [
     (3, "Nothing is known.", "undecided", "", np.nan, np.nan, np.nan, "", "not tested", "not tested: nothing"),
 ]  # fmt: skip
 CLAIMS = [
-    (
-        *row,
-        "As claimed." if row[0] == 1 else "",
-        "above every other",
-        f"the opposite is found {row[0]}",
-        "Somebody (2020)",
-    )
+    (*row, "As claimed." * (row[0] == 1), "above every other", f"the opposite is found {row[0]}", "Somebody (2020)")
     for row in CLAIMS
 ]
 
@@ -117,15 +111,7 @@ class FakeStudy:
         self.tables |= {name: folder / f"{name}.tsv" for name in ("moves", "map")}
         judged = mechanisms(pd.DataFrame(spaces), self.frame("training"), self.frame("layers"))
         self.tables["mechanism"] = self._path("mechanism", judged)
-        took = {s["run"]: (10.0 * s["seed"], "Fake GPU") for s in spaces if s["kind"] == "trained"}
-        found = every_run(
-            pd.DataFrame(spaces).astype({"seed": "Int64"}),
-            read_sweep(self.tables["runs"]),
-            *(self.frame(name) for name in ("training", "scores", "geometry")),
-            judged,
-            pd.DataFrame(took, index=["seconds", "device"]).T,
-        )
-        self.tables["every_run"] = self._path("every_run", found)
+        self.collect_runs(self.frame("training"))
         self.tables["clips"] = self._path("clips", self._clips())
         found = [
             (2.0, 4.0, "other_clip", split, name, kind, share, 0.3, 48)
@@ -142,6 +128,19 @@ class FakeStudy:
         columns = ["path", "warning", "found", "expected"]
         self.tables["warnings"] = self._path("warnings", pd.DataFrame(warnings, columns=columns))
 
+    def collect_runs(self, training: pd.DataFrame) -> None:
+        """Write the row of every run, with the losses and flags of this history."""
+        took = {s["run"]: (10.0 * s["seed"], "Fake GPU") for s in self.spaces if s["kind"] == "trained"}
+        found = every_run(
+            self.frame_of_runs().astype({"seed": "Int64"}),
+            self.sweep,
+            training,
+            *(self.frame(name) for name in ("scores", "geometry")),
+            mechanisms(self.frame_of_runs(), *(self.frame(name) for name in ("training", "layers"))),
+            pd.DataFrame(took, index=["seconds", "device"]).T,
+        )
+        self.tables["every_run"] = self._path("every_run", found)
+
     def _path(self, name: str, table: pd.DataFrame) -> Path:
         path = self.folder / f"{name}.tsv"
         write_table(table, path)
@@ -149,6 +148,11 @@ class FakeStudy:
 
     def frame(self, name: str) -> pd.DataFrame:
         return pd.DataFrame(self._rows(name), columns=COLUMNS[name])
+
+    @property
+    def sweep(self) -> Sweep:
+        """What the table of runs says now."""
+        return read_sweep(self.tables["runs"])
 
     def frame_of_runs(self) -> pd.DataFrame:
         return pd.DataFrame(self.spaces)
@@ -182,21 +186,7 @@ class FakeStudy:
             choice.append((arm, int(arm == best), float(arm == best), *sides, seeds))
         first = next(iter(arms), "")
         selection = [
-            (
-                "loss_all",
-                "lower",
-                -1.0,
-                -1.0,
-                0.5,
-                first,
-                best,
-                int(first == best),
-                -0.2,
-                -0.3,
-                -0.1,
-                seeds,
-                12,
-            ),
+            ("loss_all", "lower", -1.0, -1.0, 0.5, first, best, int(first == best), -0.2, -0.3, -0.1, seeds, 12),
             ("effective_rank", "higher", np.nan, np.nan, np.nan, best, best, 1, 0.0, 0.0, 0.0, seeds, 12),
             ("uniformity", "lower", np.nan, np.nan, np.nan, "", best, *[np.nan] * 4, seeds, 12),
         ]

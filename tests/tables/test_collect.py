@@ -68,7 +68,7 @@ def runs(tmp_path_factory):
 def test_training_becomes_one_row_per_run_epoch_split_and_measure(tmp_path):
     history = pd.DataFrame({
         "epoch": [1, 1, 2, 2], "split": ["train", "test"] * 2, "loss": [4.0, 3.0, 2.0, 1.0],
-        "penalty": [0.5, 0.5, 0.25, np.nan],
+        "penalty": [0.5, 0.5, 0.25, np.nan], "collapsed": [0, 0, 0, 1], "device": "cpu",
     })  # fmt: skip
     for run, factor in (("a", 1), ("b", 10)):
         write_table(history.assign(loss=factor * history["loss"]), tmp_path / run)
@@ -87,27 +87,13 @@ def test_training_becomes_one_row_per_run_epoch_split_and_measure(tmp_path):
     assert len(lines) == 9
     table = read_table(tmp_path / "training.tsv", ("run", "split", "measure"))
     assert table.columns.tolist() == ["run", "epoch", "split", "measure", "value"]
-    assert table.iloc[:3].to_numpy().tolist() == [
-        ["a", 1, "train", "loss", 4.0],
-        ["a", 1, "train", "penalty", 0.5],
+    assert table.iloc[:4].to_numpy().tolist() == [
+        *(["a", 1, "train", name, value] for name, value in (("loss", 4.0), ("penalty", 0.5), ("collapsed", 0.0))),
         ["a", 1, "test", "loss", 3.0],
     ]
-    assert table["run"].tolist() == ["a"] * 8 + ["b"] * 8
-    assert table.iloc[8]["value"] == 40
-    assert np.isnan(table.iloc[7]["value"])
-
-
-def test_flags_of_the_history_are_measures_of_the_table(tmp_path):
-    history = pd.DataFrame({"epoch": [1, 1], "split": ["train", "test"], "collapsed": [0, 1], "device": ["cpu", "cpu"]})
-    write_table(history, tmp_path / "a")
-    write_table(pd.DataFrame({"epoch": [1], "group": ["stem"], "weight_norm": [1.0]}), tmp_path / "layers")
-    outputs = tmp_path / "training.tsv", tmp_path / "layers.tsv"
-    collect_training(["a"], [tmp_path / "a"], [tmp_path / "layers"], *outputs)
-    table = read_table(tmp_path / "training.tsv", ("run", "split", "measure"))
-    assert table[["split", "measure", "value"]].to_numpy().tolist() == [
-        ["train", "collapsed", 0.0],
-        ["test", "collapsed", 1.0],
-    ]
+    assert table["run"].tolist() == ["a"] * 12 + ["b"] * 12
+    assert table["value"].iloc[[11, 12]].tolist() == [1, 40]  # flags are measures, devices are not
+    assert np.isnan(table["value"].iloc[10])
 
 
 def test_runs_and_files_must_match(tmp_path):
@@ -126,26 +112,20 @@ def test_probe_tables_gather_every_run(tmp_path, runs):
         assert got["value"].tolist() == pytest.approx(known["value"].tolist(), nan_ok=True)
 
 
-def test_scores_hold_the_last_epoch_of_the_by_epoch_probe(tmp_path, runs):
+def test_scores_hold_the_last_epoch_of_both_forms_and_the_first_named_has_the_curves(tmp_path, runs):
     scores, epochs, _ = collect(tmp_path, runs)
-    last = epochs[epochs["epoch"] == 3].set_index(["run", "split", "measure"])["value"]
-    rows = scores[scores["probe"] == "by_epoch"]
-    rows = rows.assign(measure=rows["measure"] + rows["unit"].map({"clip": "_clip", "tile": ""}))
-    assert len(rows) == 2 * 2 * 3
-    assert rows.set_index(["run", "split", "measure"])["value"].to_dict() == last.to_dict()
-
-
-def test_the_form_of_the_softmax_named_first_has_the_curves_and_the_other_its_scores(tmp_path, runs):
-    scores, epochs, _ = collect(tmp_path, runs)
-    table = read_table(runs[0] / "by_epoch.tsv", ("softmax", "split"))
-    assert table["softmax"].unique().tolist() == ["single", "double"]
-    for softmax, probe in (("single", "by_epoch"), ("double", "by_epoch_double")):
-        last = table[(table["softmax"] == softmax) & (table["epoch"] == 3) & (table["split"] == "test")]
-        rows = scores[(scores["run"] == "l2~1") & (scores["probe"] == probe) & (scores["split"] == "test")]
-        got = rows[rows["measure"] == "cross_entropy"]["value"].item()
-        assert got == last["cross_entropy"].item()
-    curve = epochs[(epochs["run"] == "l2~1") & (epochs["measure"] == "cross_entropy")]["value"]
-    assert curve.tolist() == table[table["softmax"] == "single"]["cross_entropy"].tolist()
+    measures = ["macro_f1", "macro_f1_clip", "cross_entropy"]
+    for folder in runs[:2]:
+        table = read_table(folder / "by_epoch.tsv", ("softmax", "split"))
+        assert table["softmax"].unique().tolist() == ["single", "double"]
+        for softmax, probe in (("single", "by_epoch"), ("double", "by_epoch_double")):
+            last = table[(table["softmax"] == softmax) & (table["epoch"] == 3)].set_index("split")[measures]
+            rows = scores[(scores["run"] == folder.name) & (scores["probe"] == probe)]
+            rows = rows.assign(measure=rows["measure"] + rows["unit"].map({"clip": "_clip", "tile": ""}))
+            assert rows.set_index(["split", "measure"])["value"].to_dict() == last.stack().to_dict()
+        curves = epochs[epochs["run"] == folder.name].set_index(["epoch", "split", "measure"])["value"]
+        single = table[table["softmax"] == "single"].set_index(["epoch", "split"])[measures]
+        assert curves.to_dict() == single.stack().to_dict()
 
 
 def test_the_score_of_several_draws_is_their_mean_with_the_interval_of_the_mean(tmp_path, runs):

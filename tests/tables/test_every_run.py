@@ -12,7 +12,6 @@ from lambdascape.core.tsv import read_table, write_table
 from lambdascape.jobs.receipts import write_receipt
 from lambdascape.mechanism.judging import TEXT as MECHANISM_TEXT
 from lambdascape.report.formatting import spaces
-from lambdascape.study.run_table import read_sweep
 from lambdascape.tables.every_run import HEADINGS, collect_runs, heading, read_every_run
 from support.studies import EPOCHS, FakeStudy
 
@@ -36,8 +35,7 @@ def collected(study: FakeStudy, devices: list[str] | None = None, **tables: pd.D
     return read_every_run(folder / "every.tsv").set_index("run")
 
 
-def test_a_row_says_what_the_tables_say(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_a_row_says_what_the_tables_say(study: FakeStudy) -> None:
     found = collected(study)
     judged = read_table(study.tables["mechanism"], MECHANISM_TEXT).set_index("run")
     assert list(found.index) == [space["run"] for space in study.spaces]
@@ -60,8 +58,7 @@ def test_a_row_says_what_the_tables_say(tmp_path: Path) -> None:
         assert row["device"] == "Card"
 
 
-def test_a_flag_counts_where_the_last_epoch_carries_it(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_a_flag_counts_where_the_last_epoch_carries_it(study: FakeStudy) -> None:
     first, second, *others = [space["run"] for space in study.spaces if space["kind"] == "trained"]
     raised = {(first, EPOCHS, "test"), (second, 1, "test")}
     flags = [
@@ -85,8 +82,7 @@ def test_columns_that_vary_stand_before_the_seed_and_have_headings(tmp_path: Pat
     assert [heading(column)[0] for column in ("l2", "margin", "tile_s")] == ["λ", "Margin", "Length of a tile (s)"]
 
 
-def test_a_processor_has_the_name_that_the_receipt_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = FakeStudy(tmp_path)
+def test_a_processor_has_the_name_in_the_receipt(study: FakeStudy, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("lambdascape.jobs.receipts.computed_on", lambda: "Some CPU 9")
     run, other = study.spaces[0]["run"], study.spaces[1]["run"]
     write_receipt(tmp_path / "receipts" / "models" / f"{run}.json", [])
@@ -102,8 +98,7 @@ def test_without_labels_scores_are_missing_and_the_rest_is_there(tmp_path: Path)
     assert np.isfinite(found["effective_rank"]).all()
 
 
-def test_a_history_without_devices_is_named(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_a_history_without_devices_is_named(study: FakeStudy, tmp_path: Path) -> None:
     write_table(pd.DataFrame({"epoch": [1], "split": ["train"]}), tmp_path / "old.tsv")
     with pytest.raises(InputError, match=r"old\.tsv.*device"):
         collect_runs(
@@ -115,9 +110,8 @@ def test_a_history_without_devices_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.finding("A1")
-def test_the_losses_of_a_second_space_stand_in_its_own_row(tmp_path: Path) -> None:
+def test_the_losses_of_a_second_space_stand_in_its_own_row(study: FakeStudy) -> None:
     """As published: the run's row has what moving averages give, the second one what the trained weights give."""
-    study = FakeStudy(tmp_path)
     run = study.spaces[0]["run"]
     second = study.spaces[0] | {"run": "second", "kind": "recomputed"}
     training = study.frame("training")
@@ -131,12 +125,11 @@ def test_the_losses_of_a_second_space_stand_in_its_own_row(tmp_path: Path) -> No
 
 
 @pytest.mark.finding("A1")
-def test_summaries_show_both_spaces_of_a_run(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
+def test_summaries_show_both_spaces_of_a_run(study: FakeStudy) -> None:
     trained = [space for space in study.spaces if space["kind"] == "trained"]
     seconds = [space | {"run": f"again {n}", "kind": "recomputed"} for n, space in enumerate(trained)]
     write_table(pd.DataFrame([*study.spaces, *seconds]).astype({"seed": "Int64"}), study.tables["runs"])
-    rows = dict(spaces(read_sweep(study.tables["runs"])))
+    rows = dict(spaces(study.sweep))
     second = {space["run"]: again["run"] for space, again in zip(trained, seconds, strict=True)}
     for label in ("λ = 0.01", "λ = 0.1", "λ = 1"):
         assert rows[f"{label}, recomputed statistics"] == [second[run] for run in rows[label]]

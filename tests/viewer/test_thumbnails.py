@@ -99,19 +99,13 @@ def test_clips_shorter_than_a_tile_are_left_out_and_classes_are_the_largest(tmp_
 @pytest.mark.parametrize("labels", [["rain", "dog"] * 6, [""] * 12, [""]], ids=["labelled", "unlabelled", "one clip"])
 def test_both_pictures_are_written_with_and_without_labels(tmp_path: Path, labels: list[str]) -> None:
     clips = manifest(labels)
-    stored(clips, tmp_path)
+    features = stored(clips, tmp_path)
     write_table(clips, tmp_path / "clips.tsv")
     write_table(NO_REJECTS, tmp_path / "rejected.tsv")
     plot_dataset(*(tmp_path / n for n in ("clips.tsv", "rejected.tsv", "dataset.svg", "dataset.png")), True)
     plot_tiles(*(tmp_path / n for n in ("features.h5", "clips.tsv")), 0.5, tmp_path / "t.svg", tmp_path / "t.png", True)
     assert all((tmp_path / name).stat().st_size > 2000 for name in ("dataset.svg", "dataset.png", "t.svg", "t.png"))
-    titles = words_of(
-        tiles_figure(
-            choose(clips, store.open_features(tmp_path / "features.h5"), 49),
-            store.open_features(tmp_path / "features.h5"),
-            0.5,
-        )
-    )
+    titles = words_of(tiles_figure(choose(clips, features, 49), features, 0.5))
     assert ("A few tiles of each class" in titles) == bool(labels[0])
 
 
