@@ -1,10 +1,6 @@
 """A real SLURM on this one machine: a controller and two nodes with GPUs that are none, on the loopback alone.
 
-For tests, which start and end it; and by hand, as root, with slurm-wlm and munge installed:
-
-    python tests/cluster/slurm.py up            # then squeue, sbatch, snakemake --profile …
-    python tests/cluster/slurm.py crash n2      # the node dies with what runs on it
-    python tests/cluster/slurm.py down
+Tests start and end it, as root, with slurm-wlm and munge installed.
 """
 
 import fcntl
@@ -14,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -311,29 +306,3 @@ class Slurm:
             except OSError:
                 continue
         return found
-
-
-def main(words: list[str]) -> int:
-    cluster = Slurm()
-    try:
-        match words:
-            case ["up"]:
-                cluster.up()
-                print(run("sinfo", "-N", "-l"))
-            case ["down"]:
-                cluster.down()
-            case ["crash", node]:
-                print(f"killed with {node}: {cluster.crash(node) or 'nothing'}")
-            case ["start", node]:
-                cluster.start_node(node)
-            case _:
-                print(__doc__)
-                return 2
-    except (UnusableError, TimeoutError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

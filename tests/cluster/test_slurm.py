@@ -21,8 +21,3 @@ def test_another_clusters_settings_are_never_replaced(tmp_path: Path, monkeypatc
         cluster.up()
     assert files[1].read_text() == "Name=gpu\n"
     assert not (tmp_path / "state").exists()
-
-
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slurm, "NEEDED", ("sh", "slurm-that-is-not-there"))
-    assert "slurm-that-is-not-there (apt-get install slurm-wlm munge)" in slurm.why_not()

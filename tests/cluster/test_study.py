@@ -130,13 +130,6 @@ def test_a_change_reruns_the_same_with_the_cluster_and_without(ran: Ran, file: s
     assert bool(planned) == (new not in (old, ' More words."""\n\n\n# A comment.\n'))
 
 
-def test_another_study_of_the_same_audio_computes_no_feature(ran: Ran) -> None:
-    with ran.checkout.edited("tiny.yaml", "study: tiny", "study: another"):
-        planned = ran.checkout.planned("--profile", "profiles/site")
-    assert planned["train_model"] == 2
-    assert not {"list_clips", "extract_shard", "consolidate_features"} & set(planned)
-
-
 def test_other_memory_time_cards_and_touched_files_rerun_nothing(ran: Ran) -> None:
     profile = (ran.checkout.folder / "profiles/site/profile.yaml").read_text()
     other = re.sub(r"(mem_mb|runtime): (\d+)", r"\1: 1\2", profile)

@@ -75,18 +75,13 @@ def test_a_good_server_is_asked_once_by_name(download: Download) -> None:
     assert download.pauses == []
 
 
-def test_a_file_with_the_right_md5_is_not_asked_for(download: Download) -> None:
+@pytest.mark.parametrize(("content", "requests"), [(BODY, 0), (BODY[:-1], 1)], ids=["right md5", "another md5"])
+def test_a_file_that_is_there_is_kept_where_its_md5_is_right(download: Download, content: bytes, requests: int) -> None:
     download.path.parent.mkdir()
-    download.path.write_bytes(BODY)
-    download.fetch()
-    assert download.server.requests == []
-
-
-def test_a_file_with_another_md5_is_replaced(download: Download) -> None:
-    download.path.parent.mkdir()
-    download.path.write_bytes(BODY[:-1])
+    download.path.write_bytes(content)
     download.fetch()
     assert download.path.read_bytes() == BODY
+    assert len(download.server.requests) == requests
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -124,9 +119,21 @@ def test_a_broken_connection_is_continued(download: Download) -> None:
     assert 0 < int(second.removeprefix("bytes=").removesuffix("-")) <= HALF
 
 
-def test_a_reset_connection_is_continued(download: Download) -> None:
-    download.server.faults = [{"send": HALF, "stall_s": 0.05, "reset": True}]
-    download.fetch()
+@pytest.mark.parametrize(
+    ("fault", "ranges", "timeout_s"),
+    [
+        ({"send": HALF, "stall_s": 0.05, "reset": True}, True, 5.0),
+        ({"send": HALF, "stall_s": 1.0}, True, 0.2),
+        ({"send": HALF}, False, 5.0),
+        ({"headers": {"Content-Length": str(2 * len(BODY))}}, True, 5.0),
+    ],
+    ids=["reset", "silent", "without ranges", "a length that is too large"],
+)
+def test_a_server_that_fails_once_is_asked_again(
+    download: Download, fault: dict[str, Any], ranges: bool, timeout_s: float
+) -> None:
+    download.server.faults, download.server.ranges = [fault], ranges
+    download.fetch(timeout_s=timeout_s)
     assert download.path.read_bytes() == BODY
     assert len(download.server.requests) == 2
 
@@ -150,25 +157,11 @@ def test_the_next_start_continues_what_an_ended_one_left(download: Download) -> 
     assert download.path.read_bytes() == BODY
 
 
-def test_a_server_without_ranges_starts_again(download: Download) -> None:
-    download.server.ranges = False
-    download.server.faults = [{"send": HALF}]
-    download.fetch()
-    assert download.path.read_bytes() == BODY
-
-
 def test_a_server_that_always_breaks_at_the_same_place_is_given_up(download: Download) -> None:
     download.server.ranges = False
     download.server.faults = [{"send": HALF}] * 20
     download.refused("gave up after 8 attempts")
     assert len(download.server.requests) == 9
-
-
-def test_a_silent_server_is_left_and_asked_again(download: Download) -> None:
-    download.server.faults = [{"send": HALF, "stall_s": 1.0}]
-    download.fetch(timeout_s=0.2)
-    assert download.path.read_bytes() == BODY
-    assert len(download.server.requests) == 2
 
 
 def test_a_page_sent_as_the_archive_is_refused_and_what_was_there_stays(download: Download) -> None:
@@ -180,9 +173,20 @@ def test_a_page_sent_as_the_archive_is_refused_and_what_was_there_stays(download
     assert download.part.read_bytes() == BODY[:HALF]
 
 
-def test_a_page_that_says_it_is_an_archive_is_refused(download: Download) -> None:
-    download.server.faults = [{"body": b"<html>Forbidden", "headers": {"Content-Type": "application/zip"}}]
-    download.refused(f"must have the md5 {MD5}; 15 bytes with [0-9a-f]+ arrived: b'<html>Forbidden'")
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (
+            {"body": b"<html>Forbidden", "headers": {"Content-Type": "application/zip"}},
+            f"must have the md5 {MD5}; 15 bytes with [0-9a-f]+ arrived: b'<html>Forbidden'",
+        ),
+        ({"headers": {"Content-Length": "1000"}}, f"must have the md5 {MD5}; 1 kB"),
+    ],
+    ids=["a page that says it is an archive", "a length that is too small"],
+)
+def test_other_bytes_than_the_archives_are_refused(download: Download, fault: dict[str, Any], message: str) -> None:
+    download.server.faults = [fault]
+    download.refused(message)
     assert download.part.stat().st_size == 0
 
 
@@ -200,31 +204,13 @@ def test_a_wrong_digest_is_refused_and_nothing_of_it_is_continued(download: Down
     assert len(download.server.requests) == 1
 
 
-def test_a_part_of_another_file_is_thrown_away(download: Download) -> None:
+@pytest.mark.parametrize(("part", "requests"), [(BODY, 1), (BODY + b"and more", 2), (b"x" * 1000, 2)])
+def test_a_part_counts_only_where_the_whole_has_the_md5(download: Download, part: bytes, requests: int) -> None:
     download.part.parent.mkdir()
-    download.part.write_bytes(b"x" * 1000)
+    download.part.write_bytes(part)
     download.fetch()
     assert download.path.read_bytes() == BODY
-
-
-@pytest.mark.parametrize("more", [b"", b"and more"])
-def test_a_part_with_nothing_missing_is_judged_by_its_md5(download: Download, more: bytes) -> None:
-    download.part.parent.mkdir()
-    download.part.write_bytes(BODY + more)
-    download.fetch()
-    assert download.path.read_bytes() == BODY
-    assert len(download.server.requests) == (2 if more else 1)
-
-
-def test_a_length_that_is_too_small_is_refused(download: Download) -> None:
-    download.server.faults = [{"headers": {"Content-Length": "1000"}}]
-    download.refused(f"must have the md5 {MD5}; 1 kB")
-
-
-def test_a_length_that_is_too_large_is_mended(download: Download) -> None:
-    download.server.faults = [{"headers": {"Content-Length": str(2 * len(BODY))}}]
-    download.fetch()
-    assert download.path.read_bytes() == BODY
+    assert len(download.server.requests) == requests
 
 
 def test_an_answer_that_leaves_a_gap_is_not_used(download: Download) -> None:
@@ -277,24 +263,17 @@ def test_an_archive_is_downloaded_beside_its_checksum(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("table")
-def test_an_archive_that_the_user_has_is_linked_after_its_checksum(tmp_path: Path, server: Server) -> None:
-    given = tmp_path / "given"
-    given.mkdir()
-    (given / NAME).write_bytes(BODY)
-    archive = obtain(tmp_path, given).with_suffix("")
-    assert archive.is_symlink()
-    assert archive.read_bytes() == BODY
-    assert server.requests == []
-
-
-@pytest.mark.usefixtures("table")
-def test_an_archive_that_the_user_has_with_another_md5_is_refused(tmp_path: Path, server: Server) -> None:
+def test_an_archive_that_the_user_has_is_linked_after_its_checksum_or_refused(tmp_path: Path, server: Server) -> None:
     given = tmp_path / "given"
     given.mkdir()
     (given / NAME).write_bytes(BODY[:-1])
     with pytest.raises(InputError, match="Replace it, or remove it to have it downloaded"):
         obtain(tmp_path, given)
     assert not (tmp_path / f"download/archives/{NAME}.md5").exists()
+    (given / NAME).write_bytes(BODY)
+    archive = obtain(tmp_path, given).with_suffix("")
+    assert archive.is_symlink()
+    assert archive.read_bytes() == BODY
     assert server.requests == []
 
 

@@ -173,33 +173,6 @@ def test_a_folder_without_labels_leaves_the_probes_out_and_lists_what_it_rejects
     assert "synthetic" not in page.split("</header>")[0].lower()
 
 
-@pytest.mark.parametrize(
-    ("files", "table", "message"),
-    [
-        (None, None, "audio"),
-        ([], None, "audio"),
-        (["a.wav", "b.wav"], "path,label,session\na.wav,rain,1\nb.wav,rain,2\n", "class"),
-        (["a.wav", "b.wav"], "path,label,session\na.wav,rain,1\nb.wav,wind,1\n", "session"),
-    ],
-    ids=["missing", "empty", "one class", "one session"],
-)  # fmt: skip
-def test_data_that_cannot_be_studied_are_refused_in_words(
-    checkout: Checkout, files: list[str] | None, table: str | None, message: str
-) -> None:
-    if files is not None:
-        (checkout.folder / "audio").mkdir()
-    for number, name in enumerate(files or []):
-        noise(checkout.folder / "audio" / name, number)
-    if table:
-        (checkout.folder / "audio/clips.csv").write_text(table)
-    run = checkout.snakemake("--cores", "1", config=folder_study(checkout))
-    assert run.returncode != 0
-    error = re.search(r"^error: (.+)$", run.stdout, re.MULTILINE)
-    assert error, run.stdout
-    assert message in error[1]
-    assert "Traceback" not in run.stdout
-
-
 @pytest.mark.long
 def test_real_clips_go_through_the_same_stages(checkout: Checkout, shared: Path) -> None:
     """Two clips of each class and fold of ESC-10: Ogg Vorbis at 44.1 kHz."""

@@ -194,16 +194,11 @@ def test_products_of_another_input_are_stale_and_only_the_first_of_a_chain_is_na
 @pytest.mark.fault("P1")
 def test_products_of_other_code_are_stale(results: Path) -> None:
     """Row P1."""
-    write_receipt(
-        "results/receipts/tiny/tables/scores.json",
-        [SCORES],
-        [EMBEDDINGS],
-        {"task": {"name": "tables.collect.collect_probes", "code": "0123456789abcdef"}},
-    )
+    code = {"task": {"name": "tables.collect.collect_probes", "code": "0123456789abcdef"}}
+    write_receipt("results/receipts/tiny/tables/scores.json", [SCORES], [EMBEDDINGS], code)
     assert wrong() == {SCORES: "stale: made by other code than this checkout's"}
-    assert remedies() == {
-        SCORES: "`make run STUDY=<its file>` makes it anew; if it is still named then, delete it first"
-    }
+    remedy = "`make run STUDY=<its file>` makes it anew; if it is still named then, delete it first"
+    assert remedies() == {SCORES: remedy}
 
 
 @pytest.mark.fault("P3")

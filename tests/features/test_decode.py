@@ -32,21 +32,11 @@ def test_values_of_16_bits_are_read_as_they_are_stored(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_whole(tmp_path / "a.wav"), decoded.mean(axis=1), atol=1e-7)
 
 
-@pytest.mark.parametrize("rate", [16000, 44100])
-def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int) -> None:
-    soundfile.write(tmp_path / "a.wav", noise(5001, 2), rate)
+def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(5001, 2), 16000)
     whole = read_whole(tmp_path / "a.wav")
     monkeypatch.setattr(decode, "VALUES", 200)
     np.testing.assert_allclose(read_whole(tmp_path / "a.wav"), whole, atol=1e-6)
-
-
-def test_another_rate_is_resampled(tmp_path: Path) -> None:
-    """A tone at 44.1 kHz becomes the same tone at 16 kHz, away from the ends."""
-    tone = [np.sin(2 * np.pi * 1000 * np.arange(2 * rate) / rate) / 2 for rate in (44100, 16000)]
-    soundfile.write(tmp_path / "a.wav", tone[0], 44100, subtype="FLOAT")
-    mono = read_whole(tmp_path / "a.wav")
-    assert mono.shape == (32000,)
-    np.testing.assert_allclose(mono[1000:-1000], tone[1][1000:-1000], atol=1e-4)
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])

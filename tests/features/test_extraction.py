@@ -80,32 +80,15 @@ def test_shards_must_hold_the_manifests_clips(dataset: Path, tmp_path: Path) -> 
     shards = [tmp_path / "0.h5", tmp_path / "1.h5"]
     with pytest.raises(InputError, match=r"some shard must hold \d\.wav; none does"):
         extraction.consolidate(dataset / "clips.tsv", shards[:1], tmp_path / "wrong.h5")
-    extraction.extract_shard(
-        dataset / "clips.tsv", dataset, RECIPE.model_copy(update={"fmax": 7000.0}), 1, 2, shards[1]
-    )
+    other = RECIPE.model_copy(update={"fmax": 7000.0})
+    extraction.extract_shard(dataset / "clips.tsv", dataset, other, 1, 2, shards[1])
     with pytest.raises(InputError, match="share one recipe"):
         extraction.consolidate(dataset / "clips.tsv", shards, tmp_path / "wrong.h5")
     assert not (tmp_path / "wrong.h5").exists()
 
 
 def test_clips_that_are_all_too_short_are_refused(dataset: Path, tmp_path: Path) -> None:
-    extraction.extract_shard(
-        dataset / "clips.tsv",
-        dataset,
-        RECIPE.model_copy(update={"win_length": 40000, "n_fft": 65536}),
-        0,
-        1,
-        tmp_path / "0.h5",
-    )
+    long = RECIPE.model_copy(update={"win_length": 40000, "n_fft": 65536})
+    extraction.extract_shard(dataset / "clips.tsv", dataset, long, 0, 1, tmp_path / "0.h5")
     with pytest.raises(InputError, match="40000 samples; none is"):
         extraction.consolidate(dataset / "clips.tsv", [tmp_path / "0.h5"], tmp_path / "features.h5")
-
-
-@pytest.mark.parametrize("fault", ["changed", "gone"])
-def test_a_file_that_is_not_the_manifests_is_named(dataset: Path, tmp_path: Path, fault: str) -> None:
-    soundfile.write(tmp_path / "0.wav", np.zeros(LENGTHS[0]), 16000)
-    if fault == "gone":
-        (tmp_path / "0.wav").unlink()
-    with pytest.raises(InputError, match=r"0\.wav: must be"):
-        extraction.extract_shard(dataset / "clips.tsv", tmp_path, RECIPE, 0, 1, tmp_path / "0.h5")
-    assert not (tmp_path / "0.h5").exists()

@@ -38,9 +38,11 @@ def test_embeddings_that_are_not_finite_or_not_one_per_tile_are_refused(tmp_path
     assert not (tmp_path / "a.h5").exists()
 
 
-def test_an_unfinished_file_is_refused(tmp_path: Path) -> None:
+def test_an_unfinished_file_and_one_of_another_kind_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
     space_file.write_embeddings(path, np.ones((2, 2), np.float32), TILES, {})
+    with pytest.raises(InputError, match="must be a complete file of kind 'features'; its kind is 'embeddings'"):
+        store.open_features(path)
     with h5py.File(path, "r+") as file:
         del file.attrs["complete"]
     with pytest.raises(InputError, match="must be a complete file of kind 'embeddings'"):
@@ -54,12 +56,6 @@ def test_what_is_no_hdf5_file_is_refused(tmp_path: Path, content: bytes | None) 
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.h5: must be a readable HDF5 file"):
         space_file.read_embeddings(path)
-
-
-def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    space_file.write_embeddings(tmp_path / "a.h5", np.ones((2, 2), np.float32), TILES, {})
-    with pytest.raises(InputError, match="must be a complete file of kind 'features'; its kind is 'embeddings'"):
-        store.open_features(tmp_path / "a.h5")
 
 
 # --- features -----------------------------------------------------------------------------------------------------

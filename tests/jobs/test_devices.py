@@ -135,32 +135,29 @@ def test_cpu_hides_every_card_and_takes_no_slot() -> None:
         assert not gpu_locks.slot_folder().exists()
 
 
-@pytest.mark.parametrize(("backend", "wanted"), [("tensorflow", "ACCELERATOR=cuda"), ("jax", "ACCELERATOR=jax-cuda")])
-@pytest.mark.usefixtures("two_cards")
-def test_gpu_without_nvidias_libraries_is_refused_with_the_command_that_adds_them(
-    monkeypatch: pytest.MonkeyPatch, backend: str, wanted: str
+@pytest.mark.parametrize(
+    ("backend", "cards", "visible", "message"),
+    [
+        ("tensorflow", 2, None, "must find a GPU; tensorflow sees no GPU.*Fake A, Fake B.*ACCELERATOR=cuda"),
+        ("jax", 2, None, "must find a GPU; jax sees no GPU.*Fake A, Fake B.*ACCELERATOR=jax-cuda"),
+        (
+            "tensorflow",
+            0,
+            None,
+            r"no driver of NVIDIA is installed\)\. It takes an NVIDIA .*training.device: auto",
+        ),
+        ("tensorflow", 2, "-1", r"Fake A, Fake B is hidden by CUDA_VISIBLE_DEVICES='-1'\. Unset it"),
+    ],
+    ids=["no libraries", "no libraries for jax", "no card", "hidden cards"],
+)
+def test_gpu_where_none_is_seen_is_refused_with_the_reason_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, backend: str, cards: int, visible: str | None, message: str
 ) -> None:
     sees_no_gpu(monkeypatch, backend)
-    with pytest.raises(
-        InputError, match=f"device: gpu must find a GPU; {backend} sees no GPU.*Fake A, Fake B.*{wanted}"
-    ):
-        devices.start("gpu", False)
-
-
-def test_gpu_without_a_card_is_refused_with_what_the_driver_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    sees_no_gpu(monkeypatch)
-    no_driver(monkeypatch)
-    with pytest.raises(
-        InputError, match=r"no driver of NVIDIA is installed\)\. It takes an NVIDIA card .*training.device: auto"
-    ):
-        devices.start("gpu", False)
-
-
-@pytest.mark.usefixtures("two_cards")
-def test_gpu_with_hidden_cards_is_refused_with_what_hides_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    sees_no_gpu(monkeypatch)
-    os.environ[gpu_locks.VISIBLE] = "-1"
-    with pytest.raises(InputError, match=r"Fake A, Fake B is hidden by CUDA_VISIBLE_DEVICES='-1'\. Unset it"):
+    fake_driver(monkeypatch, "Fake A", "Fake B") if cards else no_driver(monkeypatch)
+    if visible:
+        os.environ[gpu_locks.VISIBLE] = visible
+    with pytest.raises(InputError, match=message):
         devices.start("gpu", False)
 
 
@@ -246,10 +243,3 @@ def test_the_store_goes_to_a_card_that_has_room_for_it(
     fake_driver(monkeypatch, "Fake A", free=1000 * 2**20)
     monkeypatch.setattr(devices, "gpu_of", lambda backend: gpu)
     assert devices.holds(size * 2**20) is expected
-
-
-def test_nothing_goes_to_a_card_whose_driver_does_not_tell_what_is_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    no_driver(monkeypatch)
-    assert gpu_locks.free_memory() == 0

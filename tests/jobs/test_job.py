@@ -35,7 +35,7 @@ with job(sys.argv[1], 3):
         (
             "raise MemoryError('of a batch')",
             1,
-            "error: out of memory. Give the job more (`--set-resources RULE:mem_mb=…`",
+            "error: out of memory. Give the job more (`--set-resources RULE:mem",
         ),
         ("raise KeyError('defect')", 1, "KeyError: 'defect'"),
     ],
@@ -97,6 +97,8 @@ def test_a_receipt_lies_where_the_log_does_and_another_file_is_refused(tmp_path:
     (tmp_path / "x.json").write_text(json.dumps({"inputs": {}}))
     with pytest.raises(InputError, match="must be a receipt"):
         read_receipt(tmp_path / "x.json")
+    (tmp_path / "old.json").write_text(json.dumps({"params": {}, "inputs": {}, "outputs": {}}))
+    assert read_receipt(tmp_path / "old.json").device == ""
 
 
 def test_a_job_with_a_backend_computed_on_the_card_that_this_sees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,8 +115,3 @@ def test_a_job_with_a_backend_computed_on_the_card_that_this_sees(monkeypatch: p
         if loaded:
             monkeypatch.setitem(sys.modules, backend, pytest)
         assert computed_on() == named
-
-
-def test_a_receipt_of_before_has_no_device(tmp_path: Path) -> None:
-    (tmp_path / "old.json").write_text(json.dumps({"params": {}, "inputs": {}, "outputs": {}}))
-    assert read_receipt(tmp_path / "old.json").device == ""

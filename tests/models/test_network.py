@@ -48,7 +48,10 @@ def test_networks_have_the_known_number_of_parameters(architecture: str) -> None
 @pytest.mark.parametrize("l2", [1.0, 0.1, 0.01])
 @pytest.mark.parametrize("conv_biases", [True, False])
 def test_the_penalty_is_l2_times_the_sum_of_squares_of_convolutions(l2: float, conv_biases: bool) -> None:
-    embedder = built(48, 32, SMALL | {"l2": l2, "conv_biases": conv_biases}, 1)
+    settings = SMALL | {"l2": l2, "conv_biases": conv_biases}
+    embedder = built(48, 32, settings, 1)
+    reckoned = parameters(Network.of(settings))  # as the plan of a study does, without building it
+    assert (reckoned.trained, reckoned.all) == (_size(embedder.trainable_variables), embedder.count_params())
     rng = np.random.default_rng(2)
     total = 0.0
     for layer in embedder.layers:
@@ -119,24 +122,19 @@ def test_initial_weights_follow_from_the_seed_and_not_from_l2() -> None:
     assert not all(np.array_equal(a, b) for a, b in zip(first, other_seed, strict=True))
 
 
-@pytest.mark.usefixtures("shallow_network")
-def test_saved_weights_come_back_and_those_of_another_run_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "embedder.weights.h5"
-    embedder = built(48, 32, SMALL, 1)
-    save_embedder(embedder, {"seed": 1}, path)
-    other = built(48, 32, SMALL, 2)
-    load_embedder(other, {"seed": 1}, path)
+@pytest.fixture
+def saved(tmp_path: Path, shallow_network: None) -> Path:
+    """The weights of a network of seed 1."""
+    save_embedder(built(48, 32, SMALL, 1), {"seed": 1}, tmp_path / "embedder.weights.h5")
+    return tmp_path / "embedder.weights.h5"
+
+
+def test_saved_weights_come_back_and_those_of_another_run_are_refused(saved: Path) -> None:
+    embedder, other = built(48, 32, SMALL, 1), built(48, 32, SMALL, 2)
+    load_embedder(other, {"seed": 1}, saved)
     assert all(np.array_equal(a, b) for a, b in zip(embedder.get_weights(), other.get_weights(), strict=True))
     with pytest.raises(InputError, match=r"must hold the weights of \{'seed': 2\}; it holds those of \{'seed': 1\}"):
-        load_embedder(other, {"seed": 2}, path)
-
-
-@pytest.mark.usefixtures("shallow_network")
-def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "embedder.weights.h5"
-    path.write_bytes(b"no weights")
-    with pytest.raises(InputError, match="must be a weights file"):
-        load_embedder(built(48, 32, SMALL, 1), {}, path)
+        load_embedder(other, {"seed": 2}, saved)
 
 
 def point_elsewhere(file: h5py.File, folder: Path) -> None:
@@ -156,46 +154,40 @@ def go_round(file: h5py.File, _folder: Path) -> None:
     file["round"] = file["/"]
 
 
-@pytest.mark.usefixtures("shallow_network")
 @pytest.mark.parametrize("hostile", [point_elsewhere, link_elsewhere, declare_terabytes, go_round])
-def test_hostile_weights_are_refused(tmp_path: Path, hostile: Callable[[h5py.File, Path], None]) -> None:
-    path = tmp_path / "embedder.weights.h5"
-    embedder = built(48, 32, SMALL, 1)
-    save_embedder(embedder, {"seed": 1}, path)
-    with h5py.File(path, "r+") as file:
-        hostile(file, tmp_path)
+def test_hostile_weights_are_refused(saved: Path, hostile: Callable[[h5py.File, Path], None]) -> None:
+    with h5py.File(saved, "r+") as file:
+        hostile(file, saved.parent)
     with pytest.raises(InputError, match=r"must (stay inside|lie in) the file"):
-        load_embedder(embedder, {"seed": 1}, path)
+        load_embedder(built(48, 32, SMALL, 1), {"seed": 1}, saved)
 
 
-@pytest.mark.usefixtures("shallow_network")
 @pytest.mark.parametrize("other", [{"width": 8}, {"embedding_dim": 4}, {"conv_biases": False}])
-def test_weights_of_another_network_under_the_same_name_are_refused(tmp_path: Path, other: dict[str, object]) -> None:
-    path = tmp_path / "embedder.weights.h5"
-    save_embedder(built(48, 32, SMALL | other, 1), {"seed": 1}, path)
+def test_weights_of_another_network_under_the_same_name_are_refused(saved: Path, other: dict[str, object]) -> None:
     with pytest.raises(InputError, match=r"embedder\.weights\.h5: must hold the weights of this network; "):
-        load_embedder(built(48, 32, SMALL, 1), {"seed": 1}, path)
+        load_embedder(built(48, 32, SMALL | other, 1), {"seed": 1}, saved)
 
 
-@pytest.mark.usefixtures("shallow_network")
-def test_weights_that_lack_a_layer_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "embedder.weights.h5"
-    embedder = built(48, 32, SMALL, 1)
-    save_embedder(embedder, {"seed": 1}, path)
-    with h5py.File(path) as file:
+def test_weights_that_lack_a_layer_are_refused(saved: Path) -> None:
+    embedder, whole = built(48, 32, SMALL, 1), saved.read_bytes()
+    with h5py.File(saved) as file:
         layers = [f"layers/{name}" for name, group in file["layers"].items() if len(group.get("vars", {}))]
     assert len(layers) >= 5
     for layer in layers:
-        save_embedder(embedder, {"seed": 1}, path)
-        with h5py.File(path, "r+") as file:
+        saved.unlink()
+        saved.write_bytes(whole)
+        with h5py.File(saved, "r+") as file:
             del file[layer]
         with pytest.raises(InputError, match="must hold the weights of this network"):
-            load_embedder(embedder, {"seed": 1}, path)
+            load_embedder(embedder, {"seed": 1}, saved)
 
 
 @pytest.mark.usefixtures("shallow_network")
 def test_an_architecture_in_a_file_is_never_run(tmp_path: Path) -> None:
     path, canary = tmp_path / "embedder.keras", tmp_path / "canary"
+    path.write_bytes(b"no weights")
+    with pytest.raises(InputError, match="must be a weights file"):
+        load_embedder(built(48, 32, SMALL, 1), {}, path)
     target = str(canary)  # Keras writes what a function holds
     layer = keras.layers.Lambda(lambda x: (Path(target).touch(), x)[1])
     keras.Sequential([keras.Input((2,)), layer]).save(path)

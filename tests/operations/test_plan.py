@@ -21,7 +21,6 @@ from support.configs import study_of
 
 ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-SHAPE = Network.of({"architecture": "resnet18", "width": 64, "conv_biases": False, "embedding_dim": 64})
 JOBS = [
     Job("list_clips", False, {"dataset": "demo"}, "results/benchmarks/datasets/demo/clips.tsv", 4, 0, 2e3, 60.0, "cpu"),
     Job("train_model", False, {}, "results/benchmarks/demo/models/l2~1_seed~1.tsv", 1, 1, 4e3, 1440.0, "gpu"),
@@ -32,15 +31,6 @@ JOBS = [
 @pytest.mark.parametrize(("value", "expected"), [(7, 7.0), ("0.5", 0.5), ("<TBD>", None), ("-", None), (None, None)])
 def test_what_is_no_number_is_unknown(value: object, expected: float | None) -> None:
     assert number(value) == expected
-
-
-def test_the_published_network_has_the_known_number_of_weights() -> None:
-    head = (512 + 1) * 64
-    assert parameters(SHAPE).trained - head == 11_170_240
-    biased = parameters(SHAPE.model_copy(update={"conv_biases": True}))
-    channels = 64 * 5 + 128 * 5 + 256 * 5 + 512 * 5  # of 20 convolutions: stem, 16 of blocks, 3 shortcuts
-    assert biased.trained - parameters(SHAPE).trained == channels
-    assert biased.all - biased.trained == 2 * channels  # moving mean and variance; test_network has the other kinds
 
 
 def manifest(path: Path, clips: list[tuple[float, str]]) -> Path:
@@ -65,9 +55,8 @@ def test_without_a_manifest_the_known_size_counts_and_an_unknown_one_does_not(tm
     assert extent is not None
     assert (extent.clips, extent.tiles, extent.triplets) == (72_984, 145_968, 109_928)
     assert -(-extent.triplets // 128) == 859  # steps of an epoch of the published study
-    each = extent_of(
-        Config.of(config | {"dataset": config["dataset"] | {"channels": "each"}}), tmp_path / "none.tsv", 5.0
-    )
+    microphones = config | {"dataset": config["dataset"] | {"channels": "each"}}
+    each = extent_of(Config.of(microphones), tmp_path / "none.tsv", 5.0)
     assert each is not None
     assert each.clips == 4 * extent.clips
     unknown = config | {"dataset": config["dataset"] | {"adapter": "folder"}}
@@ -191,9 +180,8 @@ def test_other_jobs_are_scaled_by_what_their_time_grows_with(tmp_path: Path) -> 
     clips = "results/benchmarks/datasets/demo/clips.tsv"
     jobs = [*embed, choose, Job("list_clips", False, {"dataset": "demo"}, clips, 1, 0, 1.0, 1.0, "")]
     found = History(tmp_path).estimates(study_of(CONFIG), jobs, LARGE)
-    assert found["embed_trained"].seconds == pytest.approx(
-        6 * 8.0 * 100
-    )  # the 800 s of the others are those of other rules
+    # The 800 s of the others are those of other rules.
+    assert found["embed_trained"].seconds == pytest.approx(6 * 8.0 * 100)
     assert found["choose_arm"] == Estimate(3.0, 1, "not scaled", 100.0)
     assert found["list_clips"].seconds == pytest.approx(2.0 * 8000 / 80)
     small = Extent(1, 1.0, 1, 1, "here")

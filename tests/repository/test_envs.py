@@ -65,23 +65,17 @@ def conda_pins(name: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_every_locked_package_has_a_hash(name):
+def test_every_locked_package_has_a_hash_and_a_lock_no_option(name):
     lines = locked_requirements(name)
     assert lines
-    bare = [line for line in lines if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", line)]
-    assert not bare
+    assert [line for line in lines if not re.search(r"--hash=sha256:[0-9a-f]{64}\b", line)] == []
+    assert [line for line in lines if line.lstrip().startswith("-")] == []
 
 
 @pytest.mark.parametrize("locks", BESIDE.values(), ids=BESIDE)
 def test_each_package_is_locked_once(locks):
     names = [re.split(r"[=\s;]", line)[0] for name in locks for line in locked_requirements(name)]
     assert [name for name, times in Counter(names).items() if times > 1] == []
-
-
-@pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_holds_no_option(name):
-    lines = locked_requirements(name)
-    assert [line for line in lines if line.lstrip().startswith("-")] == []
 
 
 @pytest.mark.parametrize("path", sorted(ENVS.iterdir()), ids=lambda path: path.name)

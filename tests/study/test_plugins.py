@@ -230,11 +230,8 @@ def test_the_page_shows_what_is_tested(repo: Path) -> None:
 
 
 def test_a_claim_may_ask_for_a_probe_of_a_plugin() -> None:
-    measure = {
-        "table": "scores",
-        "measure": "macro_f1",
-        "where": {"probe": "centroids", "split": "test", "unit": "clip"},
-    }
+    where = {"probe": "centroids", "split": "test", "unit": "clip"}
+    measure = {"table": "scores", "measure": "macro_f1", "where": where}
     assert not list(unknown("m", measure, [str(PLUGIN)]))
     (problem,) = unknown("m", measure)
     assert "must be a probe of scores" in problem

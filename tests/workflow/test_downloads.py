@@ -72,17 +72,6 @@ def test_a_data_set_is_loaded_two_archives_at_a_time_and_only_once(
         assert checkout.planned("datasets", config="loaded.yaml") == {}
 
 
-def test_archives_that_are_there_need_no_server(checkout: Checkout, archives: dict[str, bytes]) -> None:
-    (checkout.folder / "loaded.yaml").write_text(STUDY.replace("download: true", "download: true, archives: mine"))
-    (checkout.folder / "mine").mkdir()
-    for name, content in archives.items():
-        (checkout.folder / "mine" / name).write_bytes(content)
-    write_table(checkout, archives, "http://127.0.0.1:9/")
-    run = checkout.snakemake("datasets", "--cores", "2", config="loaded.yaml")
-    assert run.returncode == 0, run.stdout
-    assert (checkout.folder / "results/datasets/loaded/clips.tsv").exists()
-
-
 def content(store: Path) -> list[object]:
     features = open_features(store)
     return [features.frames.tobytes(), features.clip_start.tolist(), features.clips, features.crc.tolist()]

@@ -81,21 +81,6 @@ def test_what_is_lost_from_the_store_is_named_and_made_up_for(
     assert planned["share_features"] == 1
 
 
-def test_other_audio_of_the_same_name_is_refused_and_harms_no_one(
-    shared: tuple[Checkout, Checkout, Path], tmp_path: Path
-) -> None:
-    _, second, store = shared
-    before = {path: file_digest(path) for path in store.rglob("*") if path.is_file()}
-    other = second.copy_to(tmp_path / "other")
-    with other.edited("tiny.yaml", "demo: {classes", "demo: {seed: 2, classes"):
-        run = other.snakemake("features", "--cores", "1")
-    assert run.returncode != 0
-    assert "must be made from the clips of results/datasets/tiny/clips.tsv; it was made from others (" in run.stdout
-    assert "Give your data set another dataset.name, or set features_store: null" in run.stdout
-    assert "Traceback" not in run.stdout
-    assert {path: file_digest(path) for path in store.rglob("*") if path.is_file()} == before
-
-
 def test_a_store_that_is_not_there_is_refused_before_any_job(checkout: Checkout) -> None:
     run = sharing(checkout, checkout.folder / "lost").snakemake("--cores", "1")
     assert run.returncode != 0

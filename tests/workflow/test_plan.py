@@ -28,26 +28,6 @@ def test_a_finished_study_asks_for_nothing_and_all_of_it_for_every_job(finished:
     assert "from the manifest results/datasets/tiny/clips.tsv" in said.stdout
 
 
-def test_more_epochs_take_more_time_in_proportion(finished: Checkout) -> None:
-    def hours(text: str) -> float:
-        found = re.search(r"GPU-hours .*estimated ([\d.]+)", text)
-        assert found, text
-        return float(found[1])
-
-    with finished.edited("tiny.yaml", "epochs: 2", "epochs: 20000"):
-        few = hours(planned(finished).stdout)
-    with finished.edited("tiny.yaml", "epochs: 2", "epochs: 40000"):
-        many = hours(planned(finished).stdout)
-    assert 1.8 < many / few < 2.05
-
-
-def test_a_config_that_cannot_be_used_is_told_as_snakemake_tells_it(finished: Checkout) -> None:
-    with finished.edited("tiny.yaml", "epochs: 2", "epochs: -2"):
-        said = planned(finished)
-    assert said.returncode == 1
-    assert "training.epochs: must be at least" in said.stderr
-
-
 def test_the_profile_of_a_cluster_counts(finished: Checkout, tmp_path: Path) -> None:
     (tmp_path / "profile").mkdir()
     (tmp_path / "profile/profile.yaml").write_text(

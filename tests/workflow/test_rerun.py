@@ -22,8 +22,10 @@ VIEWER = {"audit_neighbours": 1, "sample_points": 1} | POINTS
 PAGE = {"write_viewer": 1} | REPORT
 EXPORTS = {"export_table": 1}
 # What the probes' files lead to; one job fits all probes of a space.
-PROBED = SCORE_TABLES | ARM_TABLES | PROBE_FIGURES | {"predict_points": 1} | PAGE
+PROBED = {"fit_probes": 4} | SCORE_TABLES | ARM_TABLES | PROBE_FIGURES | {"predict_points": 1} | PAGE
 TABLES = SCORE_TABLES | ARM_TABLES | SIMILARITY | {"collect_training": 1, "collect_geometry": 1, "judge_mechanisms": 1}
+CHAIN = {"train_model": 1, "embed_trained": 1}
+GATHERED = {"write_runs": 1} | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS
 
 
 def judged(spaces: int) -> dict[str, int]:
@@ -41,42 +43,36 @@ def test_a_finished_study_has_nothing_to_do(finished: Checkout) -> None:
 
 @pytest.mark.fault("P2")
 def test_a_new_l2_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkout) -> None:
-    chain = {"train_model": 1, "embed_trained": 1} | judged(1)
-    assert with_config(finished, "[1.0, 0.01]", "[1.0, 0.1, 0.01]") == (
-        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS
-    )
+    assert with_config(finished, "[1.0, 0.01]", "[1.0, 0.1, 0.01]") == CHAIN | judged(1) | GATHERED
 
 
-def test_a_new_seed_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkout) -> None:
-    chain = {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3)
-    chain |= {"fit_probes": 4}  # the mean log-mel, too, with the new seed's validation sessions
-    assert with_config(finished, "seeds: [1]", "seeds: [1, 2]") == (
-        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS
-    )
+BY_EPOCH, STUDY = "by_epoch: {epochs: 3}", "study: tiny\n"
 
 
 @pytest.mark.parametrize(
-    "setting",
+    ("old", "new", "expected"),
     [
-        "by_epoch: {epochs: 4}",
-        "by_epoch: {epochs: 3}\n  knn: {k_grid: [3]}",
-        "by_epoch: {epochs: 3}\n  knn: null",
-        "by_epoch: {epochs: 3}\n  few_shot: {draws: 2}",
+        # The mean log-mel is probed, too, with the new seed's validation sessions.
+        ("seeds: [1]", "seeds: [1, 2]", dict.fromkeys(CHAIN, 2) | {"embed_untrained": 1} | judged(3)
+         | {"fit_probes": 4} | GATHERED),
+        ("epochs: 2", "epochs: 3", dict.fromkeys(CHAIN, 2) | judged(2) | GATHERED),
+        (BY_EPOCH, "by_epoch: {epochs: 4}", PROBED),
+        (BY_EPOCH, f"{BY_EPOCH}\n  knn: {{k_grid: [3]}}", PROBED),
+        (BY_EPOCH, f"{BY_EPOCH}\n  knn: null", PROBED),
+        (BY_EPOCH, f"{BY_EPOCH}\n  few_shot: {{draws: 2}}", PROBED),
+        ("probes:\n", "split: {probe_folds: all}\nprobes:\n", PROBED),
+        (STUDY, f"{STUDY}viewer: {{points: 30}}\n", {"sample_points": 1} | POINTS | REPORT),
+        (STUDY, f"{STUDY}viewer: {{umap_neighbours: null}}\n", {"map_points": 1} | PAGE),
+        (STUDY, f"{STUDY}viewer: {{neighbours: 3}}\n", VIEWER | REPORT),
+        ("  name: tiny\n", "  name: tiny\n  licence: another\n", PAGE),
+        (STUDY, f"{STUDY}claims: workflow/claims/margin.yaml\n", {"judge_claims": 1} | REPORT),
+        (STUDY, f"{STUDY}claims: null\n", {"judge_claims": 1} | REPORT),
     ],
-)
-def test_a_setting_of_a_probe_repeats_the_probes_and_what_follows(finished: Checkout, setting: str) -> None:
-    assert with_config(finished, "by_epoch: {epochs: 3}", setting) == {"fit_probes": 4} | PROBED
-
-
-def test_all_folds_are_one_probe_more(finished: Checkout) -> None:
-    assert with_config(finished, "probes:\n", "split: {probe_folds: all}\nprobes:\n") == {"fit_probes": 4} | PROBED
-
-
-def test_a_setting_of_the_training_repeats_the_models_and_what_follows(finished: Checkout) -> None:
-    chain = {"train_model": 2, "embed_trained": 2} | judged(2)
-    assert with_config(finished, "epochs: 2", "epochs: 3") == (
-        chain | {"write_runs": 1} | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS
-    )
+)  # fmt: skip
+def test_a_changed_setting_repeats_what_follows_from_it(
+    finished: Checkout, old: str, new: str, expected: dict[str, int]
+) -> None:
+    assert with_config(finished, old, new) == expected
 
 
 def test_a_feature_setting_makes_another_store_and_everything_after(finished: Checkout) -> None:
@@ -84,18 +80,8 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
     planned = with_config(finished, "n_mels: 16", "n_mels: 20")
     features = {"extract_shard": 2, "consolidate_features": 1}
     spaces = {"embed_trained": 2, "embed_untrained": 1, "embed_mean_logmel": 1}
-    everything = (
-        features
-        | {"train_model": 2}
-        | spaces
-        | judged(4)
-        | TABLES
-        | ALL_FIGURES
-        | VIEWER
-        | REPORT
-        | EXPORTS
-        | {"list_unused": 1, "count_distant": 1, "plot_figure": 15}
-    )
+    more = {"list_unused": 1, "count_distant": 1, "plot_figure": 15}
+    everything = features | {"train_model": 2} | spaces | judged(4) | TABLES | VIEWER | REPORT | EXPORTS | more
     assert planned == everything
     assert sorted((finished.folder / "results/features/tiny").iterdir()) == stores
 
@@ -113,16 +99,10 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("figures/response.py", "def response_figure", "def another_figure", ONE_FIGURE | REPORT),
         ("report/answer.py", "def answer", "def another_answer", REPORT),
         ("tables/every_run.py", "def heading", "def other_heading", {"collect_runs": 1} | REPORT),
-        (
-            "models/batches.py",
-            "class Batches",
-            "class OtherBatches",
-            {"train_model": 2, "embed_trained": 2, "embed_untrained": 1} | judged(3)
-            | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS,
-        ),
+        ("models/batches.py", "class Batches", "class OtherBatches", dict.fromkeys(CHAIN, 2) | {"embed_untrained": 1}
+         | judged(3) | TABLES | ALL_FIGURES | VIEWER | REPORT | EXPORTS),
         ("claims/ledger.py", "def judge_claims", "def judge_other_claims", {"judge_claims": 1} | REPORT),
-        ("probes/knn.py", "QUERIES = 1 << 14", "QUERIES = 1 << 13", (
-            {"fit_probes": 4} | PROBED)),
+        ("probes/knn.py", "QUERIES = 1 << 14", "QUERIES = 1 << 13", PROBED),
         ("geometry/shape.py", "def uniformity", "def other_uniformity", {
             "measure_geometry": 4, "collect_geometry": 1, "plot_figure": 2, "rank_criteria": 1,
             "judge_claims": 1, "collect_runs": 1} | REPORT),
@@ -137,6 +117,9 @@ def test_a_feature_setting_makes_another_store_and_everything_after(finished: Ch
         ("viewer/viewer_page.py", "def findings", "def other_findings", PAGE),
         ("figures/run_map.py", "SEED_MARKERS =", "OTHER_MARKERS =", ONE_FIGURE | REPORT),
         ("exports/embedding_table.py", "LEAST_ROWS = 1 << 12", "LEAST_ROWS = 1 << 13", EXPORTS | REPORT),
+        ("../../report/page/style.css", "1.0625rem", "1.0rem", REPORT),
+        ("../../report/viewer/viewer.js", "const REACH = 18", "const REACH = 20", PAGE),
+        ("../../claims/regularisation.yaml", "share: 0.05", "share: 0.1", {"judge_claims": 1} | REPORT),
     ],
 )  # fmt: skip
 def test_changed_code_repeats_what_runs_it(
@@ -144,34 +127,6 @@ def test_changed_code_repeats_what_runs_it(
 ) -> None:  # and that it is changed back repeats nothing: the next test would see it
     with finished.edited(f"workflow/lib/lambdascape/{module}", old, new):
         assert finished.planned() == expected
-
-
-@pytest.mark.parametrize(
-    ("setting", "expected"),
-    [
-        ("points: 30", {"sample_points": 1} | POINTS | REPORT),
-        ("umap_neighbours: null", {"map_points": 1} | PAGE),
-        ("neighbours: 3", VIEWER | REPORT),
-    ],
-)
-def test_a_setting_of_the_viewer_repeats_what_it_decides(
-    finished: Checkout, setting: str, expected: dict[str, int]
-) -> None:
-    assert with_config(finished, "study: tiny", f"study: tiny\nviewer: {{{setting}}}") == expected
-
-
-def test_another_licence_makes_the_page_of_the_viewer_anew_and_no_map(finished: Checkout) -> None:
-    assert with_config(finished, "  name: tiny\n", "  name: tiny\n  licence: another\n") == PAGE
-
-
-def test_an_edited_part_of_the_report_writes_the_report_anew(finished: Checkout) -> None:
-    with finished.edited("workflow/report/page/style.css", "1.0625rem", "1.0rem"):
-        assert finished.planned() == REPORT
-
-
-def test_an_edited_script_of_the_page_makes_the_page_anew(finished: Checkout) -> None:
-    with finished.edited("workflow/report/viewer/viewer.js", "const REACH = 18", "const REACH = 20"):
-        assert finished.planned() == PAGE
 
 
 def test_a_brought_space_runs_its_own_chain_and_what_gathers_the_spaces(finished: Checkout) -> None:
@@ -194,17 +149,6 @@ def test_exports_repeat_nothing_but_themselves_and_the_report_that_lists_them(fi
     ):
         assert with_config(finished, "study: tiny", f"study: tiny\nexports: {words}") == expected | REPORT
     assert finished.planned("exports") == models | {"export_projector": 1, "exports": 1}
-
-
-def test_an_edited_claim_is_judged_again_and_nothing_else(finished: Checkout) -> None:
-    with finished.edited("workflow/claims/regularisation.yaml", "share: 0.05", "share: 0.1"):
-        assert finished.planned() == {"judge_claims": 1} | REPORT
-
-
-def test_other_claims_or_none_are_judged_without_another_job(finished: Checkout) -> None:
-    for name in ("workflow/claims/margin.yaml", "null"):
-        with finished.edited("tiny.yaml", "study: tiny", f"study: tiny\nclaims: {name}"):
-            assert finished.planned() == {"judge_claims": 1} | REPORT
 
 
 def test_comments_docstrings_and_formatting_repeat_nothing(finished: Checkout) -> None:
@@ -249,9 +193,8 @@ def test_every_stage_is_a_target_and_repeats_nothing(finished: Checkout) -> None
 
 
 def test_another_study_over_the_same_audio_computes_no_feature(finished: Checkout) -> None:
-    (finished.folder / "other.yaml").write_text(
-        TINY.replace("study: tiny", "study: other").replace("width: 2", "width: 3")
-    )
+    other = TINY.replace("study: tiny", "study: other").replace("width: 2", "width: 3")
+    (finished.folder / "other.yaml").write_text(other)
     planned = finished.planned(config="other.yaml")
     assert "train_model" in planned
     assert not {"synthesise_demo", "list_clips", "extract_shard", "consolidate_features"} & set(planned)
