@@ -1,13 +1,13 @@
 """Spaces of networks whose batch statistics are computed for their weights, as a training does before it saves."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lambdascape.config.settings import RunSettings
 from lambdascape.embeddings.trained import embed_by_network
 from lambdascape.features.store import Features
 from lambdascape.study.catalogue import RECOMPUTED
+from lambdascape.study.choices import Chosen
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,7 @@ def embed_recomputed(
     settings: RunSettings,
     seed: int,
     output: str | Path,
-    network: Mapping[str, Any] | None = None,
+    network: Chosen | None = None,
 ) -> None:
     """Embed every tile by a network that was saved with moving averages, with the statistics of its weights instead.
 
@@ -48,7 +48,7 @@ def embed_untrained(
     settings: RunSettings,
     seed: int,
     output: str | Path,
-    network: Mapping[str, Any] | None = None,
+    network: Chosen | None = None,
 ) -> None:
     """Embed every tile by the network with its initial weights, the reference that training must beat.
 
@@ -69,7 +69,7 @@ def _embed(
     settings: RunSettings,
     seed: int,
     output: str | Path,
-    network: Mapping[str, Any] | None = None,
+    network: Chosen | None = None,
 ) -> None:
     def prepare(embedder: "keras.Model", features: Features) -> None:
         from lambdascape.models.batch_statistics import recompute_statistics

@@ -1,8 +1,8 @@
 """Every tile of every clip as a point in a space: the trained network's, and the reference spaces beside it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from lambdascape.embeddings.space_file import TILE_COLUMNS, write_embeddings
 from lambdascape.features.store import Features, open_features, read_manifest
 from lambdascape.features.tile_grid import Tiles, lay_tiles, seconds_to_frames, tile_frames
 from lambdascape.jobs import devices
+from lambdascape.study.choices import Chosen
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +29,7 @@ def embed_trained(
     settings: RunSettings,
     seed: int,
     output: str | Path,
-    network: Mapping[str, Any] | None = None,
+    network: Chosen | None = None,
 ) -> None:
     """Embed every tile by the trained network in inference mode.
 
@@ -63,7 +64,7 @@ def embed_by_network(
     settings: RunSettings,
     seed: int,
     output: str | Path,
-    network: Mapping[str, Any] | None = None,
+    network: Chosen | None = None,
     prepare: Callable[["keras.Model", Features], None] | None = None,
 ) -> None:
     """Embed every tile by a network in inference mode.

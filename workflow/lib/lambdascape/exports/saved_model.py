@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from lambdascape.core.files import atomic_path, file_digest
 from lambdascape.features.store import Features, open_features
 from lambdascape.features.tile_grid import tile_frames
 from lambdascape.jobs import devices
+from lambdascape.study.choices import Chosen
 
 if TYPE_CHECKING:
     import keras
@@ -35,7 +35,7 @@ def export_model(
     seed: int,
     facts: dict[str, Any],
     output: str | Path,
-    network: Mapping[str, Any] | None = None,
+    network: Chosen | None = None,
 ) -> None:
     """Write a trained embedder as `.keras`, and hold what Keras loads from it against the network of the run.
 

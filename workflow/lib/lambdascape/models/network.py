@@ -4,7 +4,7 @@ import json
 import os
 import random
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from lambdascape.core.hdf5 import check_own_data
 from lambdascape.features.mfcc import mfcc_matrix
 from lambdascape.jobs.call import find
 from lambdascape.models.normalisation import PartwiseNormalization, UnitLength
-from lambdascape.study.choices import Choices
+from lambdascape.study.choices import Choices, Chosen
 
 Tensor = Any
 
@@ -35,7 +35,7 @@ def build_embedder(
     seed: int,
     parts: int = 1,
     precision: str = "float32",
-    network: Mapping[str, Any] | None = None,
+    network: Chosen | None = None,
 ) -> keras.Model:
     """Build the embedder with fresh weights.
 
@@ -55,13 +55,13 @@ def build_embedder(
     Raises:
         InputError: the network does not give a map of features.
     """
-    network = network or Choices().of_network({"network": settings.plain()})
-    backbone: Callable[..., Tensor] = find(network["task"]["name"])
+    network = network or Choices().of_network(settings.plain())
+    backbone: Callable[..., Tensor] = find(network.task["name"])
     # Keras' initialisers take their seeds from here; `keras.utils.set_random_seed` would import TensorFlow beside JAX.
     random.seed(seed)
     with _computing_in(precision):
         tiles = keras.Input((frames, mels, 1), name="tiles")
-        features = backbone(_seen(tiles, settings), _convolution(settings, parts), **network["settings"])
+        features = backbone(_seen(tiles, settings), _convolution(settings, parts), **network.keys)
         if len(features.shape) != 4:
             rule = "a network must give a tensor of shape (tile, height, width, channel)"
             raise InputError(f"{settings.architecture}: {rule}; got {features.shape}")

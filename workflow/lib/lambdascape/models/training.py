@@ -51,7 +51,7 @@ from lambdascape.models.tensorboard import Board
 from lambdascape.models.triplet_model import Progress, StopWhenNotFinite, TripletModel
 from lambdascape.models.triplets import STREAMS
 from lambdascape.study.catalogue import RECOMPUTED, WITH_RECOMPUTED
-from lambdascape.study.choices import Choices
+from lambdascape.study.choices import Choices, Chosen
 
 Rows = list[dict[str, Any]]
 TEXT_COLUMNS = ("split", "device")
@@ -120,8 +120,8 @@ class Run:
         tiles: dict[str, Tiles],
         settings: RunSettings,
         seed: int,
-        loss: Mapping[str, Any],
-        network: Mapping[str, Any],
+        loss: Chosen,
+        network: Chosen,
     ) -> "Run":
         """A run before its first epoch."""
         device = devices.start(settings.training.device, settings.training.deterministic)
@@ -254,8 +254,8 @@ def train(
     layers_path: str | Path,
     checkpoint_path: str | Path,
     code: str,
-    loss: Mapping[str, Any] | None = None,
-    network: Mapping[str, Any] | None = None,
+    loss: Chosen | None = None,
+    network: Chosen | None = None,
 ) -> None:
     """Train one embedder, from where an earlier call was ended; write its weights, its history and its layers.
 
@@ -279,12 +279,21 @@ def train(
         InputError: the settings do not fit the data, the loss stops being finite (the epoch and batch are named), or
             another process trains the run.
     """
-    loss, network = loss or Choices().of_loss(settings.plain()), network or Choices().of_network(settings.plain())
+    loss = loss or Choices().of_loss(settings.training.plain())
+    network = network or Choices().of_network(settings.network.plain())
     with checkpoints.owned(checkpoint_path, (weights_path, history_path, layers_path)):
         features = open_features(features_path)
         tiles = split_tiles(features, clips_path, test_fold, settings.triplets.tile_s)
         run = Run.prepare(features, tiles, settings, seed, loss, network)
-        key = _key(features, clips_path, test_fold, settings, {"loss": loss, "architecture": network}, seed, code)
+        key = _key(
+            features,
+            clips_path,
+            test_fold,
+            settings,
+            {"loss": loss.plain(), "architecture": network.plain()},
+            seed,
+            code,
+        )
         history, layers = _go_on(run.model, checkpoint_path, key, settings.training.epochs)
         board = Board(Path(history_path).parent / "tensorboard") if settings.training.tensorboard else None
         for epoch in range(len(history) // len(SPLITS) + 1, settings.training.epochs + 1):
@@ -362,8 +371,8 @@ def compiled_model(
     settings: RunSettings,
     seed: int,
     steps: int,
-    loss: Mapping[str, Any] | None = None,
-    network: Mapping[str, Any] | None = None,
+    loss: Chosen | None = None,
+    network: Chosen | None = None,
     source: TileSource | None = None,
 ) -> TripletModel:
     """The model of a run, ready for its first step.
@@ -380,8 +389,8 @@ def compiled_model(
     """
     options = settings.training
     embedder = build_embedder(frames, mels, settings.network, seed, PARTS[options.passes], options.precision, network)
-    loss = loss or Choices().of_loss({"training": settings.training.plain()})
-    model = TripletModel(embedder, partial(find(loss["task"]["name"]), **loss["settings"]), loss["measures"], source)
+    loss = loss or Choices().of_loss(settings.training.plain())
+    model = TripletModel(embedder, partial(find(loss.task["name"]), **loss.keys), loss.measures, source)
     model.compile(optimizer=make_optimiser(options, steps), jit_compile=devices.compiles(options.deterministic))
     # With its variables made first, TensorFlow traces the step once instead of twice. A model that has seen no batch
     # takes one from the first epoch on JAX, to see its shape, and puts those that wait behind it out of order.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lambdascape.config.settings import Block
 from lambdascape.core.declarations import Declared, declared
 from lambdascape.core.errors import InputError
 from lambdascape.jobs.fingerprint import task
@@ -34,6 +35,20 @@ class Choice(NamedTuple):
 LOSS, NETWORK = Choice("loss", "training", "loss", 3), Choice("network", "network", "architecture", 2)
 
 
+class Chosen(Block):
+    """A loss or a network, as the jobs of a run are told of it.
+
+    Attributes:
+        task: its function, see `fingerprint.task`.
+        keys: the keys of the config that it alone reads, with their values.
+        measures: names of the further measures of a loss.
+    """
+
+    task: dict[str, str]
+    keys: dict[str, Any]
+    measures: list[str]
+
+
 class Choices:
     """The losses and networks that there are.
 
@@ -55,19 +70,18 @@ class Choices:
             found[choice.block] = {key: value for key, value in block.items() if key not in others}
         return found
 
-    def of_loss(self, blocks: Mapping[str, Any]) -> dict[str, Any]:
-        """The loss of a run for its jobs: `task`, `settings` (its keys), and the names of its further measures."""
-        one, found = self._chosen(LOSS, blocks)
-        return found | {"measures": list(one.options["measures"] or {})}
+    def of_loss(self, block: Mapping[str, Any]) -> Chosen:
+        """The loss of a run, from its block `training`."""
+        return self._chosen(LOSS, block)
 
-    def of_network(self, blocks: Mapping[str, Any]) -> dict[str, Any]:
-        """The network of a run for its jobs: `task` and `settings` (its keys)."""
-        return self._chosen(NETWORK, blocks)[1]
+    def of_network(self, block: Mapping[str, Any]) -> Chosen:
+        """The network of a run, from its block `network`."""
+        return self._chosen(NETWORK, block)
 
-    def _chosen(self, choice: Choice, blocks: Mapping[str, Any]) -> tuple[Declared, dict[str, Any]]:
-        block = blocks[choice.block]
+    def _chosen(self, choice: Choice, block: Mapping[str, Any]) -> Chosen:
         one = self.known[choice][block[choice.key]]
-        return one, {"task": task(one.task), "settings": {key: block[key] for key in choice.keys_of(one)}}
+        keys = {key: block[key] for key in choice.keys_of(one)}
+        return Chosen(task=task(one.task), keys=keys, measures=list(one.options.get("measures") or {}))
 
 
 def check_point(point: Mapping[str, Any], run: Mapping[str, Any]) -> None:

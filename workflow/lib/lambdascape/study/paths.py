@@ -172,7 +172,7 @@ class Study(DataNames):
     @property
     def reference_network(self) -> dict[str, Any]:
         """The network of the untrained references, see `Choices.of_network`."""
-        return self.choices.of_network(self.config)
+        return self.choices.of_network(self.config["network"]).plain()
 
     @property
     def triplet_settings(self) -> list[dict[str, Any]]:
@@ -186,11 +186,11 @@ class Study(DataNames):
 
     def loss_of(self, wildcards: Any) -> dict[str, Any]:
         """The loss of one run, see `Choices.of_loss`."""
-        return self.choices.of_loss(self.runs[wildcards.run])
+        return self.choices.of_loss(self.runs[wildcards.run]["training"]).plain()
 
     def network_of(self, wildcards: Any) -> dict[str, Any]:
         """The network of one run, see `Choices.of_network`."""
-        return self.choices.of_network(self.runs[wildcards.run])
+        return self.choices.of_network(self.runs[wildcards.run]["network"]).plain()
 
     def seed_of(self, wildcards: Any) -> int:
         """Seed of one run."""
