@@ -32,7 +32,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass
 class OddClip:
-    """What spaces say of one clip: labels of its neighbours where it was found, and distances."""
+    """What the spaces show about one clip: labels of its neighbours in those that list it, and distances."""
 
     spaces: int = 0
     labels: Counter[str] = field(default_factory=Counter)
