@@ -1,11 +1,12 @@
 """What the documentation is generated from: the reference of the config, and the help of the command line.
 
-`mkdocs build` calls `on_files`. Run as a script, it writes the page of the command line, which is committed so that it
-can be read without a build; a test compares.
+`mkdocs build` calls `on_files` and `on_page_markdown`. Run as a script, it writes the page of the command line, which
+is committed so that it can be read without a build; a test compares.
 """
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,11 @@ def on_files(files: Any, config: Any) -> Any:
 
     files.append(File.generated(config, CONFIG, content=config_page()))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Lead links to config/README.md, which work in the repository, to that page of the site."""
+    return re.sub(r"\]\(((?:\.\./)*)\.\./config/README\.md", rf"](\1{CONFIG}", markdown)
 
 
 def config_page() -> str:

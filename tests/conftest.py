@@ -1,4 +1,4 @@
-"""What tests of every room may ask for."""
+"""Fixtures and settings for all tests."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-# Every tile as a point: in the space of each run, and in the reference spaces that training must beat.
+# Every tile as a point: in the space of each run, and in the baselines that training must beat.
 
 
 rule embeddings:

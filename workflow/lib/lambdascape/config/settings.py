@@ -215,7 +215,7 @@ class Demo(Block):
         EACH_ONCE,
     ] = key(
         ["absence", "cooking", "dishwashing", "social_activity", "vacuum_cleaner", "watching_tv", "working"],
-        "The classes, each a recipe of sources.",
+        "The classes, each a mixture of sources of its own.",
     )
     sessions_per_class: Whole = key(
         5, "Sessions of each class, each in a room of its own; at least folds.", {"ge": 2, "le": 1000}, unit="sessions"

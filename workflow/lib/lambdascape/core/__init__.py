@@ -1,1 +1,1 @@
-"""What knows nothing of studies: errors, files, HDF5, tables, locks, vectors."""
+"""What does not depend on studies: errors, files, HDF5, tables, locks, vectors."""

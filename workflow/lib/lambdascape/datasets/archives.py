@@ -14,7 +14,7 @@ TABLE = Path(__file__).with_name("archives.tsv")
 UNPACKED_PER_BYTE = 2.1
 # Bytes of log-mel frames (128 bands every 10 ms) per byte of such audio; of stereo at 44.1 kHz fewer.
 FRAMES_PER_BYTE = 0.2
-AT_ONCE = 2  # archives, as rules/downloads.smk says
+AT_ONCE = 2  # archives, as rules/datasets.smk says
 
 
 class Archive(NamedTuple):

@@ -1,1 +1,1 @@
-"""Spaces: of trained runs, of references, and brought by the user."""
+"""Spaces: of trained runs, of baselines, and brought by the user."""

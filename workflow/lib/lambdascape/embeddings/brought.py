@@ -1,4 +1,4 @@
-"""Embeddings that the user brings, of any model: read with care, laid on the tiles of the study, judged as a reference.
+"""Embeddings that the user brings, of any model: read with care, laid on the tiles of the study, judged as a baseline.
 
 The file is HDF5 with the datasets `clip` (tile), text, the clips' ids in the manifest; `start_s` (tile), the start of
 what was embedded in its clip, in seconds; and `embedding` (tile, dim), real numbers. Or it is Parquet with the columns
@@ -22,7 +22,7 @@ from lambdascape.embeddings.space_file import read_embeddings, write_embeddings
 CELLS = 1 << 22  # numbers held at once
 TEXTS = 1 << 25  # bytes of text held at once
 MOST_DIMS = 1 << 16
-DENSEST = 100  # embeddings compress little; what claims to be so much larger than its file is no honest one
+DENSEST = 100  # times a file's size; embeddings compress little, so a file that claims more is refused
 LARGEST_CHUNK = 1 << 26  # bytes, which are read at once
 LONGEST_NAME = 4096  # characters
 PARQUET_ROWS = 4096

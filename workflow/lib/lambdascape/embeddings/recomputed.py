@@ -50,7 +50,7 @@ def embed_untrained(
     output: str | Path,
     network: Chosen | None = None,
 ) -> None:
-    """Embed every tile by the network with its initial weights, the reference that training must beat.
+    """Embed every tile by the network with its initial weights, the baseline that training must beat.
 
     Its batch normalisation has the statistics of these weights over the training tiles: with those that a layer starts
     from, mean 0 and variance 1, it would be a network that does not normalise.

@@ -37,7 +37,7 @@ class ShownSpace:
 
 
 def shown_spaces(runs: str | Path, embeddings: Sequence[str | Path], names: Sequence[str]) -> list[ShownSpace]:
-    """The first run of each value of the axis, then the first of each reference, in the order of the figures.
+    """The first run of each value of the axis, then the first of each baseline, in the order of the figures.
 
     Args:
         runs: runs.tsv.

@@ -1,4 +1,4 @@
-"""Every tile of every clip as a point in a space: the trained network's, and the reference spaces beside it."""
+"""Every tile of every clip as a point in a space: the trained network's, and the baselines beside it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +49,7 @@ def embed_trained(
 
 
 def embed_mean_logmel(features_path: str | Path, clips_path: str | Path, tile_s: float, output: str | Path) -> None:
-    """Take the mean log-mel frame of each tile as its embedding, shape (tile, mel): the reference without a network."""
+    """Take the mean log-mel frame of each tile as its embedding, shape (tile, mel): the baseline without a network."""
     features = open_features(features_path)
     tiles, table = _all_tiles(features, clips_path, tile_s)
     parts = [features.tiles(starts, tiles.frames).mean(axis=-2, dtype=np.float32) for starts in _batches(tiles)]

@@ -32,7 +32,7 @@ from lambdascape.features.tile_grid import seconds_to_frames, tile_frames
 BATCH = 128
 FILE, WEIGHTS = "embedder.keras", "model.weights.h5"
 LONGEST_TEXT = 1 << 20  # bytes of the recipe
-DENSEST = 10  # weights hardly compress; what claims to be so much larger is no honest file
+DENSEST = 10  # times a file's size; weights hardly compress, so a file that claims more is refused
 # What a recipe may ask for, so that a file from a stranger cannot ask for all memory.
 MOST = {"sr": 1_000_000, "n_fft": 1 << 20, "win_length": 1 << 20, "hop_length": 1 << 20, "n_mels": 4096}
 LONGEST_TILE = 3600.0  # seconds

@@ -81,7 +81,7 @@ def _schema(settings: pd.DataFrame, dims: int) -> pa.Schema:
         for name in settings.columns[1:-1]
     ]
     fields = [
-        ("run", pa.string(), "the space: a run or a reference"),
+        ("run", pa.string(), "the space: a run or a baseline"),
         ("kind", pa.string(), "trained, recomputed, untrained, mean_logmel or own"),
         *varied,
         ("seed", pa.int64(), "of the run"),

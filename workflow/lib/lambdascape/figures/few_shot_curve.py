@@ -47,7 +47,7 @@ def plot_few_shot(runs: str | Path, few_shot: str | Path, svg: str | Path, png: 
 
 @style.styled
 def few_shot_figure(sweep: Sweep, shots: pd.DataFrame) -> Figure:
-    """The figure that `plot_few_shot` writes; lines carry the setting or the kind of reference as their label."""
+    """The figure that `plot_few_shot` writes; lines carry the setting or the kind of baseline as their label."""
     clips = shots[shots["unit"] == "clip"]
     trained = clips.merge(sweep.trained, on="run")
     if trained.empty:

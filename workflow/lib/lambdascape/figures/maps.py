@@ -52,7 +52,7 @@ def plot_maps(
     png: str | Path,
     synthetic: bool,
 ) -> None:
-    """Draw a map of each space: the first run of each value of the axis, and the first of each reference.
+    """Draw a map of each space: the first run of each value of the axis, and the first of each baseline.
 
     Args:
         runs: runs.tsv.

@@ -43,22 +43,22 @@ KEYS_IN_A_ROW = 6
     category="Training",
     wide=True,
     caption="""\
-**How did λ act in each run?** Every run is compared with its reference: the run of the same seed and settings
+**How did λ act in each run?** Every run is compared with its reference run: that of the same seed and settings
 with the smallest λ of the study. Each point is a normalised stage of one run, late in the training (median over
 the last quarter of the epochs that both have, at least three of them). Its colour is λ, its shape the stage; it
-is hollow if the weights are not shorter than the reference’s by a factor of 1.5. Both scales are logarithmic.
+is hollow if the weights are not shorter than the reference run’s by a factor of 1.5. Both scales are logarithmic.
 
 To the right normalisation is intact: there the length of the weights does not matter, and with shorter weights
 each step only turns them further (upwards), as a higher learning rate would. Left of 1 normalisation no longer
 compensates for small weights, and the stage fades. A stage that moves up and to the left along a line shows the
-effect of λ; its last position shows which effect. Points near the dashed line turn as the reference does: a
-regulariser shows in the losses only.
+effect of λ; its last position shows which effect. Points near the dashed line turn as the reference run does:
+a regulariser shows in the losses only.
 
 Beside it, the verdict on each run by the rules of the report, and medians over the seeds of their evidence:
 variance/ε in the stage where it is lowest; turn of a step and length of the weights in the stage where both
-have changed most, as ratios to the reference’s; held-out loss, and its gap to the loss of fixed training
-triplets in the same mode, as changes in shares of the reference’s held-out loss. From ``tables/mechanism.tsv``
-and ``tables/layers.tsv``.
+have changed most, as ratios to the reference run’s; held-out loss, and its gap to the loss of fixed
+training triplets in the same mode, as changes in shares of the reference run’s held-out loss. From
+``tables/mechanism.tsv`` and ``tables/layers.tsv``.
 """,
 )
 def plot_mechanism(
@@ -96,7 +96,7 @@ def mechanism_figure(sweep: Sweep, layers: pd.DataFrame, judged: pd.DataFrame) -
     _limits(axes, known)
     _regions(axes)
     _points(axes, sweep, known)
-    detail = "each stage of each run, late in the training, against its reference"
+    detail = "each stage of each run, late in the training, against its reference run"
     style.title(axes, "How did λ act in each run?", detail)
     _list(figure, cards, (LEFT + WIDTH + COLUMN) / width, (bottom + height) / total)
     _key(figure, sweep, list(dict.fromkeys(known["group"])), bottom)
@@ -119,7 +119,7 @@ def _limits(axes: Axes, known: pd.DataFrame) -> None:
     ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if low <= tick <= high]
     axes.set_yticks(ticks)
     axes.set_xlabel("variance before normalisation / ε", fontsize=9.5)
-    axes.set_ylabel("turn of a step ÷ that of the reference", fontsize=9.5)
+    axes.set_ylabel("turn of a step ÷ that of the reference run", fontsize=9.5)
 
 
 def _regions(axes: Axes) -> None:
@@ -172,7 +172,7 @@ def _cards(sweep: Sweep, judged: pd.DataFrame) -> list[tuple[str, list[str], str
 
 
 def _evidence(rows: pd.DataFrame) -> str:
-    """Medians over the seeds of what the rules looked at; nothing for a reference or where there is none."""
+    """Medians over the seeds of what the rules looked at; nothing for a reference run or where there is none."""
     if (rows["reference"] == rows["run"]).all() or (rows["reference"] == "").all():
         return ""
     parts = [

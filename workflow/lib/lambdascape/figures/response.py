@@ -54,9 +54,9 @@ but the networks were trained on their audio. Points of one value are placed sid
 be seen. The axis is logarithmic; zero has no logarithm and is left of the break.
 
 The grey band is the noise floor: if λ has no effect, the means of all values lie inside it in 95 % of studies.
-It treats the seeds as paired, leaves out what a seed does to all values alike, and is for these sessions. A
-mean outside it differs from the mean of all values by more than the seeds explain. Whether two values differ
-from each other, even if both are inside the band, and whether they would on new sessions, is in
+It treats the seeds as paired: an effect of a seed on all values alike does not widen it. It holds for these
+sessions only. A mean outside it differs from the mean of all values by more than the seeds explain. Whether two
+values differ from each other, even if both are inside the band, and whether they would on new sessions, is in
 ``tables/comparisons.tsv``. The band needs two seeds. Dashed lines are baselines that need no training, per
 clip: the untrained network (mean over seeds) and the mean log-mel spectrum. The bars at their right end reach
 from the lowest to the highest end of their intervals. Whether training scores above them on the same sessions
@@ -87,7 +87,7 @@ def response_figure(sweep: Sweep, scores: pd.DataFrame, choice: pd.DataFrame) ->
     """The figure that `plot_response` writes.
 
     Labels of its marks: the line through the means `<unit>`, the runs `<unit>:<setting>`, the means of the arms
-    `mean:<arm>`, the ring around the chosen one `chosen`, the noise floor `noise`, the references by their kind.
+    `mean:<arm>`, the ring around the chosen one `chosen`, the noise floor `noise`, the baselines by their kind.
     """
     rows = scores[(scores["probe"] == "converged") & (scores["split"] == "test") & (scores["measure"] == "macro_f1")]
     trained = rows.merge(sweep.trained, on="run")
@@ -239,4 +239,4 @@ def _detail(sweep: Sweep) -> str:
     points = "small: one point per seed" if sweep.seeds() > 1 else "one seed"
     if sweep.others:
         points += f" and {sweep.others_in_words}"
-    return f"large: mean, bar: sessions; {points}; ring: chosen on validation; dashed: references"
+    return f"large: mean, bar: sessions; {points}; ring: chosen on validation; dashed: baselines"

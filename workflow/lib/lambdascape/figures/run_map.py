@@ -52,7 +52,7 @@ def plot_run_map(runs: str | Path, map: str | Path, svg: str | Path, png: str | 
 
 @style.styled
 def run_map_figure(sweep: Sweep, layout: pd.DataFrame) -> Figure:
-    """The figure that `plot_run_map` writes: in each panel the references, then the trained spaces."""
+    """The figure that `plot_run_map` writes: in each panel the baselines, then the trained spaces."""
     drawn = layout[layout["x"].notna()]
     parts = [part for part in PARTS if (drawn["part"] == part).sum() > 1]
     if not parts:
@@ -99,7 +99,7 @@ def _markers(sweep: Sweep) -> dict[Any, str]:
 
 
 def _keys(sweep: Sweep) -> list[Line2D]:
-    """The key: colours of values, markers of seeds while they differ, references."""
+    """The key: colours of values, markers of seeds while they differ, baselines."""
 
     def key(words: str, colour: str, marker: str) -> Line2D:
         return Line2D([], [], ls="", color=colour, marker=marker, ms=7, mew=0, label=words)

@@ -70,7 +70,7 @@ def relations_in_words(sweep: Sweep) -> dict[str, str]:
         "seed": "the seed alone differs: the noise floor",
         "axis": f"{sweep.symbol} alone differs",
         "both": f"{sweep.symbol} and seed differ",
-    } | {kind: f"trained and {words}: a reference" for kind, words in REFERENCES.items()}
+    } | {kind: f"trained and {words}: a baseline" for kind, words in REFERENCES.items()}
 
 
 def _label(words: str, is_distance: bool) -> str:

@@ -66,7 +66,7 @@ def plot_similarity(runs: str | Path, pairs: str | Path, svg: str | Path, png: s
 
 
 def ordered(sweep: Sweep) -> list[tuple[str, str]]:
-    """Run and words of its group, the groups one after the other: the arms in order of the axis, then references."""
+    """Run and words of its group, the groups one after the other: the arms in order of the axis, then baselines."""
     trained = [
         (str(row["run"]), sweep.arms[row["arm"]])
         for value in sweep.values
@@ -113,7 +113,7 @@ def _panel(axes: Axes, values: npt.NDArray[np.float64], bar: Axes, numbered: boo
 
 
 def _groups(axes: Axes, words: Sequence[str], trained: int, named: bool) -> None:
-    """Names of the groups, an outline around the runs of one arm, a line before the references."""
+    """Names of the groups, an outline around the runs of one arm, a line before the baselines."""
     starts, labels, start = [], [], 0
     for name, rows in groupby(words):
         size = len(list(rows))

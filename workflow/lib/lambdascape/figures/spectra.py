@@ -48,7 +48,7 @@ def plot_spectra(runs: str | Path, spectra: str | Path, svg: str | Path, png: st
 
 @style.styled
 def spectra_figure(sweep: Sweep, spectra: pd.DataFrame) -> Figure:
-    """The figure that `plot_spectra` writes; lines carry the value, or the kind of the reference, as labels."""
+    """The figure that `plot_spectra` writes; lines carry the value, or the kind of the baseline, as labels."""
     shares = spectra[spectra["share"].notna()]
     if shares.empty:
         return style.sentence("Every space is one point: there is no spectrum.")

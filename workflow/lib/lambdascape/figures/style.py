@@ -65,7 +65,7 @@ styled = mpl.rc_context(RC)
 
 
 def reference_colours(kinds: Iterable[str]) -> dict[str, str]:
-    """A colour for each kind of baseline, see `sweep.Sweep.kinds`; colours repeat if there are too few."""
+    """A colour for each kind of baseline, see `run_table.Sweep.kinds`; colours repeat if there are too few."""
     own = [kind for kind in kinds if kind not in REFERENCE_COLOURS]
     return REFERENCE_COLOURS | {kind: OWN_COLOURS[place % len(OWN_COLOURS)] for place, kind in enumerate(own)}
 

@@ -31,7 +31,7 @@ MOST_CLIPS = 50_000  # audited; time grows with the square
 
 @dataclass
 class OddClip:
-    """What spaces say of one clip: labels of its neighbours where it was found, and distances."""
+    """What the spaces show about one clip: labels of its neighbours in those that list it, and distances."""
 
     spaces: int = 0
     labels: Counter[str] = field(default_factory=Counter)

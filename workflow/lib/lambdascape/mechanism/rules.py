@@ -115,27 +115,27 @@ RULES = (
     Rule(
         "reference",
         REFERENCE,
-        "The run has the smallest λ of those that differ from it in λ alone: the others are compared with it.",
+        "The run has the smallest λ of those that differ from it in λ alone: it is their reference run.",
         lambda e: e.is_reference,
     ),
     Rule("no reference", UNDECIDED, "No run of the same seed differs from it in λ alone.", lambda e: not e.reference),
     Rule(
         "reference collapsed",
         UNDECIDED,
-        "The reference has collapsed itself, by one of the next two rules: no effect can be attributed to λ.",
+        "The reference run has collapsed itself, by one of the next two rules: no effect can be attributed to λ.",
         lambda e: e.reference_collapsed,
     ),
     Rule(
         "space collapsed",
         COLLAPSE,
-        "After the last epoch all tiles have one embedding, and this is not so in the reference.",
+        "After the last epoch all tiles have one embedding, and this is not so in the reference run.",
         lambda e: e.collapsed,
     ),
     Rule(
         "dead kernels",
         COLLAPSE,
         f"After the last epoch more than {MOST_DEAD * 100:g} % of the kernels of a stage are dead, and this is not so "
-        "in the reference.",
+        "in the reference run.",
         lambda e: e.dead_kernels > MOST_DEAD,
     ),
     Rule(
@@ -147,13 +147,13 @@ RULES = (
     Rule(
         "few epochs",
         UNDECIDED,
-        f"Run and reference have fewer than {FEWEST_EPOCHS} epochs in common.",
+        f"The run and its reference run have fewer than {FEWEST_EPOCHS} epochs in common.",
         lambda e: e.epochs < FEWEST_EPOCHS,
     ),
     Rule(
         "faded stage",
         ATTENUATION,
-        f"In a normalised stage variance/ε is below {FADED:g} and below {HALVED * 100:g} % of the reference’s: "
+        f"In a normalised stage variance/ε is below {FADED:g} and below {HALVED * 100:g} % of the reference run’s: "
         "normalisation compensates for less than half of any further shrinking of the weights, and the stage fades. "
         "This leads towards collapse.",
         lambda e: e.variance_over_epsilon < FADED and e.variance_ratio < HALVED,
@@ -161,10 +161,10 @@ RULES = (
     Rule(
         "turned further",
         LARGER_STEPS,
-        f"In a normalised stage the weights are shorter than in the reference and a step turns them further, each by a "
-        f"factor of {NOTABLE:g} or more, while variance/ε is at least {INTACT:g} in every normalised stage: λ changed "
-        "a scale that does not matter, and with it the effective learning rate. A control would show whether this "
-        "explains the losses: a run with the reference’s λ whose learning rate turns the weights as far.",
+        "In a normalised stage the weights are shorter than in the reference run and a step turns them further, each "
+        f"by a factor of {NOTABLE:g} or more, while variance/ε is at least {INTACT:g} in every normalised stage: λ "
+        "changed a scale that does not matter, and with it the effective learning rate. A control run would show "
+        "whether this explains the losses: the reference run’s λ, with a learning rate that turns the weights as far.",
         lambda e: e.turned_further and e.variance_over_epsilon >= INTACT,
     ),
     Rule(
@@ -184,9 +184,9 @@ RULES = (
     Rule(
         "smaller gap",
         REGULARISER,
-        "The gap between the losses of held-out and of training triplets is smaller than the reference’s by at least "
-        f"{CHANGED * 100:g} % of its held-out loss, the held-out loss is no higher, and in every stage the gradient of "
-        "the triplets is longer than that of the penalty.",
+        "The gap between the losses of held-out and of training triplets is smaller than the reference run’s by at "
+        f"least {CHANGED * 100:g} % of its held-out loss, the held-out loss is no higher, and in every stage the "
+        "gradient of the triplets is longer than that of the penalty.",
         lambda e: e.gap_shrank and e.held_out_change <= 0 and e.gradient_ratio < 1,
     ),
     Rule(
@@ -199,7 +199,7 @@ RULES = (
     Rule(
         "nothing moved",
         LITTLE,
-        f"Gap and held-out loss differ from the reference’s by less than {CHANGED * 100:g} % of its held-out loss.",
+        f"Gap and held-out loss differ from the reference run’s by less than {CHANGED * 100:g} % of its held-out loss.",
         lambda e: abs(e.gap_change) < CHANGED and abs(e.held_out_change) < CHANGED,
     ),
     Rule("unexplained", UNDECIDED, "The losses differ, and none of the rules explains it.", lambda e: True),

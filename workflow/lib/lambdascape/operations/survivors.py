@@ -42,12 +42,12 @@ class Survivor:
 
     @property
     def is_here(self) -> bool:
-        """Whether it is a process of this machine that SLURM knows nothing of."""
+        """Whether it is a process of this machine that is no job of SLURM."""
         return not self.slurm and self.holder is not None and self.holder.host == socket.gethostname()
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether it is a process of another machine that SLURM knows nothing of."""
+        """Whether it is a process of another machine that is no job of SLURM."""
         return not self.slurm and not self.is_here
 
     @property

@@ -157,7 +157,7 @@ def _primary(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> s
 
 
 def _references(sweep: Sweep, choice: pd.DataFrame, comparisons: pd.DataFrame) -> list[str]:
-    """The chosen arm less each reference, paired by session and seed, and what the reference scores."""
+    """The chosen arm less each baseline, paired by session and seed, and what the baseline scores."""
     chosen, mean = chosen_arm(choice), choice.loc[choice["chosen"] == 1, "test_mean"].iloc[0]
     name = _capital(sweep.arms[chosen]) if sweep.key else "The trained network"
     return [

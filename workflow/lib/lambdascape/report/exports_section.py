@@ -34,7 +34,7 @@ def list_exports(files: Iterable[str | Path], page: str | Path) -> list[Export]:
     """The files that a study has exported, in their order.
 
     Args:
-        files: exports as `study.Study.exported` names them; all of them are there.
+        files: exports as `study.paths.Study.exported` names them; all of them are there.
         page: the report that links them; addresses are relative to its folder.
     """
     return [_export(Path(file), Path(page).parent) for file in files]

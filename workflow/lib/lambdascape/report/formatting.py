@@ -70,8 +70,7 @@ GROUPS = (
         "Classes",
         (
             "Points are the means of sessions, of classes with two held-out sessions or more. Retrieval leaves out "
-            "tiles "
-            "of the same session. Higher is better, unless the next tables are high too."
+            "tiles of the same session. Higher is better, unless the next tables are high too."
         ),
     ),
     ("_session", "Sessions", "A nuisance: high values mean that the space separates rooms and occasions, not classes."),
@@ -115,7 +114,7 @@ def span(low: Any, high: Any) -> str:
 
 
 def spaces(sweep: Sweep) -> list[tuple[str, list[str]]]:
-    """Name and runs of every row of a summary: the trained arms in order of the axis, then the references.
+    """Name and runs of every row of a summary: the trained arms in order of the axis, then the baselines.
 
     An arm that keeps moving averages has two rows, the second with the statistics of its weights.
     """

@@ -53,7 +53,7 @@ class Facts:
         clips: the manifest, every column as text.
         config: the whole config.
         scores: scores.tsv.
-        spaces: trained run and reference to its kind.
+        spaces: trained run and baseline to its kind.
         receipts: folder of the study's receipts.
     """
 

@@ -43,10 +43,10 @@ def _labels(sweep: Sweep, runs: list[str]) -> list[str]:
 
 
 CARD_NOTE = (
-    "Medians over the last quarter of the epochs, at least three, that the run and its reference have in common; dead "
-    "kernels after the last epoch. ×: ratio to the reference’s, in the stage in which weights are "
+    "Medians over the last quarter of the epochs, at least three, that the run and its reference run have in common; "
+    "dead kernels after the last epoch. ×: ratio to the reference run’s, in the stage in which weights are "
     "shortest and turn furthest. Losses are means over all triplets; gap: held-out loss less that of fixed training "
-    "triplets, both in inference mode with the same weights; changes are shares of the reference’s held-out loss. "
+    "triplets, both in inference mode with the same weights; changes are shares of the reference run’s held-out loss. "
     "Losses of one run vary by chance: do not rely on what only one seed shows."
 )
 

@@ -231,8 +231,7 @@ def _power(found: Findings, between: str) -> tuple[str, str, int]:
     seen = "no possible difference" if least >= 1 else f"a difference of {number(least, 2)} macro-F1"
     now = (
         f"Scores {between} do not differ significantly: {precision.seeds} seeds on {precision.sessions} held-out "
-        "sessions "
-        f"would detect {seen} with 80 % probability"
+        f"sessions would detect {seen} with 80 % probability"
     )
     if least <= FLAT:
         return f"Treat the scores {between} as nearly equal", f"{now}; smaller ones hardly matter.", 0

@@ -53,7 +53,7 @@ def session_bootstrap(
     Args:
         sums: what adds up over sessions, shape (session, ...), such as confusion matrices, (session, class, class).
         statistic: maps sums of shape (resample, ...) to values of shape (resample,) or (resample, class), such as
-            `scores.macro_f1`; NaN where a resample does not define it, which is left out.
+            `metrics.macro_f1`; NaN where a resample does not define it, which is left out.
         resamples: number of resamples, at least 2.
         confidence: how often such intervals hold the truth, above 0 and below 1.
         seed: seed of the resamples; equal numbers of sessions give equal resamples, so that runs are compared
@@ -78,7 +78,7 @@ def half_width(resampled: Floats, sessions: int, confidence: float) -> Floats:
     """Half the width of an interval: t · standard error, both for the number of sessions.
 
     The standard deviation of the resamples is too small by √((n - 1) / n) for n sessions, and the normal quantile
-    knows nothing of how uncertain it is; both are put right here (Hesterberg 2015, arXiv 1411.5279: narrowness bias).
+    treats it as exact; both are corrected here (Hesterberg 2015, arXiv 1411.5279: narrowness bias).
 
     Args:
         resampled: values of shape (resample, ...); NaN where one is not defined.
@@ -119,7 +119,7 @@ def paired_session_bootstrap(counts: npt.NDArray, statistic: Statistic, resample
     Args:
         counts: what adds up over sessions, shape (arm, seed, session, ...), such as confusion matrices. A session on
             which a seed was not scored counts 0 throughout.
-        statistic: maps sums of shape (any, ...) to values of shape (any,), such as `scores.macro_f1`; NaN where it is
+        statistic: maps sums of shape (any, ...) to values of shape (any,), such as `metrics.macro_f1`; NaN where it is
             not defined.
         resamples: number of resamples, at least 2.
         seed: see `session_times`.

@@ -85,7 +85,7 @@ def collect_probes(
     confusion_path: str | Path,
     few_shot_path: str | Path,
 ) -> None:
-    """Gather the probes' scores of all runs and reference spaces, with intervals.
+    """Gather the probes' scores of all runs and baselines, with intervals.
 
     The by-epoch probe gives its last epoch to the scores, under the name by_epoch; where both forms of its softmax were
     fitted, the first has that name and the curves, the other is called by_epoch_single or by_epoch_double. Of the other
@@ -93,7 +93,7 @@ def collect_probes(
     (see `intervals.score_intervals`).
 
     Args:
-        spaces: names of the runs and reference spaces.
+        spaces: names of the runs and baselines.
         probes: names of the probes, without by_epoch.
         by_epoch: for each space its by_epoch.tsv.
         scores: for each space, for each probe its <probe>.tsv.
@@ -163,10 +163,10 @@ def collect_geometry(
     spectra_path: str | Path,
     centroids_path: str | Path,
 ) -> None:
-    """Gather the geometry of all runs and reference spaces.
+    """Gather the geometry of all runs and baselines.
 
     Args:
-        runs: names of the runs and reference spaces.
+        runs: names of the runs and baselines.
         geometries: for each its table split, measure, value, reason.
         spectra: for each its table direction, variance, share.
         centroids: for each its table first, second, distance.

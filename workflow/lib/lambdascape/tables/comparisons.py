@@ -65,20 +65,20 @@ class Counts:
 
 
 def read_counts(spaces: pd.DataFrame, confusions: Paths, split: str, unit: str) -> Counts | None:
-    """Gather the confusion matrices of the trained runs, and of reference spaces where they are among the spaces.
+    """Gather the confusion matrices of the trained runs, and of baselines where they are among the spaces.
 
     A space without a seed, such as the mean log-mel, is judged once for each seed of the study, with the validation
     sessions of that seed: the column `draw` of its table is the number of the seed. Its draw k is paired with seed k;
     where there is one draw only, it stands for every seed.
 
     Args:
-        spaces: rows of `run_table.read_spaces`: the trained runs, every arm with every seed, then references.
+        spaces: rows of `run_table.read_spaces`: the trained runs, every arm with every seed, then baselines.
         confusions: for each space its converged_confusion.tsv.
         split: validation or test.
         unit: clip or tile.
 
     Returns:
-        The counts, the arms of the references behind the others; None without labels.
+        The counts, the arms of the baselines behind the others; None without labels.
 
     Raises:
         InputError: the draws of a space without a seed are neither one nor one for each seed.
@@ -135,20 +135,20 @@ def compare_arms(
     seed: int,
     output: str | Path,
 ) -> None:
-    """Compare the trained arms with each other and with every reference, paired by test session and by seed.
+    """Compare the trained arms with each other and with every baseline, paired by test session and by seed.
 
     See `bootstrap.difference` for the intervals and p. `bootstrap.holm` adjusts p within a family of comparisons, of
-    one unit and measure: all pairs of trained arms are one family; the trained arms against one reference are another,
-    for each reference, so that what is said of one does not depend on which others there are.
+    one unit and measure: all pairs of trained arms are one family; the trained arms against one baseline are another,
+    for each baseline, so that what is said of one does not depend on which others there are.
 
     Args:
         runs_path: runs.tsv.
-        spaces: names of the trained runs, then of the reference spaces.
+        spaces: names of the trained runs, then of the baselines.
         confusions: for each space its converged_confusion.tsv.
         settings: of resamples and intervals.
         seed: seed of the resamples.
         output: table unit (clip | tile), measure (macro_f1 | accuracy), family (arms | references), first (a trained
-            arm), second (a trained arm, or that of a reference), difference (first less second), low, high (these runs
+            arm), second (a trained arm, or that of a baseline), difference (first less second), low, high (these runs
             on new sessions), seed_sd, wide_low, wide_high, p (new runs on new sessions), p_holm, seeds, sessions;
             header only where there is nothing to compare, as without labels.
 
@@ -176,7 +176,7 @@ def _pairs(counts: Counts, trained: int, unit: str, measure: str, settings: Stat
         names = {"family": family, "first": counts.arms[first], "second": counts.arms[second]}
         rows.append(names | {"difference": found.pop("value")} | found)
     table = pd.DataFrame(rows).assign(unit=unit, measure=measure, seeds=len(counts.seeds), sessions=scores.sessions)
-    families = table["second"].where(table["family"] == REFERENCES, "")  # no arm of a sweep is nameless beside another
+    families = table["second"].where(table["family"] == REFERENCES, "")  # no arm has the name ''
     table["p_holm"] = table.groupby(families)["p"].transform(lambda p: holm(p.to_numpy(float)))
     return table[COMPARISON_COLUMNS]
 
@@ -192,7 +192,7 @@ def choose_arm(
     """Choose the arm with the highest mean macro-F1 per clip on the validation sessions, the first of equals.
 
     The choice and the probability that it is right (`bootstrap.probability_best`) are functions of the validation
-    sessions, which lie in the training split. The test scores stand beside them and choose nothing. References are no
+    sessions, which lie in the training split. The test scores stand beside them and choose nothing. Baselines are no
     candidates.
 
     Args:
