@@ -46,7 +46,6 @@ STUDIES: dict[str, dict[str, Any]] = {
 
 
 def lines(figure: Figure, axes: int = 0) -> dict[str, Any]:
-    """Labelled lines of a panel."""
     return {
         str(line.get_label()): line for line in figure.axes[axes].lines if not str(line.get_label()).startswith("_")
     }
@@ -221,7 +220,6 @@ def test_the_response_shows_every_run_its_interval_and_the_means(tmp_path: Path)
 
 
 def runs_of(scores: np.ndarray) -> pd.DataFrame:
-    """Arm, seed and value of scores of shape (arm, seed)."""
     named = [(f"arm {arm}", seed, value) for (arm, seed), value in np.ndenumerate(scores)]
     return pd.DataFrame(named, columns=["arm", "seed", "value"])
 

@@ -46,8 +46,6 @@ def fit_probe(name, path, settings_, seeds, outputs):
 
 @pytest.fixture
 def fit(tmp_path):
-    """Fit a probe; give scores and counts."""
-
     def call(embedding, tiles, seed=3, probe="converged", seeds=None, **changes):
         path = write_space(tmp_path / "space.h5", embedding, tiles)
         outputs = tmp_path / "scores.tsv", tmp_path / "counts.tsv"

@@ -39,7 +39,6 @@ def advised(
     recorded: int | None = None,  # sessions of all the data
     ends: int = 0,  # trained runs whose C is at an end of its grid
 ) -> Advice:
-    """Advice on a made-up study."""
     runs = [(value, seed, f"{value} with {seed}") for value in means for seed in range(1, seeds + 1)]
     trained = pd.DataFrame(
         [(run, f"{key}~{value}", seed, value, "") for value, seed, run in runs],

@@ -98,7 +98,6 @@ class FakeStudy:
             self.tables[name].write_bytes(content)
 
     def _make(self) -> None:
-        """Write every table."""
         folder, spaces = self.folder, self.spaces
         self.tables = {
             name: self._path(name, pd.DataFrame(self._rows(name), columns=COLUMNS[name])) for name in COLUMNS
@@ -151,7 +150,6 @@ class FakeStudy:
 
     @property
     def sweep(self) -> Sweep:
-        """What the table of runs says now."""
         return read_sweep(self.tables["runs"])
 
     def frame_of_runs(self) -> pd.DataFrame:
@@ -200,7 +198,6 @@ class FakeStudy:
         return self.score(space, space["seed"]) / epoch + (0.05 if split == "test" else 0.0)
 
     def value(self, space: dict[str, Any]) -> float:
-        """Macro-F1 per clip of a space."""
         references = {"untrained": 0.2, "mean_logmel": 0.3, "own": 0.01 * len(space["run"])}
         return references.get(space["kind"]) or self.score(space, space["seed"])
 
@@ -322,7 +319,6 @@ class FakeStudy:
         return table.assign(content=[f"{number:064x}" for number in range(len(table))])
 
     def embeddings(self) -> list[Path]:
-        """Write the embeddings of every space; paths in the order of `spaces`."""
         clips = self._clips()
         tiles = pd.concat([clips.assign(start_s=start) for start in (0.0, 2.0)], ignore_index=True)
         paths = []

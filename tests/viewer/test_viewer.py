@@ -92,7 +92,6 @@ class Made:
 
     @contextmanager
     def replaced(self, name: str, table: pd.DataFrame) -> Iterator[None]:
-        """Another table under this name for as long as the block lasts."""
         path = self.folder / f"{name}.tsv"
         before = path.read_bytes()
         write_table(table, path)
@@ -100,7 +99,6 @@ class Made:
         path.write_bytes(before)
 
     def write(self, **about: Any) -> tuple[str, str]:
-        """The piece and the page."""
         files = viewer_files(self.folder) | {"runs": self.runs}
         write_viewer(files, ABOUT | about, self.folder / "viewer.html", self.folder / "index.html")
         return (self.folder / "viewer.html").read_text("utf-8"), (self.folder / "index.html").read_text("utf-8")
