@@ -100,8 +100,7 @@ class Study:
             "probe_epochs": pd.DataFrame(probes, columns=columns),
             "scores": pd.DataFrame(scores, columns=[*TABLES["scores"], "value", "low", "high"]),
             "geometry": pd.DataFrame(
-                [(run, "test", "effective_rank", 5.0) for run in self.names.values()],
-                columns=["run", "split", "measure", "value"],
+                {"run": self.names.values(), "split": "test", "measure": "effective_rank", "value": 5.0}
             ),
         }
         for name, table in self.tables.items():
