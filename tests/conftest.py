@@ -5,15 +5,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
 from support.checkouts import Checkout
 from support.fault_table import MARK, FaultTable
-
-if TYPE_CHECKING:
-    from support.studies import FakeStudy
 
 # Before anything imports NumPy: on matrices as small as the tests', threads cost several times what they compute. Jobs
 # are held to the threads that Snakemake gives them, too.
@@ -73,8 +70,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> "FakeStudy":
-    """Tables of a small study with made-up numbers."""
+def study(tmp_path: Path) -> Any:
+    """The `FakeStudy` of no arguments."""
     from support.studies import FakeStudy
 
     return FakeStudy(tmp_path)

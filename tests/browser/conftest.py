@@ -12,14 +12,8 @@ import pytest
 from support.checkouts import Checkout
 
 CHROMIUM = ("chromium", "chromium-browser")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-background-networking"]
+ARGUMENTS += ["--disable-component-update"]
 # What the page may ask for; any other address is cut off and remembered.
 LOCAL = ("file:", "data:", "blob:", "about:")
 
@@ -56,7 +50,6 @@ def study_page(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def chromium() -> Path:
-    """Debian's Chromium."""
     found = next((path for path in map(shutil.which, CHROMIUM) if path), None)
     if not found:
         pytest.skip("needs Chromium (apt-get install chromium), which is not there: this test checks no page here")
@@ -65,7 +58,6 @@ def chromium() -> Path:
 
 @pytest.fixture(scope="session")
 def browser(chromium: Path) -> Iterator[Any]:
-    """One browser for all tests."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:

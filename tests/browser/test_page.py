@@ -20,7 +20,6 @@ TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAni
 
 @pytest.fixture
 def page(study_page: Path, watch: Watch) -> Any:
-    """The report in a window of its own."""
     return watch().open(study_page)
 
 

@@ -36,7 +36,6 @@ SOURCE = """([name, map]) => {
 
 @pytest.fixture(scope="session")
 def viewer_page(study_page: Path) -> Path:
-    """The viewer of the same study, as a page of its own."""
     return study_page.parents[1] / "viewer" / "index.html"
 
 
@@ -67,7 +66,6 @@ def source(page: Any, name: str, index: int = 0) -> dict[str, list[Any]]:
 
 
 def place(page: Any, tile: int, index: int = 0) -> tuple[float, float]:
-    """Where a tile lies in the window."""
     box = page.evaluate(
         """([tile, map]) => {
           document.getElementById(`viewer-plot-${map}`).scrollIntoView({ block: "center" });
@@ -94,7 +92,6 @@ def write_again(folder: Path, output: Path, others: dict[str, Path]) -> Path:
 
 
 def neighbours_of(viewer_page: Path, tile: int) -> list[str]:
-    """The neighbours of a tile on each map, as the tables say."""
     table = read_table(viewer_page.parent / "neighbours.tsv", ("run",))
     runs = read_table(viewer_page.parent / "coordinates.tsv", ("run", "view"))["run"].unique()
     return [

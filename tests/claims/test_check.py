@@ -30,8 +30,6 @@ def test_the_claims_of_the_repository_have_no_problem(path: Path) -> None:
         ("measures.f1.at", "last", "measures.f1.at: must be left out, because scores does not go by epoch; got last"),
         ("measures.loss.where", {"fold": "1"}, "measures.loss.where: must name columns of training (split); got fold"),
         ("measures.f1.measure", "macrof1", "got the text 'macrof1'; did you mean macro_f1?"),
-        ("measures.f1.where.unit", "tiles", "where.unit: must be a unit of scores (tile, clip, segment); got"),
-        ("measures.f1.where.probe", "convergd", "got the text 'convergd'; did you mean converged?"),
         ("measures.loss.where.split", "tain", "got the text 'tain'; did you mean train?"),
         ("measures.loss.also", "los_all", "measures.loss.also: must be a measure of training (loss, loss_all, "),
         ("measures.loss.also", "loss", "must be another measure than measure; got loss twice"),

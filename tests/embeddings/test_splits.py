@@ -5,15 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lambdascape.core.errors import InputError
-from lambdascape.embeddings.splits import (
-    LabelledSpace,
-    check_disjoint,
-    check_splits,
-    draw_validation,
-    in_test_split,
-    read_folds,
-    read_labelled,
-)
+from lambdascape.embeddings import splits
 from support.spaces import make_space, write_space
 
 
@@ -24,7 +16,7 @@ def labelled(session_labels):
     label = np.array([r[1] for r in rows])
     classes = [f"class{k}" for k in range(label.max() + 1)]
     embedding, test = np.zeros((len(rows), 2), np.float32), sessions[session] == "test"
-    return LabelledSpace(
+    return splits.LabelledSpace(
         *(embedding, label, classes, len(classes), session, sessions.tolist(), session, np.arange(len(rows)), test),
         row=np.arange(len(rows)),
     )
@@ -33,7 +25,7 @@ def labelled(session_labels):
 def test_the_test_split_is_the_test_fold_and_keeps_only_labelled_tiles(tmp_path):
     embedding, tiles = make_space()
     tiles.loc[tiles["clip"] == "s0_1-0-n0", "label"] = ""
-    space = read_labelled(write_space(tmp_path / "x.h5", embedding, tiles), "fold2")
+    space = splits.read_labelled(write_space(tmp_path / "x.h5", embedding, tiles), "fold2")
     kept = (tiles["label"] != "").to_numpy()
     assert len(space.label) == kept.sum() < len(tiles)
     assert np.array_equal(space.embedding, embedding[kept])
@@ -42,15 +34,14 @@ def test_the_test_split_is_the_test_fold_and_keeps_only_labelled_tiles(tmp_path)
     assert np.array_equal(space.test, (tiles["fold"] == "fold2").to_numpy()[kept])
 
 
-def test_no_label_at_all_gives_no_space(tmp_path):
-    embedding, tiles = make_space()
-    assert read_labelled(write_space(tmp_path / "x.h5", embedding, tiles.assign(label="")), "fold1") is None
-
-
 def test_labels_that_look_like_missing_values_are_labels(tmp_path):
     embedding, tiles = make_space()
     tiles["label"] = tiles["label"].replace({"class0": "NA", "class1": "None", "class2": "01"})
-    assert read_labelled(write_space(tmp_path / "x.h5", embedding, tiles), "fold1").classes == ["01", "NA", "None"]
+    assert splits.read_labelled(write_space(tmp_path / "x.h5", embedding, tiles), "fold1").classes == [
+        "01",
+        "NA",
+        "None",
+    ]
 
 
 def changed(column, place, value):
@@ -73,20 +64,20 @@ def changed(column, place, value):
 def test_splits_that_cannot_be_scored_are_refused(tmp_path, spoil, rule, arrived):
     embedding, tiles = make_space()
     with pytest.raises(InputError) as error:
-        read_labelled(write_space(tmp_path / "x.h5", embedding, spoil(tiles)), "fold1")
+        splits.read_labelled(write_space(tmp_path / "x.h5", embedding, spoil(tiles)), "fold1")
     assert rule in str(error.value)
     assert arrived in str(error.value)
 
 
 def test_an_unknown_test_fold_is_refused_with_the_folds_there_are():
     with pytest.raises(InputError, match=r"fold1, fold2.*got 'fold9'"):
-        in_test_split(pd.DataFrame({"fold": ["fold1", "fold2"]}), "fold9")
+        splits.in_test_split(pd.DataFrame({"fold": ["fold1", "fold2"]}), "fold9")
 
 
 def test_a_session_in_two_splits_stops():
-    check_disjoint({"training": {0}, "validation": {1}, "test": {2}}, ["a", "b", "c"])
+    splits.check_disjoint({"training": {0}, "validation": {1}, "test": {2}}, ["a", "b", "c"])
     with pytest.raises(InputError, match="both validation and test: b"):
-        check_disjoint({"training": {0}, "validation": {1}, "test": {1, 2}}, ["a", "b", "c"])
+        splits.check_disjoint({"training": {0}, "validation": {1}, "test": {1, 2}}, ["a", "b", "c"])
 
 
 def test_a_draw_that_takes_part_of_a_session_stops():
@@ -94,14 +85,14 @@ def test_a_draw_that_takes_part_of_a_session_stops():
     training = ~space.test
     training[0] = False  # one of the two tiles of s0
     with pytest.raises(InputError, match="both training and validation: s0"):
-        check_splits(space, {"training": training, "validation": ~training & ~space.test})
+        splits.check_splits(space, {"training": training, "validation": ~training & ~space.test})
 
 
 def test_test_labels_change_neither_the_classes_of_the_training_split_nor_their_numbers(tmp_path):
     embedding, tiles = make_space()
     label = tiles["label"].where(tiles["fold"] != "fold1", "aaa").where(tiles["session"] != "s1_0", "class1")
-    one = read_labelled(write_space(tmp_path / "one.h5", embedding, tiles), "fold1")
-    two = read_labelled(write_space(tmp_path / "two.h5", embedding, tiles.assign(label=label)), "fold1")
+    one = splits.read_labelled(write_space(tmp_path / "one.h5", embedding, tiles), "fold1")
+    two = splits.read_labelled(write_space(tmp_path / "two.h5", embedding, tiles.assign(label=label)), "fold1")
     assert one.classes == ["class0", "class1", "class2"]
     assert two.classes == [*one.classes, "aaa"]
     assert one.n_known == two.n_known == 3
@@ -111,11 +102,11 @@ def test_test_labels_change_neither_the_classes_of_the_training_split_nor_their_
 def test_every_fold_can_be_the_test_split_over_one_embedding(tmp_path):
     embedding, tiles = make_space()
     path = write_space(tmp_path / "x.h5", embedding, tiles)
-    folds = read_folds(path)
+    folds = splits.read_folds(path)
     assert list(folds) == ["fold1", "fold2"]
     assert folds["fold1"].embedding is folds["fold2"].embedding
     for name, space in folds.items():
-        alone = read_labelled(path, name)
+        alone = splits.read_labelled(path, name)
         assert np.array_equal(space.test, (tiles["fold"] == name).to_numpy())
         assert np.array_equal(space.label, alone.label)
 
@@ -127,7 +118,7 @@ def test_every_fold_can_be_the_test_split_over_one_embedding(tmp_path):
 def test_validation_takes_whole_training_sessions_and_leaves_every_class(held, fraction, seed):
     space = labelled(held)
     try:
-        validation = draw_validation(space, fraction, seed)
+        validation = splits.draw_validation(space, fraction, seed)
     except InputError:
         alone = [any(sum(k in other for other in held) == 1 for k in one) for one in held]
         assert all(alone), "refused although a session could be spared"
@@ -143,13 +134,13 @@ def test_validation_takes_whole_training_sessions_and_leaves_every_class(held, f
 
 def test_validation_is_stratified_by_class():
     space = labelled([{0}] * 10 + [{1}] * 20 + [{2}] * 5)
-    validation = draw_validation(space, 0.2, 7)
+    validation = splits.draw_validation(space, 0.2, 7)
     assert [len(set(space.session[validation & (space.label == k)])) for k in range(3)] == [2, 4, 1]
 
 
 def test_another_seed_draws_other_sessions_and_the_same_seed_the_same():
     space = labelled([{0}] * 10 + [{1}] * 10)
-    draws = [draw_validation(space, 0.3, seed).tolist() for seed in (1, 1, 2, 3)]
+    draws = [splits.draw_validation(space, 0.3, seed).tolist() for seed in (1, 1, 2, 3)]
     assert draws[0] == draws[1]
     assert draws[1] != draws[2] or draws[1] != draws[3]
 
@@ -159,4 +150,4 @@ def test_another_seed_draws_other_sessions_and_the_same_seed_the_same():
 )
 def test_too_few_sessions_for_validation_are_refused(held, message):
     with pytest.raises(InputError, match=message):
-        draw_validation(labelled(held), 0.2, 1)
+        splits.draw_validation(labelled(held), 0.2, 1)

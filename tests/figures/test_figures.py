@@ -46,7 +46,6 @@ STUDIES: dict[str, dict[str, Any]] = {
 
 
 def lines(figure: Figure, axes: int = 0) -> dict[str, Any]:
-    """Labelled lines of a panel."""
     return {
         str(line.get_label()): line for line in figure.axes[axes].lines if not str(line.get_label()).startswith("_")
     }
@@ -187,7 +186,7 @@ def test_published_curves_stand_one_epoch_later_and_only_where_l2_varies(tmp_pat
     assert list(drawn["published:0.1"].get_ydata()) == [0.9, 0.8]
     assert drawn["published:0.1"].get_color() == drawn["train:0.1"].get_color()
     other = FakeStudy(tmp_path / "b", points=({"margin": 0.5}, {"margin": 2.0}))
-    drawn = lines(curves_figure(read_sweep(other.tables["runs"]), other.frame("training"), "loss", published))
+    drawn = lines(curves_figure(other.sweep, other.frame("training"), "loss", published))
     assert not any(label.startswith("published") for label in drawn)
 
 
@@ -221,7 +220,6 @@ def test_the_response_shows_every_run_its_interval_and_the_means(tmp_path: Path)
 
 
 def runs_of(scores: np.ndarray) -> pd.DataFrame:
-    """Arm, seed and value of scores of shape (arm, seed)."""
     named = [(f"arm {arm}", seed, value) for (arm, seed), value in np.ndenumerate(scores)]
     return pd.DataFrame(named, columns=["arm", "seed", "value"])
 
@@ -269,10 +267,9 @@ def test_what_seeds_do_to_all_arms_alike_is_no_noise() -> None:
     assert high - low < 0.5 * np.ptp(seeds)
 
 
-def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_path: Path) -> None:
-    study = FakeStudy(tmp_path)
-    sweep, measured = (study.sweep, held_out_measures(study.tables["training"], study.tables["geometry"]))
-    figure = selection_figure(sweep, measured, study.frame("scores"), study.judged()["selection"])
+def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(study: FakeStudy, tmp_path: Path) -> None:
+    measured = held_out_measures(study.tables["training"], study.tables["geometry"])
+    figure = selection_figure(study.sweep, measured, study.frame("scores"), study.judged()["selection"])
     assert len(figure.axes) == 2  # uniformity is missing
     drawn = lines(figure)
     for l2 in (1.0, 0.1, 0.01):
@@ -286,9 +283,7 @@ def test_the_selection_shows_means_picks_and_the_better_side_to_the_right(tmp_pa
     assert not figure.axes[1].xaxis_inverted()
     assert "ρ = -1.00 (-1.00 to 0.50)" in words_of(figure)
     one = FakeStudy(tmp_path / "one", points=({"l2": 0.01},))
-    sentence = selection_figure(
-        read_sweep(one.tables["runs"]), measured, one.frame("scores"), one.judged()["selection"]
-    )
+    sentence = selection_figure(one.sweep, measured, one.frame("scores"), one.judged()["selection"])
     assert "Nothing to choose between" in words_of(sentence)
 
 
@@ -319,12 +314,12 @@ def test_colours_follow_the_order_of_the_values_and_agree_between_figures(name: 
 
 
 def test_the_axis_is_what_varies_l2_first(tmp_path: Path) -> None:
-    several = read_sweep(FakeStudy(tmp_path / "a", points=SEVERAL).tables["runs"])
+    several = FakeStudy(tmp_path / "a", points=SEVERAL).sweep
     assert (several.key, several.values, several.others) == ("l2", (0.1, 1.0), ("margin",))
-    tiles = read_sweep(FakeStudy(tmp_path / "b", points=({"tile_s": 5.0}, {"tile_s": 1.0})).tables["runs"])
+    tiles = FakeStudy(tmp_path / "b", points=({"tile_s": 5.0}, {"tile_s": 1.0})).sweep
     assert (tiles.key, tiles.values, tiles.axis) == ("tile_s", (1.0, 5.0), "Length of a tile (s)")
     assert tiles.label(5.0) == "length of a tile 5 s"
-    one = read_sweep(FakeStudy(tmp_path / "c", points=({"l2": 0.01},)).tables["runs"])
+    one = FakeStudy(tmp_path / "c", points=({"l2": 0.01},)).sweep
     assert (one.key, one.values) == ("", ("",))
 
 
@@ -336,25 +331,20 @@ def test_several_axes_are_averaged_and_the_title_says_so(tmp_path: Path) -> None
     assert len(arms) == 2 * 2 * 2  # splits, λ, margins
 
 
-def test_a_table_without_trained_runs_is_refused(tmp_path: Path) -> None:
+def test_a_table_without_trained_runs_or_without_arms_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "runs.tsv"
     write_table(with_identity(pd.DataFrame({"run": ["m"], "kind": ["mean_logmel"], "l2": [None]})), path)
     with pytest.raises(InputError, match="at least one run of kind 'trained'"):
         read_sweep(path)
-
-
-def test_a_table_of_runs_without_arms_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "runs.tsv").write_text("run\tkind\tseed\tl2\na\ttrained\t1\t0.1\n", encoding="utf-8")
+    path.write_text("run\tkind\tseed\tl2\na\ttrained\t1\t0.1\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"runs\.tsv: needs the columns run, kind, arm, .*; arm, axis, .* missing"):
-        read_sweep(tmp_path / "runs.tsv")
+        read_sweep(path)
 
 
 def test_maps_show_the_first_seed_of_each_value_and_the_references(study: FakeStudy) -> None:
     panels = mapped_runs(study.sweep)
-    assert [run for run, _ in panels] == [
-        *("l2~0.01_seed~1", "l2~0.1_seed~1", "l2~1.0_seed~1"),
-        *("untrained_seed~1", "mean_logmel"),
-    ]
+    references = ("untrained_seed~1", "mean_logmel")
+    assert [run for run, _ in panels] == ["l2~0.01_seed~1", "l2~0.1_seed~1", "l2~1.0_seed~1", *references]
     assert [words for _, words in panels][:2] == ["λ = 0.01", "λ = 0.1"]
 
 

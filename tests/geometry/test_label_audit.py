@@ -171,6 +171,3 @@ def test_a_study_is_audited_through_its_files(tmp_path: Path) -> None:
     labels = found[found["kind"] == "label"]
     assert set(labels["clip"]) == set(tiles.loc[tiles["moment"] == moment, "clip"])
     assert set(labels["of"]) == {len(runs) - 1}
-    again = tmp_path / "again.tsv"
-    audit_neighbours(study.tables["runs"], files, runs, 3, 1, again)
-    assert again.read_bytes() == (tmp_path / "audit.tsv").read_bytes()

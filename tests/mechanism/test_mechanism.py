@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,13 @@ class Runs:
 
     def training(self) -> pd.DataFrame:
         rows = []
-        for row in self.runs:
-            losses = self.losses.get(row["run"], (0.3, 0.5))
-            for epoch in range(1, row["epochs"] + 1):
-                for split, loss in zip(("train_inference", "test"), losses, strict=True):
-                    if "loss_all" not in self.missing:
-                        rows.append((row["run"], epoch, split, "loss_all", loss))
-                    ill = row["run"] in self.ill and epoch == row["epochs"] and split == "test"
-                    rows.append((row["run"], epoch, split, "collapsed", float(ill)))
-        return pd.DataFrame(rows, columns=["run", "epoch", "split", "measure", "value"])
+        for run, epochs in ((row["run"], row["epochs"]) for row in self.runs):
+            losses = zip(("train_inference", "test"), self.losses.get(run, (0.3, 0.5)), strict=True)
+            for (split, loss), epoch in product(losses, range(1, epochs + 1)):
+                ill = run in self.ill and (epoch, split) == (epochs, "test")
+                rows += [(run, epoch, split, "loss_all", loss), (run, epoch, split, "collapsed", float(ill))]
+        table = pd.DataFrame(rows, columns=["run", "epoch", "split", "measure", "value"])
+        return table[~table["measure"].isin(self.missing)]
 
     def table(self, training: pd.DataFrame | None = None, layers: pd.DataFrame | None = None) -> pd.DataFrame:
         """The verdicts, run by run, from the study's tables or from others."""

@@ -46,8 +46,6 @@ def fit_probe(name, path, settings_, seeds, outputs):
 
 @pytest.fixture
 def fit(tmp_path):
-    """Fit a probe; give scores and counts."""
-
     def call(embedding, tiles, seed=3, probe="converged", seeds=None, **changes):
         path = write_space(tmp_path / "space.h5", embedding, tiles)
         outputs = tmp_path / "scores.tsv", tmp_path / "counts.tsv"
@@ -216,7 +214,8 @@ def test_redrawn_tiles_are_what_is_trained_on_and_scored(long_clips, tmp_path):
     """Every number of the table against a slow plain version that goes through the tiles one by one."""
     _, _, path, space = long_clips
     settings_ = ByEpoch.of(BY_EPOCH | {"batch_size": 15, "epochs": 2, "tiles": "triplets"})
-    fit_by_epoch(ProbeInput(path, "fold1"), settings_, TRIPLETS, 3, tmp_path / "redrawn.tsv")
+    even, given = settings_.model_copy(update={"tiles": "even"}), ProbeInput(path, "fold1")
+    fit_by_epoch(given, settings_, TRIPLETS, 3, tmp_path / "redrawn.tsv")
     table = read_table(tmp_path / "redrawn.tsv", ("softmax", "split"))
     trained, scored = triplet_draws(path, space, TRIPLETS, 3)
     weights = list(train_by_epoch(space.embedding, space.label, trained, 2, settings_, True, 3))
@@ -231,9 +230,7 @@ def test_redrawn_tiles_are_what_is_trained_on_and_scored(long_clips, tmp_path):
             (row,) = table[(table["epoch"] == epoch) & (table["split"] == split)].to_dict("records")
             assert row["macro_f1"] == pytest.approx(np.mean(f1))
             assert row["cross_entropy"] == pytest.approx(np.mean(losses))
-    fit_by_epoch(
-        ProbeInput(path, "fold1"), ByEpoch.of(settings_.plain() | {"tiles": "even"}), None, 3, tmp_path / "even.tsv"
-    )
+    fit_by_epoch(given, even, None, 3, tmp_path / "even.tsv")
     assert not table.equals(read_table(tmp_path / "even.tsv", ("softmax", "split")))
 
 
@@ -490,9 +487,8 @@ def test_votes_of_neighbours_have_no_cross_entropy(fit):
 def test_k_is_chosen_on_validation_clips_and_is_at_most_the_number_of_tiles(fit):
     embedding, tiles = make_space(separation=6)
     scores, _ = fit(embedding, tiles, probe="knn")
-    assert (
-        value(scores, "validation", "clip", "k", probe="knn") == 1
-    )  # all of 1 and 3 are right: the smallest of equals
+    # All of 1 and 3 are right: the smallest of equals.
+    assert value(scores, "validation", "clip", "k", probe="knn") == 1
     scores, _ = fit(embedding, tiles, probe="knn", k_grid=[10_000])
     fitted = 3 * 2 * 3 * 2 * 2  # of fold2
     assert value(scores, "validation", "clip", "k", probe="knn") < fitted

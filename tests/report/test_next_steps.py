@@ -39,7 +39,6 @@ def advised(
     recorded: int | None = None,  # sessions of all the data
     ends: int = 0,  # trained runs whose C is at an end of its grid
 ) -> Advice:
-    """Advice on a made-up study."""
     runs = [(value, seed, f"{value} with {seed}") for value in means for seed in range(1, seeds + 1)]
     trained = pd.DataFrame(
         [(run, f"{key}~{value}", seed, value, "") for value, seed, run in runs],
@@ -226,10 +225,8 @@ def test_training_pays_where_the_paired_difference_says_so_whatever_the_interval
 
 
 def test_without_labels_they_are_asked_for() -> None:
-    no_choice = pd.DataFrame(columns=["arm", "chosen"])
-    training = pd.DataFrame(columns=["run", "epoch", "split", "measure", "value"])
+    names = ["run", "epoch", "split", "measure", "value", "arm", "chosen", "verdict", "seed"]
+    nothing = pd.DataFrame(columns=names)
     trained = pd.DataFrame({"run": ["a"], "arm": ["l2~1"], "seed": [1], "axis_value": [1.0], "other_settings": [""]})
-    sweep = Sweep("l2", (1.0,), (), trained, pd.DataFrame(columns=["run", "arm", "seed"]))
-    nothing = pd.DataFrame(columns=["run", "verdict"])
-    read = {"scores": nothing, "choice": no_choice, "comparisons": nothing, "training": training, "mechanism": nothing}
-    assert rules(next_steps(sweep, read, 0.95)) == ["Labels"]
+    read = dict.fromkeys(("scores", "choice", "comparisons", "training", "mechanism"), nothing)
+    assert rules(next_steps(Sweep("l2", (1.0,), (), trained, nothing), read, 0.95)) == ["Labels"]

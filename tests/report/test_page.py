@@ -15,7 +15,7 @@ import yaml
 from lambdascape.config.settings import Config
 from lambdascape.core.declarations import declared
 from lambdascape.core.errors import InputError
-from lambdascape.core.files import file_digest
+from lambdascape.core.files import file_digest, write_text
 from lambdascape.core.tsv import read_table, write_table
 from lambdascape.jobs.machine import processor
 from lambdascape.mechanism.judging import TEXT as MECHANISM_TEXT
@@ -50,16 +50,15 @@ WORDS = {
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
 
+def text_file(path: Path, text: str) -> Path:
+    write_text(text, path)
+    return path
+
+
 def write(study: FakeStudy, synthetic: bool = True, **changes: Any) -> str:
-    """Write a report of a fake study; returns the page."""
     folder = study.folder
-    figures = {}
-    for name in FIGURES:
-        figures[name] = folder / f"{name}.svg"
-        figures[name].write_text(SVG.format(name), encoding="utf-8")
-    job = folder / "benchmarks" / "models" / "a.tsv"
-    job.parent.mkdir(parents=True, exist_ok=True)
-    job.write_text("s\th:m:s\tmax_rss\n61.0\t0:01:01\t812.5\n", encoding="utf-8")
+    figures = {name: text_file(folder / f"{name}.svg", SVG.format(name)) for name in FIGURES}
+    text_file(folder / "benchmarks" / "models" / "a.tsv", "s\th:m:s\tmax_rss\n61.0\t0:01:01\t812.5\n")
     given: dict[str, Any] = {
         "template": CAPTIONS / "index.html.j2",
         "study": "demo",
@@ -134,8 +133,8 @@ def test_the_only_script_is_the_pages_own_known_by_its_digest(usual: Page) -> No
 
 
 def test_the_viewer_stands_in_the_page_and_only_its_own_scripts_may_run(tmp_path: Path, usual: Page) -> None:
-    viewer = tmp_path / "viewer.html"
-    viewer.write_text('<section id="viewer"><h2>Maps</h2><script>start("λ")</script></section>', encoding="utf-8")
+    section = '<section id="viewer"><h2>Maps</h2><script>start("λ")</script></section>'
+    viewer = text_file(tmp_path / "viewer.html", section)
     text = write(FakeStudy(tmp_path / "study"), viewer=viewer)
     page = Page(text)
     assert page.open == []
@@ -155,20 +154,16 @@ def test_data_are_cited_as_the_study_says_and_not_where_it_says_nothing(study: F
 
 
 def test_captions_link_the_files_that_they_name(study: FakeStudy, tmp_path: Path) -> None:
-    digest = tmp_path / "store" / "features.h5.sha256"
-    digest.parent.mkdir()
-    digest.write_text(f"{'0' * 64}  features.h5\n", encoding="utf-8")
+    digest = text_file(tmp_path / "store" / "features.h5.sha256", f"{'0' * 64}  features.h5\n")
     targets = {a.get("href") for tag, a in Page(write(study, sources=[digest])).tags if tag == "a"}
     assert {"store/features.h5", "../embeddings/", "../tables/scores.tsv"} <= targets
 
 
 def heavy(folder: Path, sizes: dict[str, tuple[int, int]]) -> dict[str, Path]:
     """Figures of these sizes in kB, of the SVG and of its PNG."""
-    figures = {name: folder / f"heavy_{name}.svg" for name in sizes}
-    for name, (svg, png) in sizes.items():
-        figures[name].write_text(SVG.format("x" * 1000 * svg), encoding="utf-8")
-        figures[name].with_suffix(".png").write_bytes(bytes(1000 * png))
-    return figures
+    for name, (_, png) in sizes.items():
+        (folder / f"heavy_{name}.png").write_bytes(bytes(1000 * png))
+    return {n: text_file(folder / f"heavy_{n}.svg", SVG.format("x" * 1000 * svg)) for n, (svg, _) in sizes.items()}
 
 
 def shown_kinds(text: str) -> dict[str, str]:
@@ -190,8 +185,7 @@ def test_a_page_too_large_shows_drawings_as_png(study: FakeStudy, tmp_path: Path
 
 def test_a_page_that_stays_too_large_is_refused(study: FakeStudy, tmp_path: Path, monkeypatch: Any) -> None:
     given = {"figures": heavy(tmp_path, {"response": (90, 80), "maps": (60, 70)})}
-    viewer = tmp_path / "viewer.html"
-    viewer.write_text(f"<section>{'x' * 100_000}</section>", encoding="utf-8")
+    viewer = text_file(tmp_path / "viewer.html", f"<section>{'x' * 100_000}</section>")
     monkeypatch.setattr("lambdascape.report.page.LARGEST_PAGE", 100_000)
     told = "must be at most 100 kB; .* most is figure response 107 kB, the viewer .* 100 kB, figure maps 80 kB"
     (tmp_path / "index.html").unlink(missing_ok=True)
@@ -338,10 +332,7 @@ def moves_of(study: FakeStudy) -> pd.DataFrame:
     ("changes", "finding"),
     [
         (THREE, "λ changes the space more than the seed does, on average: 0.300 compared with 0.100 (not a test)."),
-        (
-            THREE,
-            "different from what it would be if neither λ nor the seed mattered (permutation test over runs, p = 0.0",
-        ),
+        (THREE, MATTERED),
         ({}, "their classes and nothing else would be 0.050 on average, below 0.125 in 95 of 100 cases"),
         (THREE, "effect beyond that of the seeds, though it may be small (permutation"),
         ({}, "effect beyond that of the seeds (permutation test over runs, p = 0.167, least possible 0.167)"),
@@ -418,8 +409,7 @@ def test_the_rule_knows_every_part_of_the_page() -> None:
 
 
 def test_a_figure_that_no_template_places_is_shown_too(tmp_path: Path) -> None:
-    figures = {"mine": tmp_path / "mine.svg"}
-    figures["mine"].write_text(SVG.format("mine"), encoding="utf-8")
+    figures = {"mine": text_file(tmp_path / "mine.svg", SVG.format("mine"))}
     words = {"mine": {"title": "Mine", "caption": "**What is mine.** How to read it.", "wide": False}}
     page = Page(write(FakeStudy(tmp_path), figures=figures, words=words))
     assert [attributes["alt"] for tag, attributes in page.tags if tag == "img"] == ["Mine."]
@@ -700,8 +690,7 @@ def test_long_lists_are_cut_and_say_where_the_rest_is() -> None:
 
 def test_table_1_leaves_no_setting_out_and_marks_what_differs(study: FakeStudy) -> None:
     config = CONFIG | {"network": CONFIG["network"] | {"new_setting": 3}}
-    rows = pd.read_csv(study.tables["runs"], sep="\t")
-    groups = table_1(Config.of(config), rows, study.sweep)
+    groups = table_1(Config.of(config), study.frame_of_runs(), study.sweep)
     found = {row["name"]: row for rows in groups.values() for row in rows}
     assert found["L2 regularisation factor λ"] == {
         "name": "L2 regularisation factor λ",

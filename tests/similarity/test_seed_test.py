@@ -45,7 +45,6 @@ def excess(study, pairs):
 
 
 def judged(study, pairs):
-    """The row of moves.tsv."""
     write_table(pairs, study.folder / "pairs.tsv")
     judge_moves(study.tables["runs"], study.folder / "pairs.tsv", study.folder / "moves.tsv")
     return read_table(study.folder / "moves.tsv", ("measure",)).iloc[0]

@@ -68,7 +68,6 @@ class Checkout:
 
     @classmethod
     def at(cls, folder: Path) -> "Checkout":
-        """A checkout that is there."""
         checkout = object.__new__(cls)
         checkout.folder = folder
         return checkout

@@ -21,7 +21,6 @@ def fake_driver(patch: pytest.MonkeyPatch, *names: str, fails: str = "", free: i
 
 
 def no_driver(patch: pytest.MonkeyPatch) -> None:
-    """Let there be no driver."""
     patch.setitem(sys.modules, "pynvml", _module((), FakeLibraryNotFoundError(), 0))
 
 

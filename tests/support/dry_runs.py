@@ -43,7 +43,6 @@ class Server:
 
 @cache
 def server() -> Server:
-    """The server of this process."""
     return Server()
 
 

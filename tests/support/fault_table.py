@@ -94,7 +94,6 @@ class FaultTable:
         return ["| row | fault | times | tests |", "|---|---|---:|---|", *told]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the table."""
         lines = self.lines()
         if lines:
             terminalreporter.section("faults")

@@ -12,12 +12,10 @@ MARK, OPTION = "finding", "--findings"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that lists instead of running."""
     parser.addoption(OPTION, action="store_true", help="list the findings of an audit that have a test, and run none")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
     config.addinivalue_line("markers", f"{MARK}(*names): the findings of an audit that a test holds mended")
 
 

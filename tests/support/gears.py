@@ -28,18 +28,15 @@ FIRST = [
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that chooses a gear."""
     parser.addoption("--gear", choices=[*GEARS, "rest"], default="all", help="which tests to run; see support/gears.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marks known."""
     for mark, (_, meaning) in MARKS.items():
         config.addinivalue_line("markers", f"{mark}: {meaning}")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Import no test of a folder that the gear leaves out."""
     gear = FOLDERS.get(collection_path.name) if collection_path.parent == TESTS else None
     return True if gear and config.getoption("--gear") in GEARS[: GEARS.index(gear)] else None
 

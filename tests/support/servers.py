@@ -36,7 +36,6 @@ class Server(ThreadingHTTPServer):
         self.lock = threading.Lock()
 
     def url(self, name: str) -> str:
-        """Address of a file."""
         return f"http://127.0.0.1:{self.server_address[1]}/{name}"
 
     def handle_error(self, *_: object) -> None:
@@ -87,7 +86,6 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(files: dict[str, bytes]) -> Iterator[Server]:
-    """Run a server in a thread for as long as the block lasts."""
     with Server(files) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()

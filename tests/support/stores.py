@@ -18,7 +18,6 @@ RECIPE = {"sr": 1000, "win_length": 20, "hop_length": 10, "n_mels": 16}
 def write_store(
     path: str | Path, frames: npt.ArrayLike, clip_start: npt.ArrayLike, clips: Sequence[str], about: dict[str, Any]
 ) -> None:
-    """Write frames of shape (frame, mel) as a store."""
     stored = np.asarray(frames, np.float16)
     with hdf5.create(path, "features", about) as file:
         file["frames"] = stored

@@ -38,16 +38,14 @@ COLUMNS = {
     "claims": LEDGER,
 }
 CLAIMS = [
-    (1, "The loss is highest.", "confirmed", "λ = 1 less λ = 0.1", 0.2, 0.1, 0.3, "much", "A", "0.5 against 0.3"),
-    (2, "F1 is highest.", "refuted", "λ = 0.01 less λ = 1", -0.2, -0.3, -0.1, "few", "B", "0.4 <b>bold</b>"),
-    (3, "Nothing is known.", "undecided", "", np.nan, np.nan, np.nan, "", "not tested", "not tested: nothing"),
+    (number, *row, "As claimed." * (number == 1), "above every other", f"the opposite is found {number}",
+        "Somebody (2020)")
+    for number, row in enumerate([
+        ("The loss is highest.", "confirmed", "λ = 1 less λ = 0.1", 0.2, 0.1, 0.3, "much", "A", "0.5 against 0.3"),
+        ("F1 is highest.", "refuted", "λ = 0.01 less λ = 1", -0.2, -0.3, -0.1, "few", "B", "0.4 <b>bold</b>"),
+        ("Nothing is known.", "undecided", "", *[np.nan] * 3, "", "not tested", "not tested: nothing"),
+    ], 1)
 ]  # fmt: skip
-CLAIMS = [
-    (*row, "As claimed." * (row[0] == 1), "above every other", f"the opposite is found {row[0]}", "Somebody (2020)")
-    for row in CLAIMS
-]
-
-
 NAMES = ("run", "arm", "replicate")
 MADE: dict[Any, dict[str, bytes]] = {}  # what was written for the same arguments before
 
@@ -98,7 +96,6 @@ class FakeStudy:
             self.tables[name].write_bytes(content)
 
     def _make(self) -> None:
-        """Write every table."""
         folder, spaces = self.folder, self.spaces
         self.tables = {
             name: self._path(name, pd.DataFrame(self._rows(name), columns=COLUMNS[name])) for name in COLUMNS
@@ -151,7 +148,6 @@ class FakeStudy:
 
     @property
     def sweep(self) -> Sweep:
-        """What the table of runs says now."""
         return read_sweep(self.tables["runs"])
 
     def frame_of_runs(self) -> pd.DataFrame:
@@ -165,11 +161,8 @@ class FakeStudy:
                 arms.setdefault(space["arm"], []).append(self.value(space))
         best = max(arms, key=lambda arm: np.mean(arms[arm])) if arms else ""
         seeds = len(next(iter(arms.values()), []))
-        references = {
-            space["arm"]: [self.value(space)] * seeds
-            for space in self.spaces
-            if self.labelled and space["kind"] != "trained"
-        }
+        others = [space for space in self.spaces if self.labelled and space["kind"] != "trained"]
+        references = {space["arm"]: [self.value(space)] * seeds for space in others}
         families = [("arms", *pair) for pair in combinations(arms, 2)]
         families += [("references", *pair) for pair in product(arms, references)]
         pairs = []
@@ -200,7 +193,6 @@ class FakeStudy:
         return self.score(space, space["seed"]) / epoch + (0.05 if split == "test" else 0.0)
 
     def value(self, space: dict[str, Any]) -> float:
-        """Macro-F1 per clip of a space."""
         references = {"untrained": 0.2, "mean_logmel": 0.3, "own": 0.01 * len(space["run"])}
         return references.get(space["kind"]) or self.score(space, space["seed"])
 
@@ -217,12 +209,8 @@ class FakeStudy:
         return [row for space in spaces for row in getattr(self, f"_{name}")(space)]
 
     def _training(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return [
-            (space["run"], epoch, split, measure, self.loss(space, epoch, split))
-            for epoch in range(1, EPOCHS + 1)
-            for split in ("train", "train_inference", "test")
-            for measure in ("loss", "loss_all")
-        ]
+        of = product(range(1, EPOCHS + 1), ("train", "train_inference", "test"), ("loss", "loss_all"))
+        return [(space["run"], *key, self.loss(space, *key[:2])) for key in of]
 
     def size(self, space: dict[str, Any], epoch: int, group: str, measure: str) -> float:
         """A measure of the layers: no normalisation behind the head, no penalty without λ, else λ counts."""
@@ -233,20 +221,12 @@ class FakeStudy:
         return self.score(space, space["seed"]) / epoch
 
     def _layers(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return [
-            (space["run"], epoch, group, measure, self.size(space, epoch, group, measure))
-            for epoch in range(1, EPOCHS + 1)
-            for group in GROUPS
-            for measure in SIZES
-        ]
+        of = product(range(1, EPOCHS + 1), GROUPS, SIZES)
+        return [(space["run"], *key, self.size(space, *key)) for key in of]
 
     def _probe_epochs(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return [
-            (space["run"], epoch, split, measure, self.value(space) * epoch / EPOCHS)
-            for epoch in range(1, EPOCHS + 1)
-            for split in ("train", "test")
-            for measure in ("macro_f1", "cross_entropy")
-        ]
+        of = product(range(1, EPOCHS + 1), ("train", "test"), ("macro_f1", "cross_entropy"))
+        return [(space["run"], *key, self.value(space) * key[0] / EPOCHS) for key in of]
 
     def _scores(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
         run, value = space["run"], self.value(space)
@@ -267,20 +247,13 @@ class FakeStudy:
         return [*rows, (run, "by_epoch", "test", "tile", "macro_f1", "", value, *nothing)]
 
     def _few_shot(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return [
-            (space["run"], shots, sessions, draw, unit, self.value(space) * sessions / 20 + 0.01 * draw)
-            for shots, sessions in ((1, 1.0), (20, 12.5))
-            for draw in range(3)
-            for unit in ("clip", "tile")
-        ]
+        of = product(((1, 1.0), (20, 12.5)), range(3), ("clip", "tile"))
+        value = self.value(space)
+        return [(space["run"], k, n, draw, unit, value * n / 20 + 0.01 * draw) for (k, n), draw, unit in of]
 
     def _confusion(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return [
-            (space["run"], "converged", unit, truth, predicted, 6 if truth == predicted else 2)
-            for unit in ("clip", "tile")
-            for truth in self.classes
-            for predicted in self.classes
-        ]
+        of = product(("clip", "tile"), self.classes, self.classes)
+        return [(space["run"], "converged", *key, 6 if key[1] == key[2] else 2) for key in of]
 
     def _geometry(self, space: dict[str, Any]) -> list[tuple[Any, ...]]:
         known = [("silhouette", 0.25), ("kmeans_ami", 0.25), ("retrieval_tiles", 60.0)] if self.labelled else []
@@ -306,8 +279,7 @@ class FakeStudy:
                 self.difference(a, b) if m == "procrustes" else 1 - self.difference(a, b),
                 *((0.05, 0.125, "") if m == "cka" else (np.nan, np.nan, "")),
             )
-            for i, a in enumerate(self.spaces)
-            for b in self.spaces[i + 1 :]
+            for a, b in combinations(self.spaces, 2)
             for m in ("procrustes", "cka", "jaccard_10", "jaccard_100", "rsa")
         ]
 
@@ -322,7 +294,6 @@ class FakeStudy:
         return table.assign(content=[f"{number:064x}" for number in range(len(table))])
 
     def embeddings(self) -> list[Path]:
-        """Write the embeddings of every space; paths in the order of `spaces`."""
         clips = self._clips()
         tiles = pd.concat([clips.assign(start_s=start) for start in (0.0, 2.0)], ignore_index=True)
         paths = []

@@ -69,9 +69,9 @@ def better_by_arm(arm, seed, session, split):
     return 4 + 2 * arm + (session + seed) % 2
 
 
-def compared(tmp_path, paths, references=NONE):
+def compared(tmp_path, paths, references=NONE, trained=RUNS):
     runs = write_runs(tmp_path, references)
-    compare_arms(runs, [*RUNS, *references], paths, SETTINGS, 3, tmp_path / "comparisons.tsv")
+    compare_arms(runs, [*trained, *references], paths, SETTINGS, 3, tmp_path / "comparisons.tsv")
     return read_table(tmp_path / "comparisons.tsv", PAIR)
 
 
@@ -187,13 +187,8 @@ def test_a_reference_with_other_draws_than_one_or_one_for_each_seed_is_refused(t
 
 
 def test_one_trained_arm_is_compared_with_references_only(tmp_path):
-    paths = write_confusions(tmp_path, uneven)[:2]
-    references = references_of(tmp_path, 1)
-    spaces = [*RUNS[:2], *REFERENCES]
-    runs = write_runs(tmp_path, REFERENCES)
-    compare_arms(runs, spaces, [*paths, *references], SETTINGS, 3, tmp_path / "comparisons.tsv")
-    table = read_table(tmp_path / "comparisons.tsv", PAIR)
-    assert set(table["family"]) == {"references"}
+    paths = [*write_confusions(tmp_path, uneven)[:2], *references_of(tmp_path, 1)]
+    assert set(compared(tmp_path, paths, REFERENCES, RUNS[:2])["family"]) == {"references"}
 
 
 def test_a_space_that_the_table_of_runs_lacks_is_refused(tmp_path):

@@ -100,13 +100,9 @@ def test_without_labels_scores_are_missing_and_the_rest_is_there(tmp_path: Path)
 
 def test_a_history_without_devices_is_named(study: FakeStudy, tmp_path: Path) -> None:
     write_table(pd.DataFrame({"epoch": [1], "split": ["train"]}), tmp_path / "old.tsv")
+    tables = (study.tables[name] for name in NAMES)
     with pytest.raises(InputError, match=r"old\.tsv.*device"):
-        collect_runs(
-            *(study.tables[name] for name in NAMES),
-            {"a": tmp_path / "old.tsv"},
-            tmp_path / "receipts",
-            tmp_path / "every.tsv",
-        )
+        collect_runs(*tables, {"a": tmp_path / "old.tsv"}, tmp_path / "receipts", tmp_path / "every.tsv")
 
 
 @pytest.mark.finding("A1")

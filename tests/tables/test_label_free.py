@@ -13,7 +13,7 @@ from tables.test_comparisons import RUNS, SEEDS, SETTINGS, better_by_arm, spaces
 TEXT = ("criterion", "better", "picks", "labels_pick")
 
 
-def ranked(folder, loss, rank, hits=better_by_arm, **varied):
+def ranked(folder, loss, rank, sessions=6, **varied):
     """The table, when a run's held-out loss and effective rank are functions of the number of its arm and its seed."""
     points = [(number // len(SEEDS), SEEDS[number % len(SEEDS)]) for number in range(len(RUNS))]
     training = [
@@ -32,7 +32,7 @@ def ranked(folder, loss, rank, hits=better_by_arm, **varied):
     columns = ["run", "split", "measure", "value"]
     write_table(pd.DataFrame(training, columns=["run", "epoch", *columns[1:]]), folder / "training.tsv")
     write_table(pd.DataFrame(geometry, columns=columns), folder / "geometry.tsv")
-    paths = write_confusions(folder, hits)
+    paths = write_confusions(folder, better_by_arm, sessions)
     runs, *tables = (folder / f"{name}.tsv" for name in ("runs", "training", "geometry"))
     choose_arm(runs, RUNS, paths, SETTINGS, 3, folder / "choice.tsv")
     rank_criteria(runs, RUNS, *tables, paths, folder / "choice.tsv", SETTINGS, 3, folder / "selection.tsv")
@@ -76,12 +76,7 @@ def test_losses_of_several_margins_are_not_compared(tmp_path):
 
 
 def test_no_labels_leave_the_header_only(tmp_path):
-    ranked(tmp_path, loss=lambda arm, seed: arm, rank=lambda arm, seed: arm)
-    paths = write_confusions(tmp_path / "none", better_by_arm, sessions=0)
-    runs, *tables = (tmp_path / f"{name}.tsv" for name in ("runs", "training", "geometry"))
-    choose_arm(runs, RUNS, paths, SETTINGS, 3, tmp_path / "choice.tsv")
-    rank_criteria(runs, RUNS, *tables, paths, tmp_path / "choice.tsv", SETTINGS, 3, tmp_path / "selection.tsv")
-    assert read_table(tmp_path / "selection.tsv", TEXT).empty
+    assert ranked(tmp_path, loss=lambda arm, seed: arm, rank=lambda arm, seed: arm, sessions=0).empty
 
 
 def test_rank_correlations_agree_with_scipy():

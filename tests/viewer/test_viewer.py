@@ -30,7 +30,7 @@ from lambdascape.viewer import sound, thumbnails
 from lambdascape.viewer.data import STEPS, json_text, packed, page_data
 from lambdascape.viewer.points import COLUMNS, MOST_FINDINGS, TEXT, choose, sample_points, shown_findings
 from lambdascape.viewer.predictions import predict_points
-from lambdascape.viewer.projections import VIEWS, align, fit, manifold, map_points, neighbours_of
+from lambdascape.viewer.projections import align, fit, manifold, map_points, neighbours_of
 from lambdascape.viewer.viewer_page import colourings, findings, script_sources, write_viewer
 from support.configs import study_of
 from support.spaces import make_space, write_space
@@ -41,11 +41,6 @@ ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 SETTINGS = Viewer(seed=1, neighbours=3, umap_neighbours=None)
 HOSTILE = "</script><img src=x onerror=alert(1)>"
-
-
-def rotation(angle: float, mirrored: bool) -> npt.NDArray[np.float64]:
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return turn @ np.diag([1, -1]) if mirrored else turn
 
 
 class Made:
@@ -92,7 +87,6 @@ class Made:
 
     @contextmanager
     def replaced(self, name: str, table: pd.DataFrame) -> Iterator[None]:
-        """Another table under this name for as long as the block lasts."""
         path = self.folder / f"{name}.tsv"
         before = path.read_bytes()
         write_table(table, path)
@@ -100,7 +94,6 @@ class Made:
         path.write_bytes(before)
 
     def write(self, **about: Any) -> tuple[str, str]:
-        """The piece and the page."""
         files = viewer_files(self.folder) | {"runs": self.runs}
         write_viewer(files, ABOUT | about, self.folder / "viewer.html", self.folder / "index.html")
         return (self.folder / "viewer.html").read_text("utf-8"), (self.folder / "index.html").read_text("utf-8")
@@ -188,7 +181,8 @@ def test_only_tiles_that_every_space_holds_are_shown(made: Made, tmp_path: Path)
 @pytest.mark.parametrize("angle", [0.3, 2.0, -2.8])
 def test_a_turned_and_mirrored_map_is_turned_back(angle: float, mirrored: bool) -> None:
     reference = np.random.default_rng(0).normal(size=(50, 2)) * [3, 1]
-    turned = reference @ rotation(angle, mirrored) + [5, -2]
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turned = reference @ turn @ np.diag([1, -1 if mirrored else 1]) + [5, -2]
     assert align(turned, reference) == pytest.approx(reference - reference.mean(axis=0))
 
 
@@ -512,4 +506,3 @@ def test_numbers_are_packed_as_the_script_reads_them() -> None:
     assert base64.b64decode(packed([258], "<u2")) == b"\x02\x01"
     with pytest.raises(InputError, match="at most 65535 points; got 70000"):
         page_data(pd.DataFrame({"point": range(70_000)}), *[pd.DataFrame()] * 3, Path(), pd.DataFrame())
-    assert VIEWS == ("pca", "umap")
