@@ -156,8 +156,8 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(default
         ("dataset.adapter", "folder",
          "dataset.path: must name the folder of the audio for the adapter folder; got null"),
         ("dataset.download", True,
-         "dataset.download: must be false for the adapter demo, of which no archives with a known digest are listed "
-         "(they are for dcase2018_task5, tau2019, tau2020, tau2022, urbansound8k); got true"),
+         ("dataset.download: must be false for the adapter demo, of which no archives with a known digest are listed "
+          "(they are for dcase2018_task5, tau2019, tau2020, tau2022, urbansound8k); got true")),
         ("dataset.keep_audio", False, "dataset.keep_audio: must be true where dataset.download is false"),
         ("dataset.archives", "x", "dataset.archives: must be null where dataset.download is false; got 'x'"),
         ("features.fmax", 9000, "features.fmax: must be at most half of features.sr (8000 Hz); got 9000"),
