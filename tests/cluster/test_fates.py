@@ -1,7 +1,6 @@
 """Five trainings of one study meet five ends on a real SLURM: all come back, but the one that cannot, which is told."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from cluster.heads import Head, about, assert_one_writer, freeze, make_site_profile, of_run
 from cluster.slurm import Slurm, run
+from cluster.test_recovery import without_models
 from support.checkouts import Checkout, without_times
 
 pytestmark = pytest.mark.fault("Q1")
@@ -49,9 +49,7 @@ class Ended:
 
 def with_arms(finished: Checkout, folder: Path, arms: str) -> Checkout:
     """A checkout whose study `fates` has features and nothing else."""
-    checkout = finished.copy_to(folder)
-    for part in ("tiny", "checkpoints", "receipts/tiny"):
-        shutil.rmtree(checkout.folder / "results" / part, ignore_errors=True)
+    checkout = without_models(finished, folder)
     config = (checkout.folder / "tiny.yaml").read_text().replace("study: tiny", "study: fates")
     config = config.replace("training: {epochs: 2,", "training: {epochs: 5,")
     (checkout.folder / "fates.yaml").write_text(config.replace("sweep:\n", f"sweep:\n  arms: [{arms}]\n"))

@@ -183,15 +183,12 @@ def mixed(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("channels", "number"), [("mean", ""), ("first", "1")])
-def test_one_row_per_file_unless_each_microphone_counts(mixed: Path, channels: str, number: str) -> None:
-    found, _ = listed(mixed, "folder", channels=channels)
-    assert found["path"].is_unique
-    assert found["channel"].tolist() == [number] * 4
-
-
-def test_each_microphone_is_a_clip_of_the_same_moment(mixed: Path) -> None:
+def test_one_row_per_file_unless_each_microphone_is_a_clip_of_the_same_moment(mixed: Path) -> None:
     whole, _ = listed(mixed, "folder")
+    first, _ = listed(mixed, "folder", channels="first")
+    assert whole["path"].is_unique
+    assert (whole["channel"].tolist(), first["channel"].tolist()) == ([""] * 4, ["1"] * 4)
+    assert first["path"].tolist() == whole["path"].tolist()
     found, _ = listed(mixed, "folder", channels="each")
     assert found["clip"].is_unique
     expected = [(row, str(i)) for row in whole.to_dict("records") for i in range(1, int(row["channels"]) + 1)]

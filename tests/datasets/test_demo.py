@@ -44,6 +44,7 @@ def test_the_same_settings_make_the_same_bytes_and_another_seed_other_sound(root
 
 def test_the_index_has_the_quirks_of_the_original(root: Path) -> None:
     assert "SYNTHETIC" in (root / "README.md").read_text()
+    assert {soundfile.info(path).subtype for path in (root / "audio").iterdir()} == {"PCM_16"}
     assert not (root / "meta.txt").read_text().endswith("\n")
     meta = columns(root / "meta.txt")
     assert {file for file, *_ in meta} == {f"audio/{path.name}" for path in (root / "audio").iterdir()}
@@ -72,12 +73,6 @@ def test_folds_split_by_session_and_test_every_class(root: Path) -> None:
         tested += [file for (file,) in test]
     assert sorted(tested) == sorted(meta)
     assert "\t\n" in (root / "evaluation_setup" / "fold1_test.txt").read_text()
-
-
-def test_files_are_16_bit_at_16_khz_with_all_channels(root: Path) -> None:
-    for path in (root / "audio").iterdir():
-        info = soundfile.info(path)
-        assert (info.samplerate, info.channels, info.frames, info.subtype) == (16000, 3, 8000, "PCM_16")
 
 
 def test_nodes_hear_the_same_moment_and_other_sessions_do_not() -> None:

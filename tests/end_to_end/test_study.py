@@ -15,7 +15,7 @@ from lambdascape.core.tsv import read_table, read_text_table
 from lambdascape.embeddings.space_file import read_embeddings
 from lambdascape.features.store import open_features
 from lambdascape.study.catalogue import TABLES
-from support.checkouts import Checkout
+from support.checkouts import TINY, Checkout
 
 RUNS = ["l2~1_seed~1", "l2~0.01_seed~1"]
 MODEL = ("embedder.weights.h5", "history.tsv", "layers.tsv")
@@ -214,27 +214,20 @@ def test_the_published_study_at_full_width_trains_over_the_demo_audio(finished: 
         assert (study / "report/index.html").stat().st_size > 10_000
 
 
-AS_PUBLISHED = """\
-study: second
-protocol: as_published
-compare_with: tiny
-dataset:
-  name: tiny
-  demo: {classes: [cooking, watching_tv], sessions_per_class: 3, nodes: 2, channels: 2, clip_s: 1.0,
-    shortest_session: 2, longest_session: 3, folds: 3}
-features: {n_mels: 16, n_shards: 2}
-triplets: {tile_s: 0.4, neighbourhood_s: 0.4}
-network: {width: 2, embedding_dim: 4}
-training: {batch_size: 16, batch_statistics: moving}
+AS_PUBLISHED = (
+    TINY[: TINY.index("sweep:")]
+    .replace("study: tiny", "study: second\nprotocol: as_published\ncompare_with: tiny")
+    .replace("{epochs: 2, ", "{batch_statistics: moving, ")
+    + """\
 sweep:
   arms:
     - {l2: 1.0, epochs: 2, lr_schedule: constant, probe_epochs: 2}
     - {l2: 0.01, epochs: 1, lr_schedule: exponential, probe_epochs: 3}
   seeds: [1]
-probes:
-  by_epoch: {epochs: 4, batch_size: 15, tiles: triplets}
+probes: {by_epoch: {epochs: 4, batch_size: 15, tiles: triplets}}
 statistics: {resamples: 100}
 """
+)
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet
 import pytest
+import yaml
 
 from lambdascape.config.settings import Geometry
 from lambdascape.core.errors import InputError
@@ -131,17 +132,14 @@ def test_tensorboard_reads_the_projector_files(study: Any, tmp_path: Path) -> No
 def test_a_label_with_tabs_and_line_ends_keeps_to_its_cell(tmp_path: Path) -> None:
     embedding, tiles = make_space()
     path = write_space(tmp_path / "space.h5", embedding, tiles.assign(label="one\ttwo\nthree"))
-    export_projector(
-        ["space"], [path], "fold1", Geometry(max_tiles=10, draw_seed=1), tmp_path / "projector_config.pbtxt"
-    )
+    settings = Geometry(max_tiles=10, draw_seed=1)
+    export_projector(["space"], [path], "fold1", settings, tmp_path / "projector_config.pbtxt")
     lines = (tmp_path / "space_tiles.tsv").read_text().splitlines()
     assert {(line.split("\t")[0], line.count("\t")) for line in lines[1:]} == {("one two three", 5)}
     assert len(lines) == 11
 
 
-def test_the_report_links_what_a_study_exports(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import yaml
-
+def test_the_report_links_what_the_config_exports(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = yaml.safe_load((repo / "config.yaml").read_text())
     exports = {"always": ["table", "projector", "models"], "table": "csv", "onnx": True}
     study = study_of(config | {"exports": exports})
@@ -157,11 +155,6 @@ def test_the_report_links_what_a_study_exports(repo: Path, tmp_path: Path, monke
     assert {one.run for one in found} == {"", *study.runs}
     assert found[3].size == "3 bytes"
 
-
-def test_only_what_the_config_names_is_always_exported(repo: Path) -> None:
-    import yaml
-
-    config = yaml.safe_load((repo / "config.yaml").read_text())
     study = study_of(config)
     assert study.exported == ["results/demo/exports/embeddings.parquet"]
     assert len(study.exports["models"]) == 2 * len(study.runs)

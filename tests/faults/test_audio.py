@@ -221,25 +221,18 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
 # --- A4: a file that changes between manifest and read -------------------------------------------------------
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def replace(path: Path) -> None:
-    soundfile.write(path, noise()[::-1], RATE)
-
-
-def become_text(path: Path) -> None:
-    path.write_text("no audio")
-
-
-def become_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
 @pytest.mark.fault("A4")
-@pytest.mark.parametrize("change", [absent, cut, replace, become_text, become_folder])
+@pytest.mark.parametrize(
+    "change",
+    [
+        absent,
+        lambda path: path.write_bytes(path.read_bytes()[:-100]),
+        lambda path: soundfile.write(path, noise()[::-1], RATE),
+        lambda path: path.write_text("no audio"),
+        lambda path: (path.unlink(), path.mkdir()),
+    ],
+    ids=["absent", "cut", "replaced", "text", "folder"],
+)
 def test_a_file_that_changes_after_the_manifest_stops_its_shard(
     tmp_path: Path, change: Callable[[Path], object]
 ) -> None:

@@ -39,35 +39,27 @@ def sees_no_gpu(monkeypatch: pytest.MonkeyPatch, backend: str = "tensorflow") ->
     monkeypatch.setattr(devices, "gpu_of", lambda backend: "")
 
 
-@pytest.mark.usefixtures("two_cards")
-def test_cards_are_those_of_the_driver_in_its_order() -> None:
-    assert gpu_locks.listed() == (["Fake A", "Fake B"], "")
-
-
 @pytest.mark.parametrize(
-    ("driver", "why"),
+    ("driver", "cards", "why"),
     [
-        (no_driver, "no driver of NVIDIA is installed"),
-        (fake_driver, "the driver shows none"),
-        (
-            lambda patch: fake_driver(patch, fails="Driver/library version mismatch"),
-            "NVIDIA's driver reports: Driver/library version mismatch",
-        ),
+        (lambda patch: fake_driver(patch, "Fake A", "Fake B"), ["Fake A", "Fake B"], ""),
+        (no_driver, [], "no driver of NVIDIA is installed"),
+        (fake_driver, [], "the driver shows none"),
+        (lambda patch: fake_driver(patch, fails="Version mismatch"), [], "NVIDIA's driver reports: Version mismatch"),
     ],
 )
-def test_no_gpus_have_a_reason(monkeypatch: pytest.MonkeyPatch, driver: Callable[..., None], why: str) -> None:
-    driver(monkeypatch)
-    assert gpu_locks.listed() == ([], why)
-
-
-@pytest.mark.parametrize(("visible", "free"), [(None, 7), ("GPU-8a", 7)])
-def test_the_free_memory_of_the_first_gpu_is_what_the_driver_reports(
-    monkeypatch: pytest.MonkeyPatch, visible: str | None, free: int
+def test_cards_are_those_of_the_driver_in_its_order_and_none_has_a_reason(
+    monkeypatch: pytest.MonkeyPatch, driver: Callable[..., None], cards: list[str], why: str
 ) -> None:
-    fake_driver(monkeypatch, "Fake A", free=free)
-    if visible:
-        monkeypatch.setenv(gpu_locks.VISIBLE, visible)
-    assert gpu_locks.free_memory() == free
+    driver(monkeypatch)
+    assert gpu_locks.listed() == (cards, why)
+
+
+def test_the_free_memory_of_the_first_gpu_is_what_the_driver_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_driver(monkeypatch, "Fake A", free=7)
+    assert gpu_locks.free_memory() == 7
+    monkeypatch.setenv(gpu_locks.VISIBLE, "GPU-8a")
+    assert gpu_locks.free_memory() == 7
     no_driver(monkeypatch)
     assert gpu_locks.free_memory() == 0
 

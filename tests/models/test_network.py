@@ -137,27 +137,18 @@ def test_saved_weights_come_back_and_those_of_another_run_are_refused(saved: Pat
         load_embedder(other, {"seed": 2}, saved)
 
 
-def point_elsewhere(file: h5py.File, folder: Path) -> None:
-    (folder / "secret").write_bytes(bytes(64))
-    file.create_dataset("outside", (16,), "f4", external=[(str(folder / "secret"), 0, 64)])
+HOSTILE: dict[str, Callable[[h5py.File], object]] = {
+    "external storage": lambda file: file.create_dataset("outside", (16,), "f4", external=[("secret", 0, 64)]),
+    "external link": lambda file: file.__setitem__("outside", h5py.ExternalLink("other.h5", "/x")),
+    "terabytes": lambda file: file.create_dataset("bomb", (10**12,), "f4", chunks=(1024,)),
+    "in a circle": lambda file: file.__setitem__("round", file["/"]),
+}
 
 
-def link_elsewhere(file: h5py.File, folder: Path) -> None:
-    file["outside"] = h5py.ExternalLink(str(folder / "other.h5"), "/x")
-
-
-def declare_terabytes(file: h5py.File, _folder: Path) -> None:
-    file.create_dataset("bomb", (10**12,), "f4", chunks=(1024,))
-
-
-def go_round(file: h5py.File, _folder: Path) -> None:
-    file["round"] = file["/"]
-
-
-@pytest.mark.parametrize("hostile", [point_elsewhere, link_elsewhere, declare_terabytes, go_round])
-def test_hostile_weights_are_refused(saved: Path, hostile: Callable[[h5py.File, Path], None]) -> None:
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_weights_are_refused(saved: Path, kind: str) -> None:
     with h5py.File(saved, "r+") as file:
-        hostile(file, saved.parent)
+        HOSTILE[kind](file)
     with pytest.raises(InputError, match=r"must (stay inside|lie in) the file"):
         load_embedder(built(48, 32, SMALL, 1), {"seed": 1}, saved)
 

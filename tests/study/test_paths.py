@@ -134,9 +134,8 @@ def test_a_study_is_compared_with_one_that_has_been_run(
     assert "protocols" in compared.figures
     assert compared.protocols == ["results/demo/tables/protocols.tsv"]
     (found,) = compared.problems()
-    assert found.startswith(
-        "compare_with: must name a study that has been run here; of other there is no results/other/"
-    )
+    rule = "compare_with: must name a study that has been run here; of other there is no results/other/"
+    assert found.startswith(rule)
     assert found.endswith("Run it first: make run STUDY=<its file>")
     for path in map(Path, compared.other_tables.values()):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -45,12 +45,6 @@ def test_a_dropped_axis_leaves_the_others() -> None:
     assert list(expand({"axes": {"l2": None, "margin": [0.3]}, "seeds": [1]}, BASE)) == ["margin~0.3_seed~1"]
 
 
-def test_adding_a_value_changes_no_other_run() -> None:
-    few = expand({"axes": {"l2": [1.0, 0.1]}, "seeds": [1]}, BASE)
-    more = expand({"axes": {"l2": [1.0, 0.1, 0.01]}, "seeds": [1, 2]}, BASE)
-    assert {name: more[name] for name in few} == few
-
-
 def test_text_and_numbers_are_written_in_one_way() -> None:
     assert readable({"l2": 1e-1, "distant": "other_session"}) == "l2~0.1_distant~other-session"
     assert readable({"l2": 1.0, "conv_biases": True}) == "l2~1_conv_biases~true"

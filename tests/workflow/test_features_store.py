@@ -90,15 +90,6 @@ def test_a_store_that_is_not_there_is_refused_before_any_job(checkout: Checkout)
     assert not (checkout.folder / "lost").exists()
 
 
-def test_another_study_of_the_first_user_shares_again_without_a_job(shared: tuple[Checkout, Checkout, Path]) -> None:
-    first, _, _ = shared
-    text = (first.folder / "tiny.yaml").read_text()
-    (first.folder / "other.yaml").write_text(text.replace("study: tiny", "study: other"))
-    planned = first.planned(config="other.yaml")
-    assert planned["train_model"] == 2
-    assert not (EXTRACTION | {"share_features", "fetch_features", "list_clips"}) & set(planned)
-
-
 def test_the_link_is_part_of_what_verify_checks(shared: tuple[Checkout, Checkout, Path]) -> None:
     from lambdascape.operations.verify import verify
 

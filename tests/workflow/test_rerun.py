@@ -37,10 +37,6 @@ def with_config(finished: Checkout, old: str, new: str) -> dict[str, int]:
         return finished.planned()
 
 
-def test_a_finished_study_has_nothing_to_do(finished: Checkout) -> None:
-    assert finished.planned() == {}
-
-
 @pytest.mark.fault("P2")
 def test_a_new_l2_runs_its_own_chain_and_what_gathers_the_runs(finished: Checkout) -> None:
     assert with_config(finished, "[1.0, 0.01]", "[1.0, 0.1, 0.01]") == CHAIN | judged(1) | GATHERED

@@ -1,6 +1,8 @@
 """What profiles/slurm says fits the rules; no cluster is needed to hold it to them."""
 
-import re
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,41 +11,40 @@ import yaml
 from cluster.heads import make_site_profile
 from support.checkouts import Checkout
 
-REPO = Path(__file__).resolve().parents[2]
-PROFILE = yaml.safe_load((REPO / "profiles/slurm/profile.yaml").read_text())
-BLOCKS = [
-    block
-    for path in sorted((REPO / "workflow/rules").glob("*.smk"))
-    for block in re.split(r"^(?=(?:use )?rule )", path.read_text(), flags=re.MULTILINE)
-    if re.match("(use )?rule ", block)
-]
+LISTED = """\
+import json
+from pathlib import Path
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
+
+with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+    workflow = api.workflow(ResourceSettings(cores=1), snakefile=Path("Snakefile"))._workflow
+    found = {}
+    for rule in workflow.rules:
+        asked = {name: rule.resources[name].value for name in ("mem_mb", "runtime", "gpu") if name in rule.resources}
+        light, own = rule.norun or rule.name in workflow._localrules, rule.group or rule._restart_times
+        found[rule.name] = asked | {"light": light, "own": own}
+print("RULES" + json.dumps(found))
+"""
 
 
-def name_of(block: str) -> str:
-    """A rule made of another (`use rule … as …`) is not light because that one is."""
-    return re.split("rule | as ", block.split(":")[0].removesuffix(" with"))[-1]
+def test_every_rule_is_light_or_has_its_numbers_in_the_profile(repo: Path) -> None:
+    """A new rule must be thought of: `localrule: True` where it takes seconds, else a line in the profile.
 
-
-def test_every_rule_is_light_or_has_its_numbers_in_the_profile() -> None:
-    """A new rule must be thought of: `localrule: True` where it takes seconds, else a line in the profile."""
-    submitted = {name_of(block) for block in BLOCKS if "localrule: True" not in block}
-    assert set(PROFILE["set-resources"]) == submitted
-
-
-@pytest.mark.parametrize("block", [block for block in BLOCKS if "localrule: True" not in block], ids=name_of)
-def test_the_first_try_asks_for_what_the_rule_says_and_each_later_one_for_more(block: str) -> None:
-    asked = PROFILE["set-resources"][name_of(block)]
-    for resource in ("mem_mb", "runtime"):
-        said = re.search(rf"^        {resource}=(\d+),$", block, re.MULTILINE)
-        assert said
-        assert asked[resource] == f"{said[1]} * attempt"
-    assert (asked.get("slurm_partition") == "gpu") == ("        gpu=1,\n" in block)
-
-
-def test_no_rule_has_retries_or_a_group_and_the_profile_no_arrays() -> None:
-    assert not [block for block in BLOCKS if re.search(r"^    (retries|group):", block, re.MULTILINE)]
-    assert PROFILE["retries"] >= 1
-    assert not {"groups", "group-components", "slurm-array-jobs", "slurm-requeue"} & set(PROFILE)
+    There the first try asks for what the rule says and each later one for more.
+    """
+    run = subprocess.run([sys.executable, "-c", LISTED], cwd=repo, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    rules = json.loads(run.stdout.split("RULES")[1])
+    assert not any(rule["own"] for rule in rules.values())  # no group, no retries
+    profile = yaml.safe_load((repo / "profiles/slurm/profile.yaml").read_text())
+    assert profile["retries"] >= 1
+    assert not {"groups", "group-components", "slurm-array-jobs", "slurm-requeue"} & set(profile)
+    assert set(profile["set-resources"]) == {name for name, rule in rules.items() if not rule["light"]}
+    for name, asked in profile["set-resources"].items():
+        for resource in ("mem_mb", "runtime"):
+            assert asked[resource] == f"{rules[name][resource]} * attempt", name
+        assert (asked.get("slurm_partition") == "gpu") == (rules[name].get("gpu") == 1), name
 
 
 def test_the_plan_needs_no_slurm(finished: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,23 +15,16 @@ def test_lint_finds_nothing(checkout: Checkout) -> None:
     assert run.returncode == 0, run.stdout
 
 
-def test_the_default_study_plans_every_stage(checkout: Checkout) -> None:
-    planned = checkout.planned(config="")
-    assert planned["train_model"] == 6
-    assert planned["embed_untrained"] == 2
-    assert planned["fit_probes"] == 9
-    assert planned["write_report"] == 1
-
-
-def test_the_published_studies_plan_their_arms_without_the_data(checkout: Checkout, repo: Path) -> None:
+def test_the_default_and_the_published_studies_plan_their_arms_without_the_data(checkout: Checkout, repo: Path) -> None:
     run = checkout.dry_run(config=str(repo / "studies/regularisation.yaml"))
     assert run.returncode == 0, run.stdout
     for arm in ("l2~1_epochs~50", "l2~0.1_epochs~50", "l2~0.01_epochs~30"):
         assert f"results/regularisation/models/{arm}_seed~1234/history.tsv" in run.stdout
     assert "workflow/report/published_curves.csv" in run.stdout
-    for protocol, models, probes in (("as_published", 3, 8), ("strict", 30, 36)):
-        planned = checkout.planned(config=str(repo / f"studies/regularisation_{protocol}.yaml"))
-        assert (planned["train_model"], planned["fit_probes"]) == (models, probes)
+    protocols = [str(repo / f"studies/regularisation_{name}.yaml") for name in ("as_published", "strict")]
+    for config, models, probes in (("", 6, 9), (protocols[0], 3, 8), (protocols[1], 30, 36)):
+        planned = checkout.planned(config=config)
+        assert (planned["train_model"], planned["fit_probes"], planned["write_report"]) == (models, probes, 1)
     assert "compare_protocols" not in planned
 
 

@@ -132,9 +132,8 @@ def test_a_mapping_becomes_the_block_that_the_argument_names(
     assert [found["none"], found["rest"]] == [None, geometry]
     assert found["some"][0].plain() == triplets
     assert found["named"]["a"] == found["one"]
-    with pytest.raises(
-        InputError, match="settings of Geometry: must have the keys max_tiles, draw_seed; got no draw_seed, seed"
-    ):
+    message = "settings of Geometry: must have the keys max_tiles, draw_seed; got no draw_seed, seed"
+    with pytest.raises(InputError, match=message):
         call.arguments(task, {}, {}, params | {"one": {"max_tiles": 10, "seed": 1}}, {})
 
 
