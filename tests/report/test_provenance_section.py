@@ -21,7 +21,7 @@ CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text(encodin
 
 
 def test_a_stage_has_the_sum_of_its_times_and_the_devices_of_its_jobs(tmp_path: Path) -> None:
-    jobs = (("a", "Card A", "30.0"), ("b", "Card B", "31.5"), ("c", "Card A", "-"), ("d", None, "30.0"))
+    jobs = (("a", "Card A", "30.0"), ("b", "Card B", "31.4"), ("c", "Card A", "-"), ("d", None, "30.0"))
     for k, (name, device, seconds) in enumerate(jobs):
         write_text(f"s\tmax_rss\n{seconds}\t10{k}.0\n", tmp_path / "benchmarks/demo/models" / f"{name}.tsv")
         if device:  # what lasted only for a while leaves no receipt
