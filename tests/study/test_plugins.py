@@ -81,9 +81,8 @@ def test_one_file_adds_one_of_each_and_a_study_shows_them(checkout: Checkout) ->
     found = training[training["measure"] == "found"]
     assert found["value"].between(0, 1).all()
     assert set(found["run"]) == set(runs.index[runs["loss"] == "nt_xent"])  # and no share of active triplets
-    assert set(training.loc[training["measure"] == "active_fraction", "run"]) == set(
-        runs.index[runs["loss"] == "triplet"]
-    )
+    active = training.loc[training["measure"] == "active_fraction", "run"]
+    assert set(active) == set(runs.index[runs["loss"] == "triplet"])
     layers = read_table(study / "tables/layers.tsv", text=("run", "group", "measure"))
     assert list(layers["group"].unique()) == ["first", "second", "head"]
     assert (study / "figures/centroid_scores.svg").stat().st_size > 1000

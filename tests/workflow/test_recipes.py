@@ -79,9 +79,7 @@ PARTLY: dict[str, Plan] = {
     "See what is left to do": {"train_model": 1, "embed_trained": 1} | judged(1) | {"summarise_space": 4},
     "Report on the runs that are finished": {"summarise_space": 3},
 }
-OTHERWISE = {
-    "Make a single file", "Share features", "Move results to another machine", "Continue after a crash"
-}  # fmt: skip
+OTHERWISE = {"Make a single file", "Share features", "Move results to another machine", "Continue after a crash"}
 
 
 def test_every_recipe_of_the_page_is_tested(page: dict[str, Recipe]) -> None:
