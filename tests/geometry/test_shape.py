@@ -126,10 +126,12 @@ def test_only_the_test_split_is_measured_and_of_the_training_split_its_mean_coun
     assert values["uniformity"] == pytest.approx(shape.uniformity(held_out - mean))
 
 
-def test_without_training_tiles_there_is_nothing_to_centre_by(tmp_path):
+def test_a_fold_of_all_tiles_or_of_none_is_refused(tmp_path):
     embedding, tiles = make_space()
-    with pytest.raises(InputError, match=r"space\.h5: must have training tiles beside the fold 'fold1'"):
-        measure(tmp_path, embedding, tiles.assign(fold="fold1"))
+    for fold, message in (("fold1", r"space\.h5: must have training tiles beside the fold 'fold1'"),
+        ("fold3", r"split\.test_fold must be a fold")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            measure(tmp_path, embedding, tiles.assign(fold=fold))
 
 
 @pytest.mark.finding("B5")
