@@ -80,9 +80,8 @@ def ended(slurm: Slurm, finished: Checkout, tmp_path_factory: pytest.TempPathFac
 
 def test_all_end_well_but_the_one_that_cannot(ended: Ended) -> None:
     assert ended.status != 0
-    histories = sorted(
-        path.parent.name for path in (ended.checkout.folder / "results/fates/models").glob("*/history.tsv")
-    )
+    models = ended.checkout.folder / "results/fates/models"
+    histories = sorted(path.parent.name for path in models.glob("*/history.tsv"))
     assert len(histories) == 4
     assert not any(TORN in run for run in histories)
 

@@ -27,9 +27,8 @@ def test_a_block_of_plugins_keys_may_lack_some_and_have_more() -> None:
     assert network.plain() == {"width": 4, "mine": 2}
     with pytest.raises(AttributeError, match="has no attribute 'l2'"):
         _ = network.l2
-    with pytest.raises(
-        InputError, match="settings of Geometry: must have the keys max_tiles, draw_seed; got no max_tiles"
-    ):
+    message = "settings of Geometry: must have the keys max_tiles, draw_seed; got no max_tiles"
+    with pytest.raises(InputError, match=message):
         Geometry.of({"draw_seed": 1})
 
 

@@ -40,12 +40,6 @@ def test_a_rename_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     assert names_in(tmp_path) == []
 
 
-def test_the_temporary_name_keeps_the_suffix_that_keras_asks_for(tmp_path: Path) -> None:
-    with atomic_path(tmp_path / "embedder.weights.h5") as temporary:
-        assert temporary.name.endswith(".weights.h5")
-        temporary.touch()
-
-
 def test_a_folder_replaces_the_old_one_as_a_whole(tmp_path: Path) -> None:
     for name in ("first", "second"):
         with atomic_path(tmp_path / "audio") as temporary:

@@ -256,13 +256,6 @@ def obtain(folder: Path, given: Path | None = None) -> Path:
 
 
 @pytest.mark.usefixtures("table")
-def test_an_archive_is_downloaded_beside_its_checksum(tmp_path: Path) -> None:
-    checked = obtain(tmp_path)
-    assert checked.read_text() == f"{MD5}  {NAME}\n"
-    assert checked.with_suffix("").read_bytes() == BODY
-
-
-@pytest.mark.usefixtures("table")
 def test_an_archive_that_the_user_has_is_linked_after_its_checksum_or_refused(tmp_path: Path, server: Server) -> None:
     given = tmp_path / "given"
     given.mkdir()
@@ -278,9 +271,12 @@ def test_an_archive_that_the_user_has_is_linked_after_its_checksum_or_refused(tm
 
 
 @pytest.mark.usefixtures("table")
-def test_what_the_user_does_not_have_is_downloaded(tmp_path: Path) -> None:
+def test_what_the_user_does_not_have_is_downloaded_beside_its_checksum(tmp_path: Path) -> None:
     (tmp_path / "given").mkdir()
-    assert not obtain(tmp_path, tmp_path / "given").with_suffix("").is_symlink()
+    checked = obtain(tmp_path, tmp_path / "given")
+    assert checked.read_text() == f"{MD5}  {NAME}\n"
+    assert checked.with_suffix("").read_bytes() == BODY
+    assert not checked.with_suffix("").is_symlink()
     with pytest.raises(InputError, match=r"dataset\.archives: must be a folder; there is none at"):
         obtain(tmp_path, tmp_path / "absent")
 

@@ -244,6 +244,16 @@ def test_what_no_study_can_be_made_of_is_refused(tmp_path: Path, table: list[dic
 # --- files ------------------------------------------------------------------------------------------------
 
 
+def test_a_cut_file_is_rejected_with_the_reason(tmp_path: Path) -> None:
+    """Every other way in which a file cannot be used: tests/faults/test_audio.py."""
+    root = make(tmp_path / "data", rows(4))
+    (root / "1.wav").write_bytes((root / "1.wav").read_bytes()[:-1])
+    (row,) = listed(root, FOLDER)[1].to_dict("records")
+    assert (row["path"], row["rule"]) == ("1.wav", "the file must be as long as its header says")
+    assert row["found"]
+    assert row["expected"]
+
+
 @pytest.mark.parametrize("name", ["tab\there.wav", "line\nbreak.wav", "bytes\udcff.wav"])
 def test_names_that_no_table_can_hold_are_rejected(tmp_path: Path, name: str) -> None:
     root = tmp_path / "data"

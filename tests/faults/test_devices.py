@@ -55,9 +55,7 @@ def kill_one_that_computes(folder: Path, jobs: dict[str, Any]) -> tuple[str, flo
                 jobs[name].join()
                 return name, now
         time.sleep(0.005)
-    raise AssertionError(
-        f"a job must compute until it is killed; exit codes: {[job.exitcode for job in jobs.values()]}"
-    )
+    raise AssertionError(f"a job must compute until it is killed; exit codes: {[j.exitcode for j in jobs.values()]}")
 
 
 @pytest.mark.fault("G1")

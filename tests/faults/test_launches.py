@@ -146,10 +146,8 @@ def test_jobs_that_survive_the_main_process_are_named_and_a_second_writer_is_ref
         # Whom that does not stop, the lock of the job does.
         third = disturbed.snakemake("--cores", "2", "--nolock", HISTORY)
         assert third.returncode != 0
-        assert (
-            f"one process at a time may make what results/logs/tiny/models/{RUN}.log is the log of; process {job} on "
-            in (third.stdout)
-        )
+        log = f"results/logs/tiny/models/{RUN}.log"
+        assert f"one process at a time may make what {log} is the log of; process {job} on " in third.stdout
         os.kill(job, signal.SIGCONT)
         way = ["--wait"] if trial % 3 == 2 else []
         recovered = disturbed.lambdascape("recover", *way)

@@ -26,8 +26,7 @@ def test_a_run_that_diverges_is_named_and_the_others_finish(finished: Checkout, 
     assert not (results / f"models/{bad}/history.tsv").exists()
     assert not (results / f"embeddings/{bad}.h5").exists()
     assert f"results/logs/torn/models/{bad}.log" in run.stdout
-    assert re.search(
-        r"error: the loss must stay finite; it became (nan|inf) in epoch \d, (train|test) batch \d+", run.stdout
-    )
+    said = r"error: the loss must stay finite; it became (nan|inf) in epoch \d, (train|test) batch \d+"
+    assert re.search(said, run.stdout)
     assert "Traceback" not in run.stdout
     assert checkout.planned("embeddings", config="torn.yaml") == {"train_model": 1, "embed_trained": 1, "embeddings": 1}

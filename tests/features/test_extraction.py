@@ -92,3 +92,12 @@ def test_clips_that_are_all_too_short_are_refused(dataset: Path, tmp_path: Path)
     extraction.extract_shard(dataset / "clips.tsv", dataset, long, 0, 1, tmp_path / "0.h5")
     with pytest.raises(InputError, match="40000 samples; none is"):
         extraction.consolidate(dataset / "clips.tsv", [tmp_path / "0.h5"], tmp_path / "features.h5")
+
+
+def test_a_file_that_is_not_the_manifests_is_named(dataset: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "0.wav", np.zeros(LENGTHS[0]), 16000)
+    for message in (r"0\.wav: must be the file that the manifest saw", r"0\.wav: must be readable"):
+        with pytest.raises(InputError, match=message):
+            extraction.extract_shard(dataset / "clips.tsv", tmp_path, RECIPE, 0, 1, tmp_path / "0.h5")
+        assert not (tmp_path / "0.h5").exists()
+        (tmp_path / "0.wav").unlink(missing_ok=True)

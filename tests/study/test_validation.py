@@ -82,9 +82,8 @@ def test_every_key_of_the_swept_blocks_can_be_an_axis_and_part_of_an_arm(default
     checked = check({"sweep": {"axes": axes, "arms": [arm]}})
     assert repr(checked.sweep.axes) == repr(axes)
     assert repr(checked.sweep.arms) == repr([arm])
-    assert problems({"sweep": {"axes": {"probe_epochs": [3]}}})[0].startswith(
-        "sweep.axes.probe_epochs: must be a known"
-    )
+    (unknown,) = problems({"sweep": {"axes": {"probe_epochs": [3]}}})
+    assert unknown.startswith("sweep.axes.probe_epochs: must be a known")
     for key, value in (("margin", 0), ("epochs", 1.5), ("passes", "both")):
         (own,) = problems({"training": {key: value}})
         assert problems({"sweep": {"axes": {key: [value]}}}) == [own.replace(f"training.{key}", f"sweep.axes.{key}.0")]
