@@ -1,5 +1,7 @@
 """`lambdascape verify` on a study that the workflow made."""
 
+from pathlib import Path
+
 import pytest
 
 from support.checkouts import Checkout
@@ -20,16 +22,17 @@ def test_every_product_of_a_finished_study_has_a_receipt_and_fits(finished: Chec
     assert run.stdout == f"{products(finished)} products checked: no fault.\n"
 
 
-def test_a_damaged_product_comes_back_by_what_verify_says(finished: Checkout) -> None:
-    product = finished.folder / "results/tiny/geometry/mean_logmel.tsv"
+def test_a_damaged_product_comes_back_by_what_verify_says(finished: Checkout, tmp_path: Path) -> None:
+    checkout = finished.copy_to(tmp_path / "checkout")
+    product = checkout.folder / "results/tiny/geometry/mean_logmel.tsv"
     good = product.read_text()
     product.write_text(good.replace("1", "2"))
-    run = finished.lambdascape("verify")
+    run = checkout.lambdascape("verify")
     assert run.returncode == 1
     target = "results/tiny/geometry/mean_logmel.tsv"
     assert f"delete it, then `make run STUDY=<its file> TARGET={target}`" in run.stdout
     product.unlink()
-    assert finished.snakemake("--cores", "1", target).returncode == 0
+    assert checkout.snakemake("--cores", "1", target).returncode == 0
     assert product.read_text() == good
-    assert finished.lambdascape("verify").returncode == 0
-    assert finished.planned() == {}
+    assert checkout.lambdascape("verify").returncode == 0
+    assert checkout.planned() == {}
