@@ -18,6 +18,7 @@ from lambdascape.operations import launches
 from lambdascape.operations.verify import verify
 from support.checkouts import Checkout, numbers_of_page, without_times
 
+pytestmark = pytest.mark.long
 Count = Callable[[int, int], int]
 RUN = "l2~1_seed~1"
 RUNS_AGAIN = ("results/tiny/runs.tsv", "--forcerun", "write_runs")  # behind the target, which it would take for a rule

@@ -145,6 +145,7 @@ def test_kills_at_any_time_change_nothing(
     kill_until(count(5, 50), partial(started, audio=audio), tmp_path, whole)
 
 
+@pytest.mark.long
 @pytest.mark.fault("K2")
 def test_kills_at_any_time_change_nothing_on_jax(audio: tuple[Path, Path], tmp_path: Path, count: Count) -> None:
     seconds = timed(started_on_jax(tmp_path / "whole", audio))
