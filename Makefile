@@ -31,8 +31,10 @@ py := $(VENV)/bin/python -m
 recover = PYTHONPATH=workflow/lib $(py) lambdascape recover
 snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
 # Tests of one file share a process, see tests/support/gears.py; a process takes up to 2 GB.
-pytest = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15 -n auto --maxprocesses 8 \
-  --dist loadgroup --no-loadscope-reorder
+one_process = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15
+pytest = $(one_process) -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+# All tests on a cluster share one SLURM.
+on_a_cluster = $(one_process) tests/cluster
 # --configfile takes several values: nothing may follow it.
 study = $(SNAKEMAKE_ARGS) $(if $(STUDY),--configfile "$(STUDY)")
 # A profile sets how much runs at once; on a cluster the cores of the login node are no limit.
@@ -92,10 +94,12 @@ test: dev-env ## run all tests but the long ones and those on a cluster (PYTEST_
 	@$(pytest) --gear test $(PYTEST_ARGS)
 
 test-all: dev-env ## run all tests, also the long ones and those on a cluster (PYTEST_ARGS=)
-	@$(pytest) --gear all $(PYTEST_ARGS)
+	@$(pytest) --gear all --ignore=tests/cluster $(PYTEST_ARGS)
+	@$(on_a_cluster)
 
 test-rest: dev-env ## run what `make test-all` has beyond `make test` (PYTEST_ARGS=)
-	@$(pytest) --gear rest $(PYTEST_ARGS)
+	@$(pytest) --gear rest --ignore=tests/cluster $(PYTEST_ARGS)
+	@$(on_a_cluster)
 
 findings: dev-env ## list which findings of an audit have a test
 	@$(py) pytest --findings --collect-only -q --no-header --no-summary $(PYTEST_ARGS) | grep -E '^[A-Z]+[0-9]+ '
