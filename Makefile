@@ -30,9 +30,9 @@ py := $(VENV)/bin/python -m
 # `python` in a rule's shell command is the environment's, too.
 recover = PYTHONPATH=workflow/lib $(py) lambdascape recover
 snakemake = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) snakemake
-# Tests of one file share a process, see tests/support/gears.py; a process takes up to 2 GB.
+# Tests of one file share a process, and so its fixtures; a process takes up to 2 GB.
 one_process = PATH="$(abspath $(VENV))/bin:$$PATH" $(py) pytest -q -ra --durations=15
-pytest = $(one_process) -n auto --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+pytest = $(one_process) -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 # All tests on a cluster share one SLURM.
 on_a_cluster = $(one_process) tests/cluster
 # --configfile takes several values: nothing may follow it.

@@ -23,7 +23,7 @@ FALLING = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 def advised(
     means: dict[Any, float],  # score of each value, on validation and on held-out sessions
     seeds: int = 5,
-    alike: tuple[Any, ...] = (),  # values that cannot be told from each other
+    alike: tuple[Any, ...] = (),  # values that do not differ
     wide: float = 0.02,  # half the interval of their differences for new runs
     collapsed: tuple[Any, ...] = (),  # values of which every run has collapsed
     untrained: float = 0.1,

@@ -1,4 +1,4 @@
-"""Which tests a command runs, and how they are shared out among workers.
+"""Which tests a command runs, and in which order.
 
 Each gear has the tests of those before it: `check` those of the library, `test` small studies, the page in a browser
 and quick faults too, `all` everything. `rest` is what `all` has beyond `test`.
@@ -17,8 +17,6 @@ MARKS = {
     "long": ("all", "takes more than half a minute; run by `make test-all` only"),
 }
 TESTS = Path(__file__).parents[1]
-# Files of which each test may run in another process; all tests of another file run in one, for what they share.
-APART = {"faults/test_audio.py", "figures/test_figures.py", "workflow/test_rerun.py"}
 # Start first, for they take longest: begun last, one of them would keep a command waiting for one process.
 FIRST = [
     *("cluster", "faults/test_launches.py", "faults/test_training.py", "workflow/test_recipes.py"),
@@ -43,16 +41,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what other gears run, name the tests that must share a process, and begin with the longest."""
+    """Leave out what other gears run, and begin with the longest."""
     chosen = config.getoption("--gear")
     wanted = GEARS[GEARS.index("test") + 1 :] if chosen == "rest" else GEARS[: GEARS.index(chosen) + 1]
     left_out = [item for item in items if _gear(item) not in wanted]
     config.hook.pytest_deselected(items=left_out)
     items[:] = sorted((item for item in items if _gear(item) in wanted), key=_rank)
-    for item in items:
-        file = item.path.relative_to(TESTS).as_posix()
-        if file not in APART:
-            item.add_marker(pytest.mark.xdist_group("cluster" if file.startswith("cluster/") else file))
 
 
 def _gear(item: pytest.Item) -> str:
